@@ -1,0 +1,48 @@
+# One word each. `make demo` and `make test` are all a newcomer needs.
+
+SECONDS ?= 10
+RATE ?= 2000
+FUZZ_SECONDS ?= 60
+CARGO ?= cargo
+
+.PHONY: help demo build test unit outside peers lint deny bench fuzz load clean
+
+help:            ## what there is
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+demo: build      ## the switch at work: two issuers, a fleet of terminals, a summary  [SECONDS=10 RATE=2000]
+	@target/release/signalbox demo --seconds $(SECONDS) --rate $(RATE)
+
+build:           ## signalbox and loadtest, optimised
+	@$(CARGO) build --release --locked -p switch -p loadtest
+
+test: lint unit outside deny   ## everything, on a machine that has only Rust, a C compiler and make
+	@echo "all tests passed"
+
+unit:            ## unit and property tests of every crate
+	$(CARGO) test --workspace --locked --lib --bins
+
+outside: build peers ## tests on the release binary, through sockets
+	SIGNALBOX_TESTS=all $(CARGO) test --locked --release -p tests -p loadtest --tests
+
+peers:
+	@sh tests/peers/setup.sh
+
+lint:            ## rustfmt and clippy, warnings refused
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+deny:            ## licences, bans and sources of the dependencies; advisories where they can be fetched
+	@sh .cargo/deny.sh
+
+bench:           ## how long each step takes; figures go into benches/README.md
+	$(CARGO) bench --locked -p benches
+
+fuzz:            ## every fuzz target for FUZZ_SECONDS, and ten million mutated frames per dialect
+	@sh tests/fuzz/run.sh $(FUZZ_SECONDS)
+
+load:            ## the load generator against a switch that is running  [PROFILE=baseline]
+	@target/release/loadtest run $(or $(PROFILE),baseline)
+
+clean:
+	$(CARGO) clean
