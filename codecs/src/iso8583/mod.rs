@@ -1,0 +1,26 @@
+//! One ISO 8583 message, in reading order.
+//!
+//! [`mti`] says what kind of message it is, [`bitmap`] which data elements ([`de`]) it has, [`spec`] how each
+//! of them is written, [`dialect`] puts these together for one kind of neighbour. [`Dialect::parse`] walks a
+//! message once and fills an [`Index`]; [`Message`] reads elements through the index; [`Encoder`] writes.
+
+pub mod bitmap;
+pub mod de;
+pub mod dialect;
+pub mod encoder;
+pub mod message;
+pub mod mti;
+pub mod original;
+pub mod spec;
+
+mod index;
+
+pub use bitmap::DeSet;
+pub use de::De;
+pub use dialect::{BUILT_IN, Dialect, MtiRule, built_in};
+pub use encoder::Encoder;
+pub use index::Index;
+pub use message::Message;
+pub use mti::{Class, Mti, Version};
+pub use original::{Original, ReplacementAmounts};
+pub use spec::{BitmapText, FieldSpec, Kind, Length, PrefixText, Text};

@@ -1,0 +1,161 @@
+//! How content is written: checked, read into its canonical form, written from it.
+//!
+//! The canonical form of an element is what the rest of the crate works with, whatever the dialect: ASCII
+//! characters for everything but binary elements, and bytes for those. In it the separator of a track is `=`.
+
+mod ascii;
+mod bcd;
+mod ebcdic;
+mod hex;
+mod words;
+
+pub(crate) use bcd::packed_number;
+pub(crate) use ebcdic::{to_ascii as from_ebcdic, write_in_place as to_ebcdic};
+pub(crate) use hex::{read_array as read_hex_array, write as write_hex};
+
+use crate::error::Flaw;
+use crate::iso8583::{FieldSpec, Kind, Length, Text};
+
+/// Whether a value as it stands on the wire is of its field's kind, padding included.
+pub(crate) fn is_sound(spec: &FieldSpec, value: &[u8], units: u16) -> bool {
+    let is_odd = units & 1 == 1;
+    match spec.text {
+        Text::Ascii => ascii::fits(spec.kind, value, value.len()),
+        Text::Ebcdic => ebcdic::fits(spec.kind, value, value.len()),
+        Text::Bcd => bcd::is_sound(spec.kind, value, is_odd, bcd::Justified::Right),
+        Text::BcdLeft => bcd::is_sound(spec.kind, value, is_odd, bcd::Justified::Left),
+        Text::Raw => true,
+        Text::HexAscii => hex::fits_ascii(value, value.len()) && value.len() & 1 == 0,
+        Text::HexEbcdic => hex::fits_ebcdic(value, value.len()) && value.len() & 1 == 0,
+    }
+}
+
+/// Whether the first `len` bytes of `window` are of a kind. They may be the values of several elements, and
+/// their length prefixes too, if [`joins`] says so of each. See [`words::every`] for what stands behind them.
+#[inline(never)]
+pub(crate) fn run_fits(text: Text, kind: Kind, window: &[u8], len: usize) -> bool {
+    match text {
+        Text::Ascii => ascii::fits(kind, window, len),
+        Text::Bcd | Text::BcdLeft => bcd::fits(kind, window, len),
+        Text::Ebcdic => ebcdic::fits(kind, window, len),
+        Text::Raw => true,
+        Text::HexAscii => hex::fits_ascii(window, len),
+        Text::HexEbcdic => hex::fits_ebcdic(window, len),
+    }
+}
+
+/// Whether an element of so many units may be checked together with its neighbours of the same kind: whether
+/// nothing about it depends on where it starts and ends.
+#[inline(always)]
+pub(crate) const fn joins(spec: &FieldSpec, units: u16) -> bool {
+    let is_signed = matches!(spec.kind, Kind::SignedDigits);
+    let has_padding = matches!(spec.text, Text::Bcd | Text::BcdLeft | Text::HexAscii | Text::HexEbcdic);
+    !is_signed && !(has_padding && units & 1 == 1 && matches!(spec.length, Length::Var{..}))
+}
+
+/// Where the first wrong byte of a value stands, and what is wrong with it, for a value that
+/// [`measure`] calls unsound. Slow and exact.
+#[cold]
+pub(crate) fn first_flaw(spec: &FieldSpec, value: &[u8], units: u16) -> (usize, Flaw) {
+    let signed = spec.kind == Kind::SignedDigits;
+    let flaw = match (spec.text, spec.kind) {
+        (Text::Ascii | Text::Ebcdic, Kind::Digits | Kind::SignedDigits) => Flaw::NotDigits,
+        (Text::Bcd | Text::BcdLeft, _) => Flaw::NotBinaryDigits,
+        (Text::HexAscii | Text::HexEbcdic, _) => Flaw::NotHex,
+        _ => Flaw::NotText,
+    };
+    let at = match spec.text {
+        Text::Ascii => value.iter().position(|&byte| !ascii::allows(spec.kind, byte)),
+        Text::Ebcdic => value.iter().position(|&byte| !ascii::allows(spec.kind, ebcdic::to_ascii(byte))),
+        Text::Bcd | Text::BcdLeft => bcd::first_flaw(spec.kind, value, units, spec.text == Text::BcdLeft),
+        Text::HexAscii => value.iter().position(|byte| !byte.is_ascii_hexdigit()),
+        Text::HexEbcdic => value.iter().position(|&byte| !ebcdic::to_ascii(byte).is_ascii_hexdigit()),
+        Text::Raw => None,
+    };
+    match at {
+        Some(at) if !(signed && at == 0) => (at, flaw),
+        // The sign is the only content that is right by its place, not by its character.
+        _ if signed => (0, Flaw::BadSign),
+        // All characters are right, so their number is not: an odd count of hex characters.
+        _ => (0, flaw),
+    }
+}
+
+/// Characters or bytes of the canonical form of `units`, which count as the length prefix does.
+#[inline(always)]
+pub(crate) fn canonical_len(spec: &FieldSpec, units: u16) -> usize {
+    let halved =
+        matches!(spec.text, Text::HexAscii | Text::HexEbcdic) && matches!(spec.length, Length::Var { .. });
+    usize::from(if halved { units >> 1 } else { units })
+}
+
+/// The canonical form of a sound value; nothing when `out` is too small.
+#[inline]
+pub(crate) fn decode<'b>(spec: &FieldSpec, value: &[u8], units: u16, out: &'b mut [u8]) -> Option<&'b [u8]> {
+    let out = out.get_mut(..canonical_len(spec, units))?;
+    match (spec.text, spec.kind) {
+        (Text::Ascii, Kind::Track) => ascii::read_track(value, out),
+        (Text::Ascii, _) | (Text::Raw, _) => {
+            if out.len() != value.len() {
+                return None;
+            }
+            out.copy_from_slice(value);
+        }
+        (Text::Ebcdic, Kind::Track) => {
+            ebcdic::read(value, out);
+            ascii::mark_separator(out);
+        }
+        (Text::Ebcdic, _) => ebcdic::read(value, out),
+        (Text::Bcd | Text::BcdLeft, Kind::SignedDigits) => {
+            let (sign, digits) = (value.split_first()?, out.split_first_mut()?);
+            *digits.0 = *sign.0;
+            bcd::read(sign.1, digits.1, spec.text == Text::BcdLeft);
+        }
+        (Text::Bcd, _) => bcd::read(value, out, false),
+        (Text::BcdLeft, _) => bcd::read(value, out, true),
+        (Text::HexAscii, _) => hex::read(value, out, |byte| byte),
+        (Text::HexEbcdic, _) => hex::read(value, out, ebcdic::to_ascii),
+    }
+    Some(out)
+}
+
+/// The number that digits spell, one a character in ASCII or EBCDIC, at most 18 of them.
+#[inline]
+pub(crate) fn number(digits: &[u8]) -> u64 {
+    digits.iter().fold(0, |sum: u64, digit| sum.wrapping_mul(10).wrapping_add(u64::from(digit & 0x0F)))
+}
+
+/// Whether a canonical form is of its field's kind.
+#[inline(always)]
+pub(crate) fn is_canonical(kind: Kind, canonical: &[u8]) -> bool {
+    ascii::fits(kind, canonical, canonical.len())
+}
+
+/// Writes a canonical form of the right kind, padded to `units`, into `out`, which has the size that
+/// [`FieldSpec::wire_bytes`] gives. Digits are padded on the left, text on the right.
+#[inline]
+pub(crate) fn encode(spec: &FieldSpec, canonical: &[u8], out: &mut [u8]) {
+    match (spec.text, spec.kind) {
+        (Text::Ascii | Text::Raw, kind) => ascii::write(kind, canonical, out),
+        (Text::Ebcdic, kind) => {
+            ascii::write(kind, canonical, out);
+            ebcdic::write_in_place(out);
+        }
+        (Text::Bcd | Text::BcdLeft, Kind::SignedDigits) => {
+            let (Some((sign, digits)), Some((first, rest))) =
+                (canonical.split_first(), out.split_first_mut())
+            else {
+                return;
+            };
+            *first = *sign;
+            bcd::write(digits, rest, spec.text == Text::BcdLeft);
+        }
+        (Text::Bcd, _) => bcd::write(canonical, out, false),
+        (Text::BcdLeft, _) => bcd::write(canonical, out, true),
+        (Text::HexAscii, _) => hex::write(canonical, out),
+        (Text::HexEbcdic, _) => {
+            hex::write(canonical, out);
+            ebcdic::write_in_place(out);
+        }
+    }
+}
