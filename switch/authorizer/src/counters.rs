@@ -1,0 +1,88 @@
+//! What has been counted, as plain numbers: the edge reads them once a second. Counting costs an addition.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::decision::DeclineReason;
+use crate::event::{AcquirerId, IssuerId};
+use crate::request::Class;
+
+/// One shard's counts since its start.
+#[derive(Clone, Debug)]
+pub struct Counters {
+    /// By [`AcquirerId`].
+    pub acquirers: Vec<AcquirerCounters>,
+    /// By [`IssuerId`].
+    pub issuers: Vec<IssuerCounters>,
+}
+
+/// What is counted of an acquirer.
+#[derive(Clone, Debug, Default)]
+pub struct AcquirerCounters {
+    /// Requests, by [`Class::index`].
+    pub received: [u64; Class::ALL.len()],
+    /// Approvals told, repeats apart.
+    pub approved: u64,
+    /// Declines told, repeats apart, by [`DeclineReason::index`].
+    pub declined: [u64; DeclineReason::ALL.len()],
+    /// Repeats answered from memory.
+    pub duplicates: u64,
+    /// Repeats joined to the request in flight.
+    pub joined: u64,
+    /// Outcomes that no link was there to carry.
+    pub undeliverable: u64,
+}
+
+/// What is counted of an issuer.
+#[derive(Clone, Debug, Default)]
+pub struct IssuerCounters {
+    /// Requests sent to it.
+    pub forwarded: u64,
+    /// Valid answers in time.
+    pub answered: u64,
+    /// Requests it did not answer in time, or whose link broke.
+    pub timed_out: u64,
+    /// Answers that came after the end.
+    pub late: u64,
+    /// Answers to nothing that was asked.
+    pub unmatched: u64,
+    /// Answers that fit the keys but not the content.
+    pub invalid: u64,
+}
+
+impl Counters {
+    /// All zero.
+    #[must_use]
+    pub fn new(acquirers: usize, issuers: usize) -> Self {
+        Self {
+            acquirers: vec![AcquirerCounters::default(); acquirers],
+            issuers: vec![IssuerCounters::default(); issuers],
+        }
+    }
+
+    /// Counts something of an acquirer.
+    pub fn acquirer(&mut self, acquirer: AcquirerId, count: impl FnOnce(&mut AcquirerCounters)) {
+        if let Some(counters) = self.acquirers.get_mut(acquirer.index()) {
+            count(counters);
+        }
+    }
+
+    /// Counts something of an issuer.
+    pub fn issuer(&mut self, issuer: IssuerId, count: impl FnOnce(&mut IssuerCounters)) {
+        if let Some(counters) = self.issuers.get_mut(issuer.index()) {
+            count(counters);
+        }
+    }
+}
+
+/// Adds one.
+pub fn add_one(counter: &mut u64) {
+    *counter = counter.wrapping_add(1);
+}
+
+/// Adds one at a place of a list; a place outside it is none.
+pub fn add_at(counters: &mut [u64], index: usize) {
+    if let Some(counter) = counters.get_mut(index) {
+        add_one(counter);
+    }
+}

@@ -1,0 +1,79 @@
+//! Which transactions are due. The deadline belongs to the transaction, not to a stage of it: without that,
+//! a request lost between two stages is never answered.
+//!
+//! Every transaction of one issuer waits equally long, so the order of arrival is the order of falling due:
+//! one linked list per issuer, threaded through the slab. Adding, removing and looking at the first cost the
+//! same however many wait.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::transaction::{TransactionId, Transactions};
+
+/// The lists, by issuer.
+#[derive(Debug)]
+pub struct Deadlines {
+    lists: Vec<List>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct List {
+    first: Option<TransactionId>,
+    last: Option<TransactionId>,
+}
+
+impl Deadlines {
+    /// One empty list per issuer.
+    #[must_use]
+    pub fn new(issuers: usize) -> Self {
+        Self { lists: vec![List::default(); issuers] }
+    }
+
+    /// Puts a transaction behind the others of its list ([`crate::transaction::Transaction::to`]'s issuer).
+    pub fn push(&mut self, id: TransactionId, transactions: &mut Transactions) {
+        let Some(transaction) = transactions.get_mut(id) else { return };
+        let number = transaction.to.issuer.0;
+        let Some(list) = self.lists.get_mut(usize::from(number)) else { return };
+        let before = list.last.replace(id);
+        transaction.timer.list = number;
+        transaction.timer.previous = before;
+        transaction.timer.next = None;
+        match before.and_then(|before| transactions.get_mut(before)) {
+            Some(before) => before.timer.next = Some(id),
+            None => list.first = Some(id),
+        }
+    }
+
+    /// Takes a transaction out of its list.
+    pub fn remove(&mut self, id: TransactionId, transactions: &mut Transactions) {
+        let Some(timer) = transactions.get(id).map(|transaction| transaction.timer) else { return };
+        let Some(list) = self.lists.get_mut(usize::from(timer.list)) else { return };
+        match timer.previous.and_then(|previous| transactions.get_mut(previous)) {
+            Some(previous) => previous.timer.next = timer.next,
+            None => list.first = timer.next,
+        }
+        match timer.next.and_then(|next| transactions.get_mut(next)) {
+            Some(next) => next.timer.previous = timer.previous,
+            None => list.last = timer.previous,
+        }
+    }
+
+    /// A transaction whose deadline has passed, if there is one.
+    #[must_use]
+    pub fn due(&self, now_us: u64, transactions: &Transactions) -> Option<TransactionId> {
+        self.firsts(transactions).find(|(_, deadline_us)| *deadline_us < now_us).map(|(id, _)| id)
+    }
+
+    /// When the next one falls due, monotonic microseconds.
+    #[must_use]
+    pub fn next_us(&self, transactions: &Transactions) -> Option<u64> {
+        self.firsts(transactions).map(|(_, deadline_us)| deadline_us).min()
+    }
+
+    fn firsts<'a>(&'a self, transactions: &'a Transactions) -> impl Iterator<Item = (TransactionId, u64)> + 'a {
+        self.lists.iter().filter_map(|list| {
+            let id = list.first?;
+            Some((id, transactions.get(id)?.deadline_us))
+        })
+    }
+}

@@ -1,0 +1,177 @@
+//! Outcomes: approved, or declined for one of a closed list of reasons. One table turns a reason into
+//! DE 39, and an acquirer may override it row by row.
+
+use codecs::value::{ApprovalCode, ResponseCode};
+
+/// Why a request was declined, in order of precedence: the first that applies is the one told.
+///
+/// Richer than DE 39 on purpose. What the acquirer sees is [`DeclineReason::code`]; operators see the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DeclineReason {
+    /// The message does not say what it must, or contradicts itself.
+    FormatError,
+    /// The class or function is not one this switch serves.
+    NotSupported,
+    /// The principal may not use this DE 32, DE 33, MTI, card range or terminal.
+    NotAllowed,
+    /// The card number's check digit is wrong.
+    LuhnFailed,
+    /// The identity is known with other content.
+    DuplicateOtherContent,
+    /// A reversal of this request came before it.
+    Tombstoned,
+    /// The switch is being stopped.
+    Draining,
+    /// More is running than the switch may hold.
+    Overloaded,
+    /// The card has expired.
+    ExpiredCard,
+    /// A purchase over nothing.
+    InvalidAmount,
+    /// No issuer serves the card's range.
+    NoRoute,
+    /// No link of the issuer or its alternates is up and signed on.
+    IssuerDown,
+    /// Every link of the issuer carries as much as it may.
+    IssuerWindowFull,
+    /// The issuer did not answer in time, or its link broke with the request on it.
+    IssuerTimedOut,
+    /// The issuer's answer fits the request's keys but not its content.
+    InvalidAnswer,
+    /// What the answer would promise cannot be kept, because there is no journal to keep it in.
+    StoreUnavailable,
+    /// The issuer said no; its own DE 39 is passed on.
+    IssuerDeclined,
+}
+
+impl DeclineReason {
+    /// Every reason, in order of precedence.
+    pub const ALL: [Self; 17] = [
+        Self::FormatError,
+        Self::NotSupported,
+        Self::NotAllowed,
+        Self::LuhnFailed,
+        Self::DuplicateOtherContent,
+        Self::Tombstoned,
+        Self::Draining,
+        Self::Overloaded,
+        Self::ExpiredCard,
+        Self::InvalidAmount,
+        Self::NoRoute,
+        Self::IssuerDown,
+        Self::IssuerWindowFull,
+        Self::IssuerTimedOut,
+        Self::InvalidAnswer,
+        Self::StoreUnavailable,
+        Self::IssuerDeclined,
+    ];
+
+    /// The name that configuration, metrics and logs use.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::FormatError => "format_error",
+            Self::NotSupported => "not_supported",
+            Self::NotAllowed => "not_allowed",
+            Self::LuhnFailed => "luhn_failed",
+            Self::DuplicateOtherContent => "duplicate_other_content",
+            Self::Tombstoned => "tombstoned",
+            Self::Draining => "draining",
+            Self::Overloaded => "overloaded",
+            Self::ExpiredCard => "expired_card",
+            Self::InvalidAmount => "invalid_amount",
+            Self::NoRoute => "no_route",
+            Self::IssuerDown => "issuer_down",
+            Self::IssuerWindowFull => "issuer_window_full",
+            Self::IssuerTimedOut => "issuer_timed_out",
+            Self::InvalidAnswer => "invalid_answer",
+            Self::StoreUnavailable => "store_unavailable",
+            Self::IssuerDeclined => "issuer_declined",
+        }
+    }
+
+    /// Its place in [`Self::ALL`].
+    #[must_use]
+    pub fn index(self) -> usize {
+        Self::ALL.iter().position(|reason| *reason == self).unwrap_or(0)
+    }
+
+    /// DE 39 by default: ISO 8583:1987 response codes, or 1993 action codes.
+    #[must_use]
+    pub const fn code(self, codes: CodeSet) -> ResponseCode {
+        let (two, three) = match self {
+            Self::FormatError => (b"30", b"904"),
+            Self::NotSupported => (b"40", b"115"),
+            Self::NotAllowed => (b"58", b"120"),
+            Self::LuhnFailed => (b"14", b"111"),
+            Self::DuplicateOtherContent | Self::Tombstoned => (b"94", b"913"),
+            Self::Draining | Self::Overloaded | Self::IssuerWindowFull => (b"91", b"907"),
+            Self::ExpiredCard => (b"54", b"101"),
+            Self::InvalidAmount => (b"13", b"110"),
+            Self::NoRoute => (b"92", b"908"),
+            Self::IssuerDown => (b"91", b"912"),
+            Self::IssuerTimedOut => (b"91", b"911"),
+            Self::InvalidAnswer | Self::StoreUnavailable => (b"96", b"909"),
+            Self::IssuerDeclined => (b"05", b"100"),
+        };
+        match codes {
+            CodeSet::Response1987 => ResponseCode::of(two),
+            CodeSet::Action1993 => ResponseCode::of(three),
+        }
+    }
+}
+
+/// Which of the standard's two lists DE 39 is taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeSet {
+    /// Two characters, ISO 8583:1987.
+    Response1987,
+    /// Three digits, ISO 8583:1993.
+    Action1993,
+}
+
+/// How a request ended, from the acquirer's side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The issuer approved it, whole or in part.
+    Approved,
+    /// It was declined.
+    Declined(DeclineReason),
+}
+
+/// What is told of a request, once and to every repeat of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Approved, or declined and why.
+    pub verdict: Verdict,
+    /// DE 39.
+    pub response_code: ResponseCode,
+    /// DE 38: only of approvals.
+    pub approval_code: Option<ApprovalCode>,
+    /// DE 4 of the answer when it differs from what was asked: the amount of a partial approval, minor
+    /// units.
+    pub approved_minor: Option<u64>,
+}
+
+impl Outcome {
+    /// A decline made here.
+    #[must_use]
+    pub fn declined(reason: DeclineReason, response_code: ResponseCode) -> Self {
+        Self { verdict: Verdict::Declined(reason), response_code, approval_code: None, approved_minor: None }
+    }
+
+    /// Whether it is an approval.
+    #[must_use]
+    pub fn is_approved(&self) -> bool {
+        self.verdict == Verdict::Approved
+    }
+
+    /// The reason, if it was declined.
+    #[must_use]
+    pub fn decline_reason(&self) -> Option<DeclineReason> {
+        match self.verdict {
+            Verdict::Approved => None,
+            Verdict::Declined(reason) => Some(reason),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The closed list of what can be asked of the edge, in two classes.
+//!
+//! *Visible* effects reach an acquirer or an issuer, or must keep their order with those that do. They wait
+//! until every fact decided before them is durable, even one decided for another request: a repeat may
+//! quote a result that is not on the disk yet. *Free* effects promise nothing and leave at once.
+
+use alloc::vec::Vec;
+
+use codecs::value::Stan;
+
+use crate::decision::Outcome;
+use crate::event::{AcquirerLink, IssuerLink, ShardId, Ticket};
+use crate::fact::Fact;
+
+/// What the edge is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Effect {
+    /// Send the request to an issuer under our own trace number.
+    Forward {
+        /// The request's raw message.
+        ticket: Ticket,
+        /// Over which link.
+        to: IssuerLink,
+        /// DE 11 as the issuer sees it.
+        stan: Stan,
+    },
+    /// Answer a request. The edge releases both raw messages afterwards.
+    Reply(Reply),
+    /// A raw message is not needed any more.
+    Release(Ticket),
+    /// The account of this request lives on another shard.
+    Hand {
+        /// The request's raw message, which goes along.
+        ticket: Ticket,
+        /// The account's home.
+        to: ShardId,
+    },
+}
+
+/// An answer to an acquirer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reply {
+    /// The request's raw message, whose own identifying elements the answer carries.
+    pub ticket: Ticket,
+    /// The connection to use.
+    pub link: AcquirerLink,
+    /// What is told.
+    pub outcome: Outcome,
+    /// The issuer's raw message, whose other elements go along; `None` when the answer is made here.
+    pub answer: Option<Ticket>,
+    /// Microseconds that were spent waiting for the issuer, for the switch's own share of the time.
+    pub issuer_us: u64,
+}
+
+/// What one turn asks for: facts to be made durable, effects that wait for them, effects that do not.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// To be appended to the journal, in this order.
+    pub facts: Vec<Fact>,
+    /// To be performed, in this order, once the facts are durable.
+    pub visible: Vec<Effect>,
+    /// To be performed at once.
+    pub free: Vec<Effect>,
+}
+
+impl Effects {
+    /// Forgets everything; keeps the memory.
+    pub fn clear(&mut self) {
+        self.facts.clear();
+        self.visible.clear();
+        self.free.clear();
+    }
+}

@@ -1,0 +1,175 @@
+//! A request arrives: rights, repeats, and every check that needs no issuer.
+//!
+//! The order is the law of the line. Rights come first, because a principal that may not ask is told
+//! nothing else. Repeats come before anything stateful, or an honest repeat would look like a second
+//! payment. Format and consistency were checked at the edge, where the data elements still have numbers.
+
+use crate::Authorizer;
+use crate::counters::{add_at, add_one};
+use crate::decision::{DeclineReason, Outcome};
+use crate::effect::{Effect, Effects, Reply};
+use crate::event::{Now, ShardId};
+use crate::fact::Fact;
+use crate::memory::{Entry, Full, State};
+use crate::request::{Class, Request};
+
+impl Authorizer {
+    /// A request at the home of its identity: refused at once, handed to the home of its account, or
+    /// admitted here.
+    pub(crate) fn received(&mut self, request: &Request, now: Now, out: &mut Effects) {
+        self.counters.acquirer(request.acquirer, |acquirer| {
+            add_at(&mut acquirer.received, request.class.index());
+        });
+        if let Some(reason) = self.refused(request) {
+            return self.declined_stateless(request, reason, out);
+        }
+        match self.home_of(request, now) {
+            Ok(home) if home == self.shard => self.admitted(request, now, out),
+            Ok(home) => out.free.push(Effect::Hand { ticket: request.ticket, to: home }),
+            Err(Full) => self.declined_stateless(request, DeclineReason::Overloaded, out),
+        }
+    }
+
+    /// A request at the home of its account: a repeat of something known, or a new transaction.
+    pub(crate) fn admitted(&mut self, request: &Request, now: Now, out: &mut Effects) {
+        if let Some(place) = self.memory.find(request.identity, now.monotonic_us) {
+            return self.repeated(place, request, out);
+        }
+        if let Some(reason) = self.declined_before_routing(request, now) {
+            return self.declined(request, reason, now, out);
+        }
+        self.forward(request, now, out);
+    }
+
+    /// What a principal is told before anything is looked up or remembered.
+    fn refused(&self, request: &Request) -> Option<DeclineReason> {
+        let acquirer = self.tables.acquirers.get(request.acquirer.index());
+        if !acquirer.is_some_and(|acquirer| acquirer.rights.allow(request)) {
+            Some(DeclineReason::NotAllowed)
+        } else if request.class == Class::Reversal {
+            // Without a journal a reversal cannot be kept; 96 makes the sender keep it.
+            Some(DeclineReason::StoreUnavailable)
+        } else if request.pan.is_some_and(|pan| !pan.luhn_ok()) {
+            Some(DeclineReason::LuhnFailed)
+        } else {
+            None
+        }
+    }
+
+    /// Where the request's account lives. A known identity keeps the home of its first message, so that a
+    /// repeat with another card number still meets its original.
+    fn home_of(&mut self, request: &Request, now: Now) -> Result<ShardId, Full> {
+        if let Some(entry) = self.remembered_entry(request, now) {
+            return Ok(match entry.state {
+                State::Elsewhere(home) => home,
+                _ => self.shard,
+            });
+        }
+        if request.home != self.shard {
+            self.memory.insert(Entry {
+                identity: request.identity,
+                fingerprint: request.fingerprint,
+                since_us: now.monotonic_us,
+                state: State::Elsewhere(request.home),
+            })?;
+        }
+        Ok(request.home)
+    }
+
+    fn remembered_entry(&self, request: &Request, now: Now) -> Option<Entry> {
+        // With one shard the answer is always here; `admitted` looks it up, once.
+        if self.is_alone {
+            return None;
+        }
+        let place = self.memory.find(request.identity, now.monotonic_us)?;
+        self.memory.get(place).copied()
+    }
+
+    /// One identity, one outcome: a repeat joins the request in flight or gets the stored answer.
+    fn repeated(&mut self, place: u32, request: &Request, out: &mut Effects) {
+        let Some(entry) = self.memory.get(place).copied() else { return };
+        if entry.fingerprint != request.fingerprint {
+            return self.declined_stateless(request, DeclineReason::DuplicateOtherContent, out);
+        }
+        match entry.state {
+            State::Running(id) => {
+                if let Some(transaction) = self.transactions.get_mut(id) {
+                    // One answer, on the newest connection that asked. The older copy may still be needed
+                    // by a forward that waits for its fact, so its release waits behind it.
+                    out.visible.push(Effect::Release(transaction.ticket));
+                    transaction.ticket = request.ticket;
+                    transaction.link = request.link;
+                }
+                self.counters.acquirer(request.acquirer, |acquirer| add_one(&mut acquirer.joined));
+            }
+            State::Ended(outcome) => {
+                self.counters.acquirer(request.acquirer, |acquirer| add_one(&mut acquirer.duplicates));
+                out.visible.push(Effect::Reply(reply_to(request, outcome)));
+            }
+            State::Elsewhere(to) => out.free.push(Effect::Hand { ticket: request.ticket, to }),
+            State::Forgotten => out.free.push(Effect::Release(request.ticket)),
+        }
+    }
+
+    /// What can be said of a new request without asking anybody.
+    fn declined_before_routing(&self, request: &Request, now: Now) -> Option<DeclineReason> {
+        if self.draining {
+            Some(DeclineReason::Draining)
+        } else if self.transactions.is_full() {
+            Some(DeclineReason::Overloaded)
+        } else if request.expiry.is_some_and(|expiry| expiry.is_past(now.year, now.month)) {
+            Some(DeclineReason::ExpiredCard)
+        } else if is_purchase_over_nothing(request) {
+            Some(DeclineReason::InvalidAmount)
+        } else {
+            None
+        }
+    }
+
+    /// Declines a new request, as a fact that any repeat is told again.
+    pub(crate) fn declined(&mut self, request: &Request, reason: DeclineReason, now: Now, out: &mut Effects) {
+        let promised = !matches!(reason, DeclineReason::Draining | DeclineReason::Overloaded);
+        if !promised || (request.class.is_advice() && reason != DeclineReason::NoRoute) {
+            // Shed, or an advice put off: nothing is promised, and what comes again is looked at anew.
+            return self.declined_stateless(request, reason, out);
+        }
+        let outcome = Outcome::declined(reason, self.tables.response_code(request.acquirer, reason));
+        let entry = Entry {
+            identity: request.identity,
+            fingerprint: request.fingerprint,
+            since_us: now.monotonic_us,
+            state: State::Ended(outcome),
+        };
+        if self.memory.insert(entry).is_err() {
+            return self.declined_stateless(request, DeclineReason::Overloaded, out);
+        }
+        out.facts.push(Fact::Declined {
+            identity: request.identity,
+            fingerprint: request.fingerprint,
+            acquirer: request.acquirer,
+            outcome,
+        });
+        self.count_outcome(request.acquirer, &outcome);
+        out.visible.push(Effect::Reply(reply_to(request, outcome)));
+    }
+
+    /// Declines without remembering: the answer promises nothing, so it waits for nothing.
+    pub(crate) fn declined_stateless(&mut self, request: &Request, reason: DeclineReason, out: &mut Effects) {
+        let outcome = Outcome::declined(reason, self.tables.response_code(request.acquirer, reason));
+        self.count_outcome(request.acquirer, &outcome);
+        out.free.push(Effect::Reply(reply_to(request, outcome)));
+    }
+}
+
+/// The answer to a request that no issuer was asked for.
+pub(crate) fn reply_to(request: &Request, outcome: Outcome) -> Reply {
+    Reply { ticket: request.ticket, link: request.link, outcome, answer: None, issuer_us: 0 }
+}
+
+/// Goods and services, cash, or goods with cash back (ISO 8583 processing codes 00, 01, 09) for no amount,
+/// where the message is not a mere account verification.
+fn is_purchase_over_nothing(request: &Request) -> bool {
+    request.amount.is_zero()
+        && !request.verification_only
+        && request.processing_code.is_some_and(|code| matches!(code.transaction_type(), 0 | 1 | 9))
+}

@@ -1,0 +1,311 @@
+//! An issuer as one shard sees it: its links, our own trace numbers, the legs that wait for an answer, and
+//! those that ended and may still be answered late.
+//!
+//! The trace numbers of one issuer are dealt out over the shards (shard s of n uses s+1, s+1+n, ...), so the
+//! number on an answer says whose leg it is and no two shards share a table. A number is reused only after
+//! all others were: 999,999 legs later with one shard.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use codecs::value::Stan;
+
+use crate::Authorizer;
+use crate::counters::add_one;
+use crate::decision::{DeclineReason, Outcome, Verdict};
+use crate::effect::{Effect, Effects};
+use crate::event::{IssuerLink, Leg, LinkChange, Now, ShardId, Unsent};
+use crate::fact::Fact;
+use crate::limits::{LEGS_MAX, LEGS_MIN, LEGS_PER_WINDOW, STAN_SEARCH_MAX};
+use crate::request::{Answer, MatchKeys};
+use crate::tables::Issuer;
+use crate::transaction::{Transaction, TransactionId};
+
+/// The largest trace number of six digits.
+const STAN_MAX: u32 = 999_999;
+
+/// One issuer's links and legs.
+#[derive(Debug)]
+pub struct IssuerState {
+    links: Vec<LinkState>,
+    /// Requests this shard may have in flight on one link.
+    window: u32,
+    legs: Legs,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct LinkState {
+    change: LinkChange,
+    in_flight: u32,
+}
+
+impl IssuerState {
+    /// No link is up yet.
+    #[must_use]
+    pub fn new(issuer: &Issuer, shard: ShardId, shards: u16) -> Self {
+        let window = issuer.window.checked_div(u32::from(shards.max(1))).unwrap_or(1).max(1);
+        let in_flight_max = window.saturating_mul(u32::from(issuer.links));
+        Self {
+            links: vec![LinkState { change: LinkChange::Lost, in_flight: 0 }; usize::from(issuer.links)],
+            window,
+            legs: Legs::new(in_flight_max, shard, shards),
+        }
+    }
+
+    /// The link with the fewest requests in flight that may take one more.
+    ///
+    /// # Errors
+    /// [`DeclineReason::IssuerDown`] when no link is up, [`DeclineReason::IssuerWindowFull`] when all that
+    /// are carry as much as they may.
+    pub fn least_loaded(&self) -> Result<u16, DeclineReason> {
+        let mut best: Option<(u16, u32)> = None;
+        for (link, state) in (0_u16..).zip(&self.links) {
+            if state.change == LinkChange::Up && best.is_none_or(|(_, least)| state.in_flight < least) {
+                best = Some((link, state.in_flight));
+            }
+        }
+        match best {
+            None => Err(DeclineReason::IssuerDown),
+            Some((_, in_flight)) if in_flight >= self.window => Err(DeclineReason::IssuerWindowFull),
+            Some((link, _)) => Ok(link),
+        }
+    }
+
+    /// A trace number for a leg that is about to be sent; `None` when too many numbers in a row are in use.
+    pub fn open_leg(&mut self, link: u16, transaction: TransactionId, keys: MatchKeys) -> Option<Stan> {
+        let stan = self.legs.open(link, transaction, keys)?;
+        self.count_in_flight(link, |in_flight| in_flight.saturating_add(1));
+        Some(stan)
+    }
+
+    /// Ends a leg; what comes for it afterwards is late.
+    pub fn close_leg(&mut self, link: u16, stan: Stan, end: LegState) {
+        if let Some(leg) = self.legs.get_mut(stan) {
+            leg.state = end;
+        }
+        self.count_in_flight(link, |in_flight| in_flight.saturating_sub(1));
+    }
+
+    fn count_in_flight(&mut self, link: u16, change: impl Fn(u32) -> u32) {
+        if let Some(link) = self.links.get_mut(usize::from(link)) {
+            link.in_flight = change(link.in_flight);
+        }
+    }
+}
+
+/// What became of a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LegState {
+    /// The issuer is asked.
+    Pending(TransactionId),
+    /// It answered; a second answer is one to nothing.
+    Answered,
+    /// It did not answer in time; one that comes now is late.
+    TimedOut,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct LegEntry {
+    stan: u32,
+    link: u16,
+    state: LegState,
+    keys: MatchKeys,
+}
+
+/// The legs of one issuer and shard: a ring that is indexed by the trace number itself.
+#[derive(Debug)]
+struct Legs {
+    ring: Vec<Option<LegEntry>>,
+    mask: u32,
+    /// How many trace numbers this shard has.
+    count: u32,
+    next: u32,
+    shard: u32,
+    shards: u32,
+}
+
+impl Legs {
+    fn new(in_flight_max: u32, shard: ShardId, shards: u16) -> Self {
+        let room = in_flight_max.saturating_mul(LEGS_PER_WINDOW).clamp(LEGS_MIN, LEGS_MAX);
+        let room = room.checked_next_power_of_two().unwrap_or(LEGS_MAX);
+        let shards = u32::from(shards.max(1));
+        let shard = u32::from(shard.0);
+        let count = STAN_MAX.saturating_sub(shard).checked_div(shards).unwrap_or(1).max(1);
+        Self {
+            ring: vec![None; usize::try_from(room).unwrap_or(0)],
+            mask: room.saturating_sub(1),
+            count,
+            next: 0,
+            shard,
+            shards,
+        }
+    }
+
+    fn open(&mut self, link: u16, transaction: TransactionId, keys: MatchKeys) -> Option<Stan> {
+        for _ in 0..STAN_SEARCH_MAX {
+            let number = self.next;
+            self.next = if number.saturating_add(1) >= self.count { 0 } else { number.saturating_add(1) };
+            let stan = number.saturating_mul(self.shards).saturating_add(self.shard).saturating_add(1);
+            let place = self.place(number)?;
+            if place.is_none_or(|leg| !matches!(leg.state, LegState::Pending(_))) {
+                *place = Some(LegEntry { stan, link, state: LegState::Pending(transaction), keys });
+                return Stan::new(stan);
+            }
+        }
+        None
+    }
+
+    fn get_mut(&mut self, stan: Stan) -> Option<&mut LegEntry> {
+        let number = stan.number().checked_sub(1)?.checked_sub(self.shard)?;
+        if number.checked_rem(self.shards)? != 0 {
+            return None;
+        }
+        let number = number.checked_div(self.shards)?;
+        self.place(number)?.as_mut().filter(|leg| leg.stan == stan.number())
+    }
+
+    fn place(&mut self, number: u32) -> Option<&mut Option<LegEntry>> {
+        self.ring.get_mut(usize::try_from(number & self.mask).ok()?)
+    }
+}
+
+/// The shard whose leg an issuer's trace number names, among `shards`.
+#[must_use]
+pub fn shard_of(stan: Stan, shards: u16) -> ShardId {
+    let number = stan.number().saturating_sub(1).checked_rem(u32::from(shards.max(1))).unwrap_or(0);
+    ShardId(u16::try_from(number).unwrap_or(0))
+}
+
+impl Authorizer {
+    /// An issuer says something to one of our legs, or claims to.
+    pub(crate) fn answered(&mut self, answer: &Answer, now: Now, out: &mut Effects) {
+        match self.matched(answer) {
+            Some((id, transaction)) if now.monotonic_us <= transaction.deadline_us => {
+                self.counters.issuer(answer.link.issuer, |issuer| add_one(&mut issuer.answered));
+                if fits_content(&transaction, answer) {
+                    self.conclude_answered(id, &transaction, answer, now, out);
+                } else {
+                    self.counters.issuer(answer.link.issuer, |issuer| add_one(&mut issuer.invalid));
+                    self.conclude_without_answer(id, DeclineReason::InvalidAnswer, LegState::Answered, now, out);
+                    out.visible.push(Effect::Release(answer.ticket));
+                }
+            }
+            // The deadline decides, even when answer and timer come out of one turn after a freeze.
+            Some((id, _)) => {
+                self.conclude_without_answer(id, DeclineReason::IssuerTimedOut, LegState::TimedOut, now, out);
+                self.late(answer, out);
+            }
+            None => self.late(answer, out),
+        }
+    }
+
+    /// The running transaction this answer belongs to: same issuer, trace number, class, and every key that
+    /// both carry.
+    fn matched(&mut self, answer: &Answer) -> Option<(TransactionId, Transaction)> {
+        let leg = self.issuers.get_mut(answer.link.issuer.index())?.legs.get_mut(answer.stan)?;
+        let LegState::Pending(id) = leg.state else { return None };
+        let transaction = self.transactions.get(id)?;
+        let fits = leg.keys.fits(&answer.keys) && transaction.class == answer.class;
+        fits.then_some((id, *transaction))
+    }
+
+    /// The answer belongs to no running transaction: it is late, or it answers nothing that was asked.
+    fn late(&mut self, answer: &Answer, out: &mut Effects) {
+        let issuer = answer.link.issuer;
+        let leg = self.issuers.get_mut(issuer.index()).and_then(|state| state.legs.get_mut(answer.stan));
+        match leg {
+            Some(leg) if leg.state == LegState::TimedOut && leg.keys.fits(&answer.keys) => {
+                leg.state = LegState::Answered;
+                let approved = self.tables.is_approval(answer.response_code);
+                out.facts.push(Fact::Late { issuer, stan: answer.stan, approved });
+                self.counters.issuer(issuer, |counters| add_one(&mut counters.late));
+            }
+            _ => self.counters.issuer(issuer, |counters| add_one(&mut counters.unmatched)),
+        }
+        out.free.push(Effect::Release(answer.ticket));
+    }
+
+    fn conclude_answered(
+        &mut self,
+        id: TransactionId,
+        transaction: &Transaction,
+        answer: &Answer,
+        now: Now,
+        out: &mut Effects,
+    ) {
+        let approved = self.tables.is_approval(answer.response_code);
+        let verdict =
+            if approved { Verdict::Approved } else { Verdict::Declined(DeclineReason::IssuerDeclined) };
+        let outcome = Outcome {
+            verdict,
+            response_code: answer.response_code,
+            // An approval code of something not approved would be a trap for whoever reads only DE 38.
+            approval_code: if approved { answer.approval_code } else { None },
+            approved_minor: answer.amount_minor.filter(|minor| approved && *minor != transaction.amount.minor()),
+        };
+        self.close(id, LegState::Answered);
+        match self.live.deliverable(transaction.link, transaction.acquirer) {
+            None if approved => self.undeliverable(transaction, answer, out),
+            _ => self.replied(transaction, outcome, Some(answer.ticket), now, out),
+        }
+    }
+
+    /// A link to an issuer came, was signed off, or went. What was on a lost link may have been sent, so it
+    /// is answered at once and never sent again.
+    pub(crate) fn issuer_link_changed(
+        &mut self,
+        link: IssuerLink,
+        change: LinkChange,
+        now: Now,
+        out: &mut Effects,
+    ) {
+        let Some(issuer) = self.issuers.get_mut(link.issuer.index()) else { return };
+        if let Some(state) = issuer.links.get_mut(usize::from(link.link)) {
+            state.change = change;
+        }
+        if change != LinkChange::Lost {
+            return;
+        }
+        let lost: Vec<TransactionId> = issuer.legs.pending_on(link.link).collect();
+        for id in lost {
+            self.conclude_without_answer(id, DeclineReason::IssuerTimedOut, LegState::TimedOut, now, out);
+        }
+    }
+
+    /// No byte of this leg was written, so nothing can have happened at the issuer: after a lost link another
+    /// one, or an alternate, is asked.
+    pub(crate) fn unsent(&mut self, leg: Leg, why: Unsent, now: Now, out: &mut Effects) {
+        let Some(issuer) = self.issuers.get_mut(leg.to.issuer.index()) else { return };
+        let Some(entry) = issuer.legs.get_mut(leg.stan) else { return };
+        let LegState::Pending(id) = entry.state else { return };
+        issuer.close_leg(leg.to.link, leg.stan, LegState::Answered);
+        match why {
+            Unsent::LinkLost => self.forward_again(id, now, out),
+            Unsent::NotEncodable => self.conclude_unsent(id, DeclineReason::FormatError, now, out),
+        }
+    }
+}
+
+impl Legs {
+    /// The transactions that wait for an answer on a link.
+    fn pending_on(&self, link: u16) -> impl Iterator<Item = TransactionId> + '_ {
+        self.ring.iter().flatten().filter(move |leg| leg.link == link).filter_map(|leg| match leg.state {
+            LegState::Pending(id) => Some(id),
+            LegState::Answered | LegState::TimedOut => None,
+        })
+    }
+}
+
+/// Whether an answer says something that can be said to the request: its own processing code and card, and
+/// its own amount, or less where the answer is a partial approval.
+fn fits_content(transaction: &Transaction, answer: &Answer) -> bool {
+    let asked = transaction.amount.minor();
+    let partial = matches!(answer.response_code.as_bytes(), b"10" | b"002");
+    same_if_both(answer.processing_code, transaction.processing_code)
+        && same_if_both(answer.pan, transaction.pan)
+        && answer.amount_minor.is_none_or(|minor| minor == asked || (partial && minor < asked))
+}
+
+fn same_if_both<T: PartialEq>(theirs: Option<T>, ours: Option<T>) -> bool {
+    theirs.is_none() || ours.is_none() || theirs == ours
+}

@@ -1,0 +1,153 @@
+//! The decision of the switch: one struct, one method. An event and the time go in, effects come out.
+//!
+//! The crate names no clock, socket, thread, file or randomness, and no data element: the edge turns
+//! messages into [`Request`]s and [`Answer`]s and performs the [`Effect`]s. What cannot be named here can
+//! be simulated, so every fault of the world outside can be replayed from a seed.
+//!
+//! In reading order, which is the order of a transaction:
+//!
+//! | file | what happens |
+//! | --- | --- |
+//! | [`event`], [`request`] | what can come in |
+//! | [`intake`] | rights, repeats, the checks that need no issuer |
+//! | [`iin_table`], [`route`] | which issuer, which of its links |
+//! | [`issuer`] | our own trace number, the leg, matching its answer, late ones |
+//! | [`reply`] | the outcome, remembered and told |
+//! | [`deadline`] | one per transaction |
+//! | [`memory`], [`transaction`] | what is remembered of ended and of running ones |
+//! | [`decision`], [`effect`], [`fact`] | what can come out |
+//! | [`network`] | sign-on, echo and sign-off of one link |
+//!
+//! Not here: reversals and store-and-forward, which need the journal; programs, which need the token.
+#![no_std]
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions
+    )
+)]
+
+extern crate alloc;
+
+pub mod counters;
+pub mod deadline;
+pub mod decision;
+pub mod effect;
+pub mod event;
+pub mod fact;
+pub mod iin_table;
+pub mod intake;
+pub mod issuer;
+pub mod limits;
+pub mod memory;
+pub mod network;
+pub mod reply;
+pub mod request;
+pub mod rights;
+pub mod route;
+pub mod tables;
+pub mod transaction;
+
+#[cfg(test)]
+mod tests;
+
+use counters::Counters;
+use deadline::Deadlines;
+use effect::Effects;
+use event::{Event, Now, ShardId};
+use issuer::IssuerState;
+use limits::Limits;
+use memory::Memory;
+use tables::Tables;
+use transaction::Transactions;
+
+pub use effect::Effect;
+pub use event::{AcquirerLink, LinkChange};
+pub use request::{Answer, Request};
+
+/// One shard's part of the switch: its running transactions, what it remembers of ended ones, and its
+/// view of every issuer link.
+pub struct Authorizer {
+    shard: ShardId,
+    tables: Tables,
+    transactions: Transactions,
+    memory: Memory,
+    deadlines: Deadlines,
+    issuers: alloc::vec::Vec<IssuerState>,
+    live: event::LiveLinks,
+    draining: bool,
+    /// There is no other shard, so every home is here.
+    is_alone: bool,
+    counters: Counters,
+}
+
+impl Authorizer {
+    /// The authorizer of `shard` among `shards`, which all hold the same tables.
+    #[must_use]
+    pub fn new(shard: ShardId, shards: u16, tables: Tables, limits: Limits) -> Self {
+        let issuers = tables.issuers.iter().map(|issuer| IssuerState::new(issuer, shard, shards)).collect();
+        Self {
+            shard,
+            transactions: Transactions::new(limits.pending_max),
+            memory: Memory::new(limits.recent_entries, limits.recent_window_us),
+            deadlines: Deadlines::new(tables.issuers.len()),
+            issuers,
+            live: event::LiveLinks::default(),
+            draining: false,
+            is_alone: shards <= 1,
+            counters: Counters::new(tables.acquirers.len(), tables.issuers.len()),
+            tables,
+        }
+    }
+
+    /// Decides one event. Effects are appended to `out`; nothing is performed here.
+    pub fn step(&mut self, event: Event, now: Now, out: &mut Effects) {
+        match event {
+            Event::Request(request) => self.received(&request, now, out),
+            Event::Handed(request) => self.admitted(&request, now, out),
+            Event::Answered(answer) => self.answered(&answer, now, out),
+            Event::Unsent(leg, why) => self.unsent(leg, why, now, out),
+            Event::IssuerLink(link, change) => self.issuer_link_changed(link, change, now, out),
+            Event::AcquirerLink(link, acquirer, change) => self.live.changed(link, acquirer, change),
+            Event::Drain => self.draining = true,
+            Event::Stop => self.stopped(now, out),
+            Event::Tick => self.expired(now, out),
+        }
+    }
+
+    /// When the next transaction falls due, in microseconds of the monotonic clock.
+    #[must_use]
+    pub fn next_deadline_us(&self) -> Option<u64> {
+        self.deadlines.next_us(&self.transactions)
+    }
+
+    /// How many transactions are running here.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.transactions.len()
+    }
+
+    /// How many identities are remembered here, running and ended.
+    #[must_use]
+    pub fn remembered(&self) -> usize {
+        self.memory.len()
+    }
+
+    /// Ended requests forgotten before their time, since the start.
+    #[must_use]
+    pub fn evicted(&self) -> u64 {
+        self.memory.evicted()
+    }
+
+    /// What has been counted since the start.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}

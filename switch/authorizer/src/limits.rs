@@ -1,0 +1,23 @@
+//! Every bound of one shard, in one place.
+
+/// How much one shard may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Running transactions.
+    pub pending_max: u32,
+    /// Identities remembered for repeats, running and ended.
+    pub recent_entries: u32,
+    /// How long an ended one is remembered, microseconds.
+    pub recent_window_us: u64,
+}
+
+/// The least room for legs an issuer gets per shard: the late answers of that many are still recognised.
+pub const LEGS_MIN: u32 = 4_096;
+/// Legs remembered for each one that may be in flight.
+pub const LEGS_PER_WINDOW: u32 = 8;
+/// The most room for legs an issuer gets per shard.
+pub const LEGS_MAX: u32 = 1 << 18;
+/// How many occupied places are passed over in search of a free trace number before giving up.
+pub const STAN_SEARCH_MAX: u32 = 64;
+
+const _: () = assert!(LEGS_MIN.is_power_of_two() && LEGS_MAX.is_power_of_two() && LEGS_MIN < LEGS_MAX);

@@ -1,0 +1,138 @@
+//! A transaction ends: its outcome becomes a fact, is remembered for repeats, and is told.
+
+use crate::Authorizer;
+use crate::counters::{add_at, add_one};
+use crate::decision::{DeclineReason, Outcome};
+use crate::effect::{Effect, Effects, Reply};
+use crate::event::{AcquirerId, Now, Ticket};
+use crate::fact::Fact;
+use crate::issuer::LegState;
+use crate::memory::State;
+use crate::request::Answer;
+use crate::transaction::{Transaction, TransactionId};
+
+impl Authorizer {
+    /// Every transaction whose deadline has passed ends without an answer.
+    pub(crate) fn expired(&mut self, now: Now, out: &mut Effects) {
+        while let Some(id) = self.deadlines.due(now.monotonic_us, &self.transactions) {
+            self.conclude_without_answer(id, DeclineReason::IssuerTimedOut, LegState::TimedOut, now, out);
+        }
+    }
+
+    /// The switch stops and can wait no longer: everything that runs ends without an answer.
+    pub(crate) fn stopped(&mut self, now: Now, out: &mut Effects) {
+        while let Some(id) = self.deadlines.due(u64::MAX, &self.transactions) {
+            self.conclude_without_answer(id, DeclineReason::IssuerTimedOut, LegState::TimedOut, now, out);
+        }
+    }
+
+    /// The issuer was asked and may have approved, but no valid answer is there: what it did is unknown, and
+    /// unknown means no.
+    pub(crate) fn conclude_without_answer(
+        &mut self,
+        id: TransactionId,
+        reason: DeclineReason,
+        end: LegState,
+        now: Now,
+        out: &mut Effects,
+    ) {
+        let Some(transaction) = self.close(id, end) else { return };
+        let outcome = Outcome::declined(reason, self.tables.response_code(transaction.acquirer, reason));
+        if reason == DeclineReason::IssuerTimedOut {
+            self.counters.issuer(transaction.to.issuer, |issuer| add_one(&mut issuer.timed_out));
+        }
+        out.facts.push(Fact::Timeout {
+            identity: transaction.identity,
+            issuer: transaction.to.issuer,
+            stan: transaction.stan,
+            outcome,
+        });
+        self.told(&transaction, outcome, None, now, out);
+    }
+
+    /// The request never reached an issuer, and now none can be asked.
+    pub(crate) fn conclude_unsent(
+        &mut self,
+        id: TransactionId,
+        reason: DeclineReason,
+        now: Now,
+        out: &mut Effects,
+    ) {
+        self.deadlines.remove(id, &mut self.transactions);
+        let Some(transaction) = self.transactions.remove(id) else { return };
+        let outcome = Outcome::declined(reason, self.tables.response_code(transaction.acquirer, reason));
+        out.facts.push(Fact::Result { identity: transaction.identity, outcome });
+        self.told(&transaction, outcome, None, now, out);
+    }
+
+    /// A valid answer came: the commit point, if it approves.
+    pub(crate) fn replied(
+        &mut self,
+        transaction: &Transaction,
+        outcome: Outcome,
+        answer: Option<Ticket>,
+        now: Now,
+        out: &mut Effects,
+    ) {
+        out.facts.push(Fact::Result { identity: transaction.identity, outcome });
+        self.told(transaction, outcome, answer, now, out);
+    }
+
+    /// The issuer approved, but the acquirer has no link to hear it: it will repeat and be told no.
+    pub(crate) fn undeliverable(&mut self, transaction: &Transaction, answer: &Answer, out: &mut Effects) {
+        let reason = DeclineReason::IssuerTimedOut;
+        let outcome = Outcome::declined(reason, self.tables.response_code(transaction.acquirer, reason));
+        out.facts.push(Fact::Undeliverable {
+            identity: transaction.identity,
+            issuer: answer.link.issuer,
+            stan: answer.stan,
+            outcome,
+        });
+        self.remember(transaction, outcome);
+        self.counters.acquirer(transaction.acquirer, |acquirer| add_one(&mut acquirer.undeliverable));
+        out.visible.push(Effect::Release(transaction.ticket));
+        out.visible.push(Effect::Release(answer.ticket));
+    }
+
+    /// Remembers the outcome and tells it, over the connection that asked last or another of the same
+    /// acquirer.
+    fn told(
+        &mut self,
+        transaction: &Transaction,
+        outcome: Outcome,
+        answer: Option<Ticket>,
+        now: Now,
+        out: &mut Effects,
+    ) {
+        self.remember(transaction, outcome);
+        self.count_outcome(transaction.acquirer, &outcome);
+        let Some(link) = self.live.deliverable(transaction.link, transaction.acquirer) else {
+            self.counters.acquirer(transaction.acquirer, |acquirer| add_one(&mut acquirer.undeliverable));
+            out.visible.push(Effect::Release(transaction.ticket));
+            out.visible.extend(answer.map(Effect::Release));
+            return;
+        };
+        out.visible.push(Effect::Reply(Reply {
+            ticket: transaction.ticket,
+            link,
+            outcome,
+            answer,
+            issuer_us: now.monotonic_us.saturating_sub(transaction.forwarded_us),
+        }));
+    }
+
+    fn remember(&mut self, transaction: &Transaction, outcome: Outcome) {
+        // An advice that was put off must be able to come again and be delivered.
+        let put_off = transaction.class.is_advice()
+            && outcome.decline_reason().is_some_and(|reason| reason != DeclineReason::IssuerDeclined);
+        let state = if put_off { State::Forgotten } else { State::Ended(outcome) };
+        self.memory.conclude(transaction.memory, state);
+    }
+
+    pub(crate) fn count_outcome(&mut self, acquirer: AcquirerId, outcome: &Outcome) {
+        self.counters.acquirer(acquirer, |counters| match outcome.decline_reason() {
+            None => add_one(&mut counters.approved),
+            Some(reason) => add_at(&mut counters.declined, reason.index()),
+        });
+    }
+}

@@ -1,0 +1,156 @@
+//! All a decision may look at: requests of acquirers and answers of issuers, in plain values.
+
+use codecs::value::{
+    Amount, ApprovalCode, Expiry, MerchantId, Pan, PartyId, ProcessingCode, ResponseCode, Rrn, Stan, TerminalId,
+};
+
+use crate::event::{AcquirerId, AcquirerLink, IssuerLink, ShardId, Ticket};
+
+/// What kind of request it is, from the class and function digits of its MTI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// 0100 and its repeat.
+    Authorization,
+    /// 0200 and its repeat.
+    Financial,
+    /// 0120 and its repeat: an authorization told afterwards.
+    AuthorizationAdvice,
+    /// 0220 and its repeat.
+    FinancialAdvice,
+    /// 0400, 0420 and their repeats.
+    Reversal,
+}
+
+impl Class {
+    /// Every class, in the order of their counters.
+    pub const ALL: [Self; 5] = [
+        Self::Authorization,
+        Self::Financial,
+        Self::AuthorizationAdvice,
+        Self::FinancialAdvice,
+        Self::Reversal,
+    ];
+
+    /// Told afterwards: it cannot be refused, only put off.
+    #[must_use]
+    pub fn is_advice(self) -> bool {
+        matches!(self, Self::AuthorizationAdvice | Self::FinancialAdvice)
+    }
+
+    /// The name metrics and logs use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Authorization => "authorization",
+            Self::Financial => "financial",
+            Self::AuthorizationAdvice => "authorization_advice",
+            Self::FinancialAdvice => "financial_advice",
+            Self::Reversal => "reversal",
+        }
+    }
+
+    /// Its place in [`Self::ALL`].
+    #[must_use]
+    pub fn index(self) -> usize {
+        Self::ALL.iter().position(|class| *class == self).unwrap_or(0)
+    }
+}
+
+/// Which message it is: a keyed 128-bit hash of principal, MTI class, DE 7 (12 and 13 in 1993), 11, 32,
+/// 33, 41 and 42. Never the link: a repeat may come over another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Identity(pub u128);
+
+/// What the message says: a keyed 128-bit hash of DE 2, 3, 4, 14, 22, 35, 37 and 49. Two messages of one
+/// identity and another fingerprint are two different requests under one name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint(pub u128);
+
+/// The values by which an answer is recognised, beside the trace number we gave the leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MatchKeys {
+    /// DE 7 as a number; in 1993 messages without DE 7, DE 12.
+    pub moment: u64,
+    /// DE 32.
+    pub acquirer: Option<PartyId>,
+    /// DE 37.
+    pub rrn: Option<Rrn>,
+    /// DE 41.
+    pub terminal: Option<TerminalId>,
+    /// DE 42.
+    pub merchant: Option<MerchantId>,
+}
+
+impl MatchKeys {
+    /// Whether an answer with these keys can belong to a request with those: the moment is the same, and
+    /// so is everything that both carry.
+    #[must_use]
+    pub fn fits(&self, answer: &Self) -> bool {
+        fn same<T: PartialEq>(ours: Option<T>, theirs: Option<T>) -> bool {
+            ours.is_none() || theirs.is_none() || ours == theirs
+        }
+        self.moment == answer.moment
+            && same(self.acquirer, answer.acquirer)
+            && same(self.rrn, answer.rrn)
+            && same(self.terminal, answer.terminal)
+            && same(self.merchant, answer.merchant)
+    }
+}
+
+/// A request of an acquirer, sound in form and consistent in itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// The raw message, kept at the edge.
+    pub ticket: Ticket,
+    /// The connection it came over.
+    pub link: AcquirerLink,
+    /// Who sent it: the principal, never what the message claims.
+    pub acquirer: AcquirerId,
+    /// What it asks for.
+    pub class: Class,
+    /// Which message it is.
+    pub identity: Identity,
+    /// What it says.
+    pub fingerprint: Fingerprint,
+    /// The shard that is home to the card's account.
+    pub home: ShardId,
+    /// DE 2, or the card number of the track. A reversal may name its original instead.
+    pub pan: Option<Pan>,
+    /// DE 4 and 49.
+    pub amount: Amount,
+    /// DE 3.
+    pub processing_code: Option<ProcessingCode>,
+    /// DE 14, or the expiry of the track.
+    pub expiry: Option<Expiry>,
+    /// The message only asks whether the account is good (DE 25 = 51): it has no amount.
+    pub verification_only: bool,
+    /// DE 33.
+    pub forwarder: Option<PartyId>,
+    /// DE 7, 32, 37, 41 and 42.
+    pub keys: MatchKeys,
+}
+
+/// What an issuer says to one of our legs.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer {
+    /// The raw message, kept at the edge.
+    pub ticket: Ticket,
+    /// The link it came over.
+    pub link: IssuerLink,
+    /// The class its MTI answers.
+    pub class: Class,
+    /// DE 11: the trace number we gave the leg.
+    pub stan: Stan,
+    /// DE 7, 32, 37, 41 and 42.
+    pub keys: MatchKeys,
+    /// DE 2, if echoed.
+    pub pan: Option<Pan>,
+    /// DE 3, if echoed.
+    pub processing_code: Option<ProcessingCode>,
+    /// DE 4, if echoed: the amount approved, minor units.
+    pub amount_minor: Option<u64>,
+    /// DE 38.
+    pub approval_code: Option<ApprovalCode>,
+    /// DE 39.
+    pub response_code: ResponseCode,
+}

@@ -1,0 +1,126 @@
+//! Chooses an issuer and one of its links. Knows whether a link is up and how much it carries, nothing else.
+
+use crate::Authorizer;
+use crate::counters::add_one;
+use crate::decision::DeclineReason;
+use crate::effect::{Effect, Effects};
+use crate::event::{IssuerLink, Now};
+use crate::fact::Fact;
+use crate::issuer::LegState;
+use crate::memory::{Entry, State};
+use crate::request::Request;
+use crate::transaction::{Timer, Transaction, TransactionId};
+use codecs::value::{Pan, Stan};
+
+impl Authorizer {
+    /// Sends a new request to its issuer, or declines it where none can be asked.
+    pub(crate) fn forward(&mut self, request: &Request, now: Now, out: &mut Effects) {
+        let to = match self.route(request.pan.as_ref()) {
+            Ok(to) => to,
+            Err(reason) => return self.declined(request, reason, now, out),
+        };
+        let Some(id) = self.transactions.next_id() else {
+            return self.declined(request, DeclineReason::Overloaded, now, out);
+        };
+        let entry = Entry {
+            identity: request.identity,
+            fingerprint: request.fingerprint,
+            since_us: now.monotonic_us,
+            state: State::Running(id),
+        };
+        let Ok(memory) = self.memory.insert(entry) else {
+            return self.declined_stateless(request, DeclineReason::Overloaded, out);
+        };
+        let Some(stan) = self.open_leg(to, id, request) else {
+            self.memory.conclude(memory, State::Forgotten);
+            return self.declined(request, DeclineReason::IssuerWindowFull, now, out);
+        };
+        self.transactions.insert(Transaction {
+            ticket: request.ticket,
+            link: request.link,
+            acquirer: request.acquirer,
+            class: request.class,
+            identity: request.identity,
+            memory,
+            pan: request.pan,
+            amount: request.amount,
+            processing_code: request.processing_code,
+            keys: request.keys,
+            to,
+            stan,
+            forwarded_us: now.monotonic_us,
+            deadline_us: now.monotonic_us.saturating_add(self.timeout_us(to)),
+            timer: Timer::default(),
+        });
+        self.deadlines.push(id, &mut self.transactions);
+        out.facts.push(Fact::Intent {
+            identity: request.identity,
+            fingerprint: request.fingerprint,
+            ticket: request.ticket,
+            acquirer: request.acquirer,
+            class: request.class,
+            amount: request.amount,
+            to,
+            stan,
+        });
+        self.count_forwarded(to);
+        out.visible.push(Effect::Forward { ticket: request.ticket, to, stan });
+    }
+
+    /// Sends a running transaction to another link or an alternate, its deadline unchanged.
+    pub(crate) fn forward_again(&mut self, id: TransactionId, now: Now, out: &mut Effects) {
+        let Some(transaction) = self.transactions.get(id).copied() else { return };
+        let opened = self.route(transaction.pan.as_ref()).and_then(|to| {
+            let issuer = self.issuers.get_mut(to.issuer.index()).ok_or(DeclineReason::IssuerDown)?;
+            let stan = issuer.open_leg(to.link, id, transaction.keys);
+            stan.map(|stan| (to, stan)).ok_or(DeclineReason::IssuerWindowFull)
+        });
+        let (to, stan) = match opened {
+            Ok(leg) => leg,
+            Err(reason) => return self.conclude_unsent(id, reason, now, out),
+        };
+        if let Some(transaction) = self.transactions.get_mut(id) {
+            transaction.to = to;
+            transaction.stan = stan;
+            transaction.forwarded_us = now.monotonic_us;
+        }
+        self.count_forwarded(to);
+        out.visible.push(Effect::Forward { ticket: transaction.ticket, to, stan });
+    }
+
+    /// The first issuer of the card's route that can be asked, and its least loaded link.
+    fn route(&self, pan: Option<&Pan>) -> Result<IssuerLink, DeclineReason> {
+        let route = pan.and_then(|pan| self.tables.iins.route(pan)).ok_or(DeclineReason::NoRoute)?;
+        let mut why = None;
+        for issuer in route.issuers.iter().copied() {
+            let state = self.issuers.get(issuer.index()).ok_or(DeclineReason::NoRoute)?;
+            match state.least_loaded() {
+                Ok(link) => return Ok(IssuerLink { issuer, link }),
+                Err(reason) => why = why.or(Some(reason)),
+            }
+        }
+        Err(why.unwrap_or(DeclineReason::NoRoute))
+    }
+
+    fn open_leg(&mut self, to: IssuerLink, id: TransactionId, request: &Request) -> Option<Stan> {
+        self.issuers.get_mut(to.issuer.index())?.open_leg(to.link, id, request.keys)
+    }
+
+    /// Takes a transaction out of everything that waits for it, and ends its leg.
+    pub(crate) fn close(&mut self, id: TransactionId, end: LegState) -> Option<Transaction> {
+        self.deadlines.remove(id, &mut self.transactions);
+        let transaction = self.transactions.remove(id)?;
+        if let Some(issuer) = self.issuers.get_mut(transaction.to.issuer.index()) {
+            issuer.close_leg(transaction.to.link, transaction.stan, end);
+        }
+        Some(transaction)
+    }
+
+    fn timeout_us(&self, to: IssuerLink) -> u64 {
+        self.tables.issuers.get(to.issuer.index()).map_or(0, |issuer| issuer.timeout_us)
+    }
+
+    fn count_forwarded(&mut self, to: IssuerLink) {
+        self.counters.issuer(to.issuer, |issuer| add_one(&mut issuer.forwarded));
+    }
+}

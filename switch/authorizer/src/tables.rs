@@ -1,0 +1,63 @@
+//! What the decisions are made from: acquirers, issuers and routes. Swapped whole, never edited.
+
+use alloc::vec::Vec;
+
+use codecs::value::ResponseCode;
+
+use crate::decision::{CodeSet, DeclineReason};
+use crate::event::AcquirerId;
+use crate::iin_table::IinTable;
+use crate::rights::Rights;
+
+/// Everything configured that a decision depends on.
+#[derive(Clone, Debug, Default)]
+pub struct Tables {
+    /// By [`AcquirerId`].
+    pub acquirers: Vec<Acquirer>,
+    /// By [`crate::event::IssuerId`].
+    pub issuers: Vec<Issuer>,
+    /// Card ranges to issuers.
+    pub iins: IinTable,
+    /// The DE 39 values of an issuer that count as an approval; every other one is a decline.
+    pub approval_codes: Vec<ResponseCode>,
+}
+
+/// A principal that sends requests.
+#[derive(Clone, Debug)]
+pub struct Acquirer {
+    /// What it may use.
+    pub rights: Rights,
+    /// Which list its DE 39 is from.
+    pub codes: CodeSet,
+    /// Rows of the response-code table that are different for it.
+    pub overrides: Vec<(DeclineReason, ResponseCode)>,
+}
+
+/// A principal that answers for cards.
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    /// From the receipt of a request to the end of waiting for this issuer, microseconds.
+    pub timeout_us: u64,
+    /// Requests in flight per link, over all shards.
+    pub window: u32,
+    /// How many links are configured.
+    pub links: u16,
+}
+
+impl Tables {
+    /// DE 39 of a decline made here, as this acquirer wants it.
+    #[must_use]
+    pub fn response_code(&self, acquirer: AcquirerId, reason: DeclineReason) -> ResponseCode {
+        let Some(acquirer) = self.acquirers.get(acquirer.index()) else {
+            return reason.code(CodeSet::Response1987);
+        };
+        let own = acquirer.overrides.iter().find(|(of, _)| *of == reason);
+        own.map_or_else(|| reason.code(acquirer.codes), |(_, code)| *code)
+    }
+
+    /// Whether an issuer's DE 39 counts as an approval.
+    #[must_use]
+    pub fn is_approval(&self, code: ResponseCode) -> bool {
+        self.approval_codes.contains(&code)
+    }
+}
