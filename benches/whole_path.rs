@@ -1,0 +1,191 @@
+//! One transaction without sockets: the frame cut, the message read, decided, forwarded; the answer cut,
+//! read, decided, told. The same functions the edge calls, in the same order, with a shard's real turn.
+#![allow(missing_docs, reason = "criterion's macros make public items")]
+
+use std::hint::black_box;
+
+use authorizer::effect::Effect;
+use authorizer::event::{
+    AcquirerId, AcquirerLink, Event, IssuerId, IssuerLink, LinkChange, Now, ShardId, Ticket,
+};
+use authorizer::fact::Fact;
+use authorizer::request::Class;
+use authorizer::{Answer, Authorizer};
+use benches::{APPROVAL, AUTHORIZATION, limits, message, tables};
+use codecs::frame::{Cut, FrameFormat, LengthForm};
+use codecs::iso8583::{De, Dialect, Index, Message, built_in};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use switch::acquirer::translate::Received;
+use switch::homes::Homes;
+use switch::ports::{Ports, Position};
+use switch::shard::Shard;
+use switch::{acquirer, frame, issuer};
+
+const LINK: AcquirerLink = AcquirerLink { shard: ShardId(0), slot: 0, generation: 1 };
+const ISSUER: IssuerLink = IssuerLink { issuer: IssuerId(0), link: 0 };
+const FRAMING: FrameFormat =
+    FrameFormat { length: LengthForm::Binary2, inclusive: false, header_bytes: 0, max_bytes: 4_096, keep_alive: false };
+
+/// A message as it was read, and where its elements are.
+struct Kept {
+    bytes: Vec<u8>,
+    index: Index,
+}
+
+/// A world of buffers: what would be written to a socket is appended to one.
+struct Buffers {
+    dialect: &'static Dialect,
+    homes: Homes,
+    events: Vec<Event>,
+    kept: Vec<Kept>,
+    to_issuer: Vec<u8>,
+    to_acquirer: Vec<u8>,
+    now_us: u64,
+    facts: Position,
+}
+
+impl Ports for Buffers {
+    fn now(&mut self) -> Now {
+        self.now_us += 1;
+        Now { monotonic_us: self.now_us, year: 2026, month: 11 }
+    }
+
+    fn take(&mut self, events: &mut Vec<Event>) {
+        std::mem::swap(events, &mut self.events);
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Forward { ticket, stan, .. } => {
+                let kept = &self.kept[ticket.0 as usize];
+                let request = Message::new(self.dialect, &kept.bytes, &kept.index);
+                let mti = kept.index.mti().expect("sound");
+                frame::append(&mut self.to_issuer, FRAMING, &[], kept.bytes.len(), |out| {
+                    issuer::translate::forward(&request, mti, stan, self.dialect, true, out)
+                })
+                .expect("encodable");
+            }
+            Effect::Reply(reply) => {
+                let kept = &self.kept[reply.ticket.0 as usize];
+                let request = Message::new(self.dialect, &kept.bytes, &kept.index);
+                let answer = &self.kept[reply.answer.expect("an issuer's answer").0 as usize];
+                let answer = Message::new(self.dialect, &answer.bytes, &answer.index);
+                frame::append(&mut self.to_acquirer, FRAMING, &[], kept.bytes.len() * 2, |out| {
+                    acquirer::translate::reply(&request, self.dialect, *b"0110", &reply.outcome, Some(&answer), out)
+                })
+                .expect("encodable");
+            }
+            Effect::Release(_) | Effect::Hand { .. } => {}
+        }
+    }
+
+    fn append(&mut self, facts: &[Fact]) -> Position {
+        self.facts += facts.len() as Position;
+        self.facts
+    }
+
+    fn durable_up_to(&self) -> Position {
+        self.facts
+    }
+}
+
+impl Buffers {
+    fn keep(&mut self, place: usize, bytes: &[u8]) {
+        let kept = &mut self.kept[place];
+        kept.bytes.clear();
+        kept.bytes.extend_from_slice(bytes);
+        self.dialect.parse(&kept.bytes, &mut kept.index).expect("sound");
+    }
+
+    fn request(&mut self, place: usize, bytes: &[u8]) {
+        self.keep(place, bytes);
+        let kept = &self.kept[place];
+        self.dialect.check_rules(&kept.index).expect("complete");
+        let message = Message::new(self.dialect, &kept.bytes, &kept.index);
+        let received = Received { ticket: Ticket(place as u32), link: LINK, acquirer: AcquirerId(0) };
+        let mti = kept.index.mti().expect("sound");
+        let request = acquirer::translate::request(&message, (mti, Class::Authorization), received, &self.homes);
+        self.events.push(Event::Request(request.expect("consistent")));
+    }
+
+    fn answer(&mut self, place: usize, bytes: &[u8]) {
+        self.keep(place, bytes);
+        let kept = &self.kept[place];
+        let message = Message::new(self.dialect, &kept.bytes, &kept.index);
+        let mti = kept.index.mti().expect("sound");
+        let answer: Answer =
+            issuer::translate::answer(&message, mti, ISSUER, Ticket(place as u32)).expect("has what it must");
+        self.events.push(Event::Answered(answer));
+    }
+}
+
+/// Patches the trace number and the retrieval reference, so that every request is a new one.
+fn number(bytes: &mut [u8], stan_at: usize, rrn_at: usize, number: u64) {
+    let digits = format!("{number:012}");
+    bytes[stan_at..stan_at + 6].copy_from_slice(&digits.as_bytes()[6..]);
+    bytes[rrn_at..rrn_at + 12].copy_from_slice(digits.as_bytes());
+}
+
+fn offset(dialect: &Dialect, bytes: &[u8], de: De) -> usize {
+    let mut index = Index::new();
+    dialect.parse(bytes, &mut index).expect("sound");
+    Message::new(dialect, bytes, &index).value_offset(de).expect("present").into()
+}
+
+fn whole_path(criterion: &mut Criterion) {
+    let dialect = built_in("iso87-ascii").expect("built in");
+    let mut request = message(dialect, b"0100", &AUTHORIZATION);
+    let mut approval = message(dialect, b"0110", &APPROVAL);
+    let (stan, rrn) = (offset(dialect, &request, De::STAN), offset(dialect, &request, De::RRN));
+    let (answer_stan, answer_rrn) = (offset(dialect, &approval, De::STAN), offset(dialect, &approval, De::RRN));
+    let mut group = criterion.benchmark_group("whole path");
+    for batch in [1_usize, 8, 64] {
+        let mut shard = Shard::new(Authorizer::new(ShardId(0), 1, tables(1_000), limits()));
+        let mut world = Buffers {
+            dialect,
+            homes: Homes::new(1).expect("randomness"),
+            events: vec![
+                Event::AcquirerLink(LINK, AcquirerId(0), LinkChange::Up),
+                Event::IssuerLink(ISSUER, LinkChange::Up),
+            ],
+            kept: (0..2 * batch).map(|_| Kept { bytes: Vec::new(), index: Index::new() }).collect(),
+            to_issuer: Vec::new(),
+            to_acquirer: Vec::new(),
+            now_us: 0,
+            facts: 0,
+        };
+        shard.turn(&mut world);
+        let mut sent = 0_u64;
+        group.throughput(Throughput::Elements(batch as u64));
+        group.bench_function(BenchmarkId::new("transactions a turn", batch), |bencher| {
+            bencher.iter(|| {
+                for place in 0..batch {
+                    sent += 1;
+                    number(&mut request, stan, rrn, sent % 1_000_000_000_000);
+                    world.request(place, black_box(&request));
+                }
+                shard.turn(&mut world);
+                let asked = std::mem::take(&mut world.to_issuer);
+                let mut rest = &asked[..];
+                let mut place = batch;
+                while let Ok(Cut::Frame { message, taken, .. }) = FRAMING.cut(rest) {
+                    approval[answer_stan..answer_stan + 6].copy_from_slice(&message[stan..stan + 6]);
+                    approval[answer_rrn..answer_rrn + 12].copy_from_slice(&message[rrn..rrn + 12]);
+                    world.answer(place, &approval);
+                    place += 1;
+                    rest = &rest[taken..];
+                }
+                shard.turn(&mut world);
+                assert_eq!(place, 2 * batch, "every request was forwarded");
+                assert!(world.to_acquirer.len() > 100 * batch, "every answer was told");
+                world.to_issuer = asked;
+                world.to_issuer.clear();
+                world.to_acquirer.clear();
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, whole_path);
+criterion_main!(benches);

@@ -1,0 +1,240 @@
+//! One connection of an acquirer: requests in, answers out.
+//!
+//! What can be answered without a decision is answered here: network management, messages that do not
+//! parse, classes the switch does not serve, a peer that has not signed on. Everything else becomes an event.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use authorizer::decision::{DeclineReason, Outcome};
+use authorizer::event::{AcquirerId, AcquirerLink};
+use authorizer::network::LinkLife;
+use codecs::ParseError;
+use codecs::iso8583::{De, Message};
+
+use super::translate;
+use crate::edge::{self, Edge, room_for};
+use crate::envelope::{Envelope, Sender};
+use crate::frame;
+use crate::life;
+use crate::link::Conversation;
+use crate::network;
+use crate::wire::{Goodbye, Wire};
+
+/// The shard's end of a connection.
+pub(crate) struct AcquirerPort {
+    pub(crate) wire: Wire,
+    pub(crate) acquirer: AcquirerId,
+    pub(crate) link: AcquirerLink,
+    pub(crate) life: RefCell<LinkLife>,
+    /// Requests that came over this connection and have not ended.
+    in_flight: Cell<u32>,
+    window: u32,
+    /// Nothing is read before then, monotonic microseconds: the principal is ahead of its rate.
+    pub(crate) throttled_until_us: Cell<u64>,
+    glitches: Cell<u32>,
+}
+
+impl AcquirerPort {
+    /// The end of a connection just made.
+    pub(crate) fn new(
+        acquirer: AcquirerId,
+        link: AcquirerLink,
+        life: LinkLife,
+        window: u32,
+        output_bytes_max: usize,
+    ) -> Self {
+        Self {
+            wire: Wire::new(output_bytes_max),
+            acquirer,
+            link,
+            life: RefCell::new(life),
+            in_flight: Cell::new(0),
+            window,
+            throttled_until_us: Cell::new(0),
+            glitches: Cell::new(0),
+        }
+    }
+
+    /// Whether nothing that came over it is still running.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.in_flight.get() == 0
+    }
+
+    /// One request that came over it has ended.
+    pub(crate) fn finished(&self) {
+        let before = self.in_flight.get();
+        self.in_flight.set(before.saturating_sub(1));
+        // The link stopped reading when its window was full.
+        if before == self.window || before == 1 {
+            self.wire.wake();
+        }
+    }
+}
+
+/// What the task of a connection does with its messages.
+pub(crate) struct AcquirerConversation {
+    pub(crate) edge: Rc<Edge>,
+    pub(crate) port: Rc<AcquirerPort>,
+}
+
+impl Conversation for AcquirerConversation {
+    fn message(&mut self, header: &[u8], message: &[u8], now_us: u64) -> Result<(), Goodbye> {
+        self.port.life.borrow_mut().heard(now_us);
+        self.throttle(now_us);
+        let mut envelope = self.edge.envelopes.borrow_mut().fresh();
+        envelope.fill(header, message, Sender::Acquirer(self.port.acquirer, self.port.link), now_us);
+        let setup = &self.edge.setup;
+        let dialect = setup.dialect(setup.acquirer(self.port.acquirer).dialect);
+        let (bytes, index) = envelope.parts();
+        let parsed = dialect.parse(bytes, index).and_then(|()| dialect.check_rules(index));
+        self.read(envelope, parsed)
+    }
+
+    fn keep_alive(&mut self) -> Result<(), Goodbye> {
+        let now_us = self.now_us();
+        self.port.life.borrow_mut().heard(now_us);
+        self.throttle(now_us);
+        Ok(())
+    }
+
+    fn is_paused(&self) -> bool {
+        self.port.in_flight.get() >= self.port.window || self.port.throttled_until_us.get() > self.now_us()
+    }
+
+    fn now_us(&self) -> u64 {
+        self.edge.setup.now_us()
+    }
+}
+
+impl AcquirerConversation {
+    /// Tells the kinds of message apart.
+    fn read(&mut self, envelope: Box<Envelope>, parsed: Result<(), ParseError>) -> Result<(), Goodbye> {
+        let Some(digits) = envelope.index.mti_digits() else { return self.glitch(envelope) };
+        if translate::response_digits(digits).is_none() {
+            return self.misdirected(envelope);
+        }
+        if !envelope.index.present().contains(De::STAN) {
+            return self.glitch(envelope);
+        }
+        let mti = envelope.index.mti();
+        let is_network = mti.is_some_and(edge::is_network);
+        if mti.and_then(translate::class).is_none() && !is_network {
+            return self.refuse(envelope, DeclineReason::NotSupported);
+        }
+        if let Err(error) = parsed {
+            let acquirer = &self.edge.setup.acquirer(self.port.acquirer).name;
+            tracing::debug!(%acquirer, %error, "message refused");
+            return self.refuse(envelope, DeclineReason::FormatError);
+        }
+        if is_network {
+            return self.network(envelope);
+        }
+        if !self.port.life.borrow().is_signed_on() {
+            return self.refuse(envelope, DeclineReason::NotAllowed);
+        }
+        self.port.in_flight.set(self.port.in_flight.get() + 1);
+        self.edge.submit(envelope).or_else(|(envelope, reason)| {
+            self.port.finished();
+            self.refuse(envelope, reason)
+        })
+    }
+
+    /// A network management request is answered at once; what it says may change the link.
+    fn network(&mut self, envelope: Box<Envelope>) -> Result<(), Goodbye> {
+        let setup = &self.edge.setup;
+        let version = setup.dialect(setup.acquirer(self.port.acquirer).dialect).version;
+        if let Some(message) = self.edge.message(&envelope) {
+            if let Some(function) = message.network_function() {
+                let action = self.port.life.borrow_mut().asked(function);
+                life::acquirer_acts(&self.edge, &self.port, action);
+            }
+            self.edge.tally.borrow_mut().network(self.port.acquirer);
+            self.send(&envelope, |message, digits, out| {
+                network_answer(message, digits, network::accepted(version), out)
+            });
+        }
+        self.edge.envelopes.borrow_mut().recycle(envelope);
+        Ok(())
+    }
+
+    /// Declines without a decision. It promises nothing, so it waits for nothing.
+    fn refuse(&mut self, envelope: Box<Envelope>, reason: DeclineReason) -> Result<(), Goodbye> {
+        let setup = self.edge.setup.clone();
+        let acquirer = setup.acquirer(self.port.acquirer);
+        let dialect = setup.dialect(acquirer.dialect);
+        let own = acquirer.response_codes.iter().find(|(name, _)| name == reason.name());
+        let code = own.map_or_else(|| reason.code(translate::code_set(dialect.version)), |(_, code)| *code);
+        let outcome = Outcome::declined(reason, code);
+        self.edge.tally.borrow_mut().refused(self.port.acquirer, reason, code);
+        self.send(&envelope, |message, digits, out| translate::reply(message, dialect, digits, &outcome, None, out));
+        self.edge.envelopes.borrow_mut().recycle(envelope);
+        Ok(())
+    }
+
+    /// Writes an answer to a message straight to its connection.
+    fn send(
+        &self,
+        envelope: &Envelope,
+        encode: impl FnOnce(&Message<'_>, [u8; 4], &mut [u8]) -> Result<usize, codecs::EncodeError>,
+    ) {
+        let (Some(digits), Some(message)) = (edge::response_digits(envelope), self.edge.message(envelope)) else {
+            return;
+        };
+        let framing = self.edge.setup.acquirer(self.port.acquirer).framing;
+        let room = room_for(message.bytes().len(), false);
+        let sent = self.port.wire.append(|out| {
+            frame::append(out, framing, envelope.header(), room, |out| encode(&message, digits, out))
+        });
+        if let Err(error) = sent {
+            tracing::error!(?error, "an answer made here cannot be encoded");
+        }
+    }
+
+    /// A message that is itself an answer has no business here.
+    fn misdirected(&mut self, envelope: Box<Envelope>) -> Result<(), Goodbye> {
+        self.edge.tally.borrow_mut().misdirected += 1;
+        let acquirer = &self.edge.setup.acquirer(self.port.acquirer).name;
+        tracing::warn!(%acquirer, "an acquirer sent a response; dropped");
+        self.edge.envelopes.borrow_mut().recycle(envelope);
+        Ok(())
+    }
+
+    /// A message that cannot even be answered: counted, and the end of the connection after a few.
+    fn glitch(&mut self, envelope: Box<Envelope>) -> Result<(), Goodbye> {
+        self.edge.envelopes.borrow_mut().recycle(envelope);
+        self.edge.tally.borrow_mut().acquirer_glitch(self.port.acquirer);
+        let glitches = self.port.glitches.get() + 1;
+        self.port.glitches.set(glitches);
+        if glitches >= self.edge.setup.config.limits.glitches_max {
+            return Err(Goodbye::TooManyGlitches);
+        }
+        Ok(())
+    }
+
+    fn throttle(&self, now_us: u64) {
+        let throttle = &self.edge.setup.throttles[self.port.acquirer.index()];
+        if let Some(until_us) = throttle.as_ref().and_then(|throttle| throttle.count(now_us)) {
+            self.port.throttled_until_us.set(until_us);
+        }
+    }
+}
+
+/// The answer to a network management request: everything it carried, and DE 39.
+pub(crate) fn network_answer(
+    message: &Message<'_>,
+    digits: [u8; 4],
+    code: &[u8],
+    out: &mut [u8],
+) -> Result<usize, codecs::EncodeError> {
+    let present = message.present().without(De::MAC_64).without(De::MAC_128).with(De::RESPONSE_CODE);
+    let mut encoder = codecs::iso8583::Encoder::new_with_digits(message.dialect(), digits, present, out)?;
+    for de in present.iter() {
+        if de == De::RESPONSE_CODE {
+            encoder.put(de, code)?;
+        } else {
+            encoder.copy(de, message)?;
+        }
+    }
+    encoder.finish()
+}

@@ -1,0 +1,4 @@
+//! The acquirer's side: who sends requests.
+
+pub(crate) mod link;
+pub mod translate;

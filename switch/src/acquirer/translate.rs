@@ -1,0 +1,198 @@
+//! Message to [`Request`], [`Reply`](authorizer::effect::Reply) to message: the last place on the
+//! acquirer's side where a data element has a number.
+
+use authorizer::decision::Outcome;
+use authorizer::event::{AcquirerId, AcquirerLink, Ticket};
+use authorizer::request::{Class, MatchKeys, Request};
+use codecs::iso8583::{Class as MtiClass, De, DeSet, Dialect, Encoder, Message, Mti, Version};
+
+use codecs::value::{Amount, Currency, Expiry, Pan};
+use codecs::{EncodeError, Flaw, ParseError};
+
+use crate::homes::Homes;
+
+/// The elements by which the acquirer knows its message; it gets its own values back, byte for byte.
+const OWN: DeSet = DeSet::of(&[
+    De::TRANSMISSION_TIME,
+    De::STAN,
+    De::LOCAL_TIME,
+    De::LOCAL_DATE,
+    De::ACQUIRER,
+    De::FORWARDER,
+    De::RRN,
+    De::TERMINAL,
+    De::MERCHANT,
+]);
+
+/// What never goes back to an acquirer, even where an issuer echoes it.
+const NEVER_RETURNED: DeSet = DeSet::of(&[De::TRACK2, De::TRACK3, De::TRACK1, De::PIN]);
+
+/// DE 25 of a message that only asks whether an account is good.
+const ACCOUNT_VERIFICATION: u64 = 51;
+
+/// Who sent a message, over which link, and under which ticket it is kept.
+#[derive(Clone, Copy)]
+pub struct Received {
+    /// Under which the raw message is kept.
+    pub ticket: Ticket,
+    /// The connection it came over.
+    pub link: AcquirerLink,
+    /// The principal of that connection.
+    pub acquirer: AcquirerId,
+}
+
+/// Reads what a decision needs, and refuses what contradicts itself.
+pub fn request(
+    message: &Message<'_>,
+    (mti, class): (Mti, Class),
+    received: Received,
+    homes: &Homes,
+) -> Result<Request, ParseError> {
+    moments(message)?;
+    let (pan, expiry) = card(message)?;
+    let keys = match_keys(message);
+    let forwarder = message.forwarder();
+    let stan = message.stan().ok_or_else(|| missing(message, De::STAN))?;
+    Ok(Request {
+        ticket: received.ticket,
+        link: received.link,
+        acquirer: received.acquirer,
+        class,
+        identity: homes.identity(received.acquirer, class_digits(mti), stan, forwarder, &keys),
+        fingerprint: homes.fingerprint(message),
+        home: homes.of_account(pan.as_ref()),
+        pan,
+        amount: amount(message)?,
+        processing_code: message.processing_code(),
+        expiry,
+        verification_only: message.number(De::POS_CONDITION) == Some(ACCOUNT_VERIFICATION),
+        forwarder,
+        keys,
+    })
+}
+
+/// The kind of request an MTI asks for or answers; `None` for a class this switch does not serve.
+pub fn class(mti: Mti) -> Option<Class> {
+    let class = match (mti.class(), mti.is_advice()) {
+        (MtiClass::Authorization, false) => Class::Authorization,
+        (MtiClass::Authorization, true) => Class::AuthorizationAdvice,
+        (MtiClass::Financial, false) => Class::Financial,
+        (MtiClass::Financial, true) => Class::FinancialAdvice,
+        (MtiClass::Reversal, _) => Class::Reversal,
+        _ => return None,
+    };
+    Some(class)
+}
+
+/// DE 7 (DE 12 where a 1993 message has no DE 7), 32, 37, 41 and 42.
+pub fn match_keys(message: &Message<'_>) -> MatchKeys {
+    let moment = message.number(De::TRANSMISSION_TIME).or_else(|| message.number(De::LOCAL_TIME));
+    MatchKeys {
+        moment: moment.unwrap_or(0),
+        acquirer: message.acquirer(),
+        rrn: message.rrn(),
+        terminal: message.terminal(),
+        merchant: message.merchant(),
+    }
+}
+
+/// The card number and expiry of DE 2 and 14 or of the track, which must agree where both are there.
+fn card(message: &Message<'_>) -> Result<(Option<Pan>, Option<Expiry>), ParseError> {
+    let track = message.track2()?;
+    let pan = match (message.pan()?, track.as_ref().map(|track| track.pan())) {
+        (Some(pan), Some(of_track)) if pan != of_track => return Err(inconsistent(message, De::TRACK2)),
+        (pan, of_track) => pan.or(of_track),
+    };
+    let expiry = match (message.expiry()?, track.as_ref().and_then(|track| track.expiry())) {
+        (Some(expiry), Some(of_track)) if expiry != of_track => return Err(inconsistent(message, De::EXPIRY)),
+        (expiry, of_track) => expiry.or(of_track),
+    };
+    Ok((pan, expiry))
+}
+
+/// Digits that are no moment are refused, though nothing here is decided by them: what an issuer would
+/// refuse later is better said now.
+fn moments(message: &Message<'_>) -> Result<(), ParseError> {
+    message.transmission_time()?;
+    message.local_time()?;
+    message.local_date()?;
+    message.local_date_time()?;
+    Ok(())
+}
+
+fn amount(message: &Message<'_>) -> Result<Amount, ParseError> {
+    let currency = message.currency()?.unwrap_or(Currency::NONE);
+    Ok(Amount::new(message.amount()?.unwrap_or(0), currency))
+}
+
+fn class_digits(mti: Mti) -> [u8; 2] {
+    let [version, class, ..] = mti.digits();
+    [version, class]
+}
+
+fn missing(message: &Message<'_>, de: De) -> ParseError {
+    ParseError { de, offset: message.bytes().len().try_into().unwrap_or(u16::MAX), flaw: Flaw::Missing }
+}
+
+fn inconsistent(message: &Message<'_>, de: De) -> ParseError {
+    ParseError { de, offset: message.value_offset(de).unwrap_or(0), flaw: Flaw::Inconsistent }
+}
+
+/// The four digits of the MTI that answers `digits`: the function digit one higher, no repeat. `None` when
+/// the message is itself an answer.
+pub fn response_digits(digits: [u8; 4]) -> Option<[u8; 4]> {
+    let [version, class, function, origin] = digits;
+    let is_request = function.is_ascii_digit() && (function - b'0').is_multiple_of(2) && function != b'8';
+    let first = if origin.is_ascii_digit() && !(origin - b'0').is_multiple_of(2) { origin - 1 } else { origin };
+    is_request.then_some([version, class, function + 1, first])
+}
+
+/// Writes the answer to a request: what the issuer said, where it said something, under the acquirer's own
+/// identifying elements; otherwise the elements that every answer echoes, and DE 39.
+pub fn reply(
+    request: &Message<'_>,
+    dialect: &Dialect,
+    mti: [u8; 4],
+    outcome: &Outcome,
+    answer: Option<&Message<'_>>,
+    out: &mut [u8],
+) -> Result<usize, EncodeError> {
+    let present = present(request, dialect, outcome, answer);
+    let mut encoder = Encoder::new_with_digits(dialect, mti, present, out)?;
+    for de in present.iter() {
+        match (de, answer) {
+            (De::RESPONSE_CODE, _) => encoder.put(de, outcome.response_code.as_bytes())?,
+            (_, Some(answer)) if !OWN.contains(de) && answer.has(de) => encoder.copy(de, answer)?,
+            (De::APPROVAL_CODE, _) => {
+                encoder.put(de, outcome.approval_code.as_ref().map_or(&b""[..], |code| code.as_bytes()))?;
+            }
+            (De::AMOUNT, None) if outcome.approved_minor.is_some() => {
+                encoder.put_number(de, outcome.approved_minor.unwrap_or(0))?;
+            }
+            _ => encoder.copy(de, request)?,
+        }
+    }
+    encoder.finish()
+}
+
+fn present(request: &Message<'_>, dialect: &Dialect, outcome: &Outcome, answer: Option<&Message<'_>>) -> DeSet {
+    let echoed = request.present().intersection(dialect.echo);
+    let own = request.present().intersection(OWN);
+    let told = match answer {
+        Some(answer) => {
+            let theirs = answer.present();
+            own.intersection(theirs.union(dialect.echo)).union(theirs.minus(OWN).minus(NEVER_RETURNED))
+        }
+        None => echoed,
+    };
+    let told = told.with(De::RESPONSE_CODE);
+    if outcome.approval_code.is_some() { told.with(De::APPROVAL_CODE) } else { told.without(De::APPROVAL_CODE) }
+}
+
+/// Which list DE 39 is from, by the version of the dialect.
+pub fn code_set(version: Version) -> authorizer::decision::CodeSet {
+    match version {
+        Version::V1987 => authorizer::decision::CodeSet::Response1987,
+        Version::V1993 | Version::V2003 => authorizer::decision::CodeSet::Action1993,
+    }
+}

@@ -1,0 +1,68 @@
+//! From the configuration as written to the one that is trusted.
+//!
+//! Every default and every bound has its one home here: the tables in [`settings`], what acquirers and
+//! issuers have in [`peer`] and [`door`], and in [`relations`] what must hold between them. A step that
+//! finds a fault reports it and returns nothing; the steps beside it go on.
+
+mod door;
+mod peer;
+mod relations;
+mod route;
+mod settings;
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use codecs::iso8583::Dialect;
+
+use super::checked::Config;
+use super::fault::Report;
+use super::raw::Raw;
+
+/// The trusted form, or nothing when there is a fault. Relative paths start at `folder`.
+pub(super) fn check(raw: &Raw, folder: &Path, report: &mut Report<'_>) -> Option<Config> {
+    let switch = settings::switch(&raw.switch, report);
+    let limits = settings::limits(&raw.limits, report);
+    let timers = settings::timers(&raw.timers, report);
+    let admin = settings::admin(&raw.admin, report);
+
+    let mut check = Check { report, folder, listeners: Vec::new(), names: Vec::new(), dialects: Vec::new() };
+    if let (Some(admin), Some(given)) = (&admin, &raw.admin.listen) {
+        check.claim(admin.listen, &given.at, "admin");
+    }
+    let approvals = switch.as_ref().map_or(&[][..], |switch| &switch.approval_codes);
+    let acquirers: Vec<_> = raw.acquirer.iter().map(|acquirer| check.acquirer(acquirer, approvals)).collect();
+    let issuers: Vec<_> = raw.issuer.iter().map(|issuer| check.issuer(issuer)).collect();
+    let routes = check.routes(raw);
+    check.relations(raw);
+
+    let dialects = check.dialects;
+    let mut config = Config {
+        switch: switch?,
+        admin: admin?,
+        limits: limits?,
+        timers: timers?,
+        dialects: dialects
+            .into_iter()
+            .map(|(name, dialect)| Some((name, dialect?)))
+            .collect::<Option<_>>()?,
+        acquirers: acquirers.into_iter().collect::<Option<_>>()?,
+        issuers: issuers.into_iter().collect::<Option<_>>()?,
+        routes: routes.into_iter().collect::<Option<_>>()?,
+        warnings: Vec::new(),
+    };
+    config.warnings = relations::warnings(&config);
+    Some(config)
+}
+
+/// What is known so far, beside the faults.
+struct Check<'r, 't> {
+    report: &'r mut Report<'t>,
+    folder: &'r Path,
+    /// Addresses that are listened on, and by whom.
+    listeners: Vec<(SocketAddr, String)>,
+    /// Names of acquirers and issuers.
+    names: Vec<String>,
+    /// Dialects by the name written; nothing for one that has faults, which are reported once.
+    dialects: Vec<(String, Option<Dialect>)>,
+}

@@ -1,0 +1,107 @@
+//! What must hold between the parts. These steps look at the settings themselves, so that a fault elsewhere
+//! in a table does not hide them.
+
+use std::time::Duration;
+
+use codecs::iso8583::Version;
+
+use super::Check;
+use super::peer::{DIALECT, ISSUER_TIMEOUT, PATIENCE, name_of};
+use crate::config::checked::{Config, Way};
+use crate::config::given::{Given, Period};
+use crate::config::raw::{self, Raw};
+
+/// The most acquirers, and the most issuers.
+const PEERS_MAX: usize = 1_000;
+
+impl Check<'_, '_> {
+    pub(super) fn relations(&mut self, raw: &Raw) {
+        for acquirer in &raw.acquirer {
+            for issuer in &raw.issuer {
+                self.outwaits(acquirer.get_ref(), issuer.get_ref());
+            }
+        }
+        self.one_version(raw);
+        let superfluous = [
+            raw.acquirer.get(PEERS_MAX).map(|peer| (peer.span(), "acquirers")),
+            raw.issuer.get(PEERS_MAX).map(|peer| (peer.span(), "issuers")),
+        ];
+        for (at, kind) in superfluous.into_iter().flatten() {
+            self.report.fault(&at, format!("more than {PEERS_MAX} {kind}"), format!("at most {PEERS_MAX}"));
+        }
+    }
+
+    /// An acquirer that gives up first would reverse or repeat what the issuer is about to approve.
+    fn outwaits(&mut self, acquirer: &raw::Acquirer, issuer: &raw::Issuer) {
+        let patience = period(&acquirer.patience, PATIENCE);
+        let timeout = period(&issuer.timeout, ISSUER_TIMEOUT);
+        if let (Some(patience), Some(timeout)) = (patience, timeout)
+            && patience <= timeout
+            && let Some(given) = acquirer.patience.as_ref().or(issuer.timeout.as_ref())
+        {
+            let (acquirer, issuer) = (name_of(&acquirer.name), name_of(&issuer.name));
+            let found = format!(
+                "patience {patience} of acquirer {acquirer:?} and timeout {timeout} of issuer {issuer:?}"
+            );
+            self.report.fault(&given.at, found, "a patience longer than the timeout of every issuer");
+        }
+    }
+
+    /// Messages are forwarded as they are; nothing here turns one edition into the other.
+    fn one_version(&mut self, raw: &Raw) {
+        let acquirers = raw.acquirer.iter().map(|peer| (&peer.get_ref().dialect, peer.span()));
+        let issuers = raw.issuer.iter().map(|peer| (&peer.get_ref().dialect, peer.span()));
+        let mut first = None;
+        for (given, at) in acquirers.chain(issuers) {
+            let name = text(given, DIALECT);
+            let found = self.dialects.iter().find(|(known, _)| Some(known.as_str()) == name);
+            let Some((name, Some(dialect))) = found else { continue };
+            let (first, version) = (*first.get_or_insert(dialect.version), dialect.version);
+            if version != first {
+                let found = format!("dialect {name:?} of {} beside others of {}", year(version), year(first));
+                let at = given.as_ref().map_or(at, |given| given.at.clone());
+                self.report.fault(
+                    &at,
+                    found,
+                    "one edition for all: they are not converted into each other yet",
+                );
+            }
+        }
+    }
+}
+
+/// What is allowed but looks like a mistake.
+pub(super) fn warnings(config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if config.acquirers.is_empty() {
+        warnings.push(String::from("there is no acquirer: nobody can ask for anything"));
+    }
+    for (index, issuer) in config.issuers.iter().enumerate() {
+        if !config.routes.iter().any(|route| route.issuers.contains(&index)) {
+            warnings.push(format!("issuer {}: no route leads to it", issuer.name));
+        }
+        if issuer.links_per_address > 1 && matches!(issuer.door.way, Way::Listen(_)) {
+            warnings.push(format!("issuer {}: links_per_address has no effect beside listen", issuer.name));
+        }
+    }
+    warnings
+}
+
+fn period(given: &Option<Given<Period>>, default: Duration) -> Option<Period> {
+    match given {
+        Some(given) => given.value.as_ref().ok().copied(),
+        None => Some(Period(default)),
+    }
+}
+
+fn text<'g>(given: &'g Option<Given<String>>, default: &'g str) -> Option<&'g str> {
+    given.as_ref().map_or(Some(default), |given| given.value.as_deref().ok())
+}
+
+const fn year(version: Version) -> u16 {
+    match version {
+        Version::V1987 => 1987,
+        Version::V1993 => 1993,
+        Version::V2003 => 2003,
+    }
+}

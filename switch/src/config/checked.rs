@@ -1,0 +1,199 @@
+//! The configuration as trusted: every value is there, within its bounds and in agreement with the others.
+//! The rest of the switch sees only this.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use codecs::frame::FrameFormat;
+use codecs::iso8583::{Dialect, Mti};
+use codecs::value::{Iin, PartyId, ResponseCode};
+
+/// Everything the switch is told at its start.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Threads, memory and stopping.
+    pub switch: Switch,
+    /// The door for operators.
+    pub admin: Admin,
+    /// What strangers may take up.
+    pub limits: Limits,
+    /// Times that belong to links.
+    pub timers: Timers,
+    /// The dialects in use, each once, by the name or path that was written. All are of one edition.
+    pub dialects: Vec<(String, Dialect)>,
+    /// Who sends requests; at most 1 000.
+    pub acquirers: Vec<Acquirer>,
+    /// Who answers for cards; at most 1 000.
+    pub issuers: Vec<Issuer>,
+    /// Which issuer answers for which cards; no prefix twice.
+    pub routes: Vec<Route>,
+    /// What is allowed but looks like a mistake, one line each.
+    pub warnings: Vec<String>,
+}
+
+/// Threads, memory and stopping.
+#[derive(Clone, Debug)]
+pub struct Switch {
+    /// Threads that decide, 1 to 64.
+    pub shards: u16,
+    /// Transactions in flight, per shard.
+    pub pending_max: u32,
+    /// Ended transactions remembered for repeats, per shard.
+    pub recent_entries: u32,
+    /// How long they are remembered.
+    pub recent_window: Duration,
+    /// How long a stop waits for transactions in flight.
+    pub drain_grace: Duration,
+    /// DE 39 values of issuers that count as approvals; at least one.
+    pub approval_codes: Vec<ResponseCode>,
+}
+
+/// The door for operators: metrics, health, readiness.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// On loopback.
+    pub listen: SocketAddr,
+}
+
+/// What strangers may take up.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections on all listeners.
+    pub connections_max: u32,
+    /// Connections from one address.
+    pub connections_per_address_max: u32,
+    /// Connections taken per second on all listeners; the rest wait in the kernel.
+    pub accepts_per_second: u32,
+    /// TLS handshakes under way.
+    pub handshakes_max: u32,
+    /// Bytes a peer has not read yet, per link; above it the link is closed.
+    pub output_bytes_max: usize,
+    /// Messages that cannot be identified, per connection; above it the connection is closed.
+    pub glitches_max: u32,
+}
+
+/// Times that belong to links.
+#[derive(Clone, Debug)]
+pub struct Timers {
+    /// From the first byte of a frame to its last.
+    pub frame: Duration,
+    /// From accept or connect to the end of the handshake.
+    pub tls_handshake: Duration,
+    /// From connection to sign-on.
+    pub sign_on: Duration,
+    /// Idle time before an echo test.
+    pub echo_every: Duration,
+    /// How long the answer to an echo test may take.
+    pub echo_wait: Duration,
+    /// The first pause before connecting again.
+    pub reconnect_min: Duration,
+    /// The longest pause before connecting again; not less than `reconnect_min`.
+    pub reconnect_max: Duration,
+    /// How long sent bytes may stay unacknowledged (`TCP_USER_TIMEOUT`).
+    pub user_timeout: Duration,
+    /// How long an ended leg is recognised when its answer comes late.
+    pub late_memory: Duration,
+}
+
+/// A principal that sends requests.
+#[derive(Clone, Debug)]
+pub struct Acquirer {
+    /// Among acquirers and issuers no name is given twice.
+    pub name: String,
+    /// How its connections come about.
+    pub door: Door,
+    /// Index into [`Config::dialects`].
+    pub dialect: usize,
+    /// Where its messages begin and end.
+    pub framing: FrameFormat,
+    /// Whether it must sign on before it asks.
+    pub sign_on: bool,
+    /// Its connections at a time.
+    pub connections_max: u32,
+    /// Requests in flight per connection; above it the switch stops reading.
+    pub window: u32,
+    /// Above it the switch stops reading; 0 for no such limit.
+    pub requests_per_second: u32,
+    /// DE 32 values it may use; empty for any.
+    pub acquirer_ids: Vec<PartyId>,
+    /// DE 33 values it may use; empty for any.
+    pub forwarder_ids: Vec<PartyId>,
+    /// Message types it may send, each without its repeat mark; empty for any.
+    pub mtis: Vec<Mti>,
+    /// Card prefixes it may ask for; empty for any.
+    pub iins: Vec<Iin>,
+    /// Prefixes of the DE 41 values it may use, 1 to 8 characters; empty for any.
+    pub terminals: Vec<String>,
+    /// How long it waits for an answer; longer than the timeout of every issuer.
+    pub patience: Duration,
+    /// DE 39 of declines made here, by the name of the reason, where it differs from the default. Never an
+    /// approval code.
+    pub response_codes: Vec<(String, ResponseCode)>,
+}
+
+/// A principal that answers for cards.
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    /// Among acquirers and issuers no name is given twice.
+    pub name: String,
+    /// How its links come about.
+    pub door: Door,
+    /// Links to each address of `door`.
+    pub links_per_address: u32,
+    /// Index into [`Config::dialects`].
+    pub dialect: usize,
+    /// Where its messages begin and end.
+    pub framing: FrameFormat,
+    /// From the receipt of a request to the end of waiting for this issuer.
+    pub timeout: Duration,
+    /// Requests in flight per link.
+    pub window: u32,
+    /// Whether we sign on before a link is used.
+    pub sign_on: bool,
+    /// Whether an idle link is tested with an echo.
+    pub echo: bool,
+}
+
+/// How connections with a peer come about.
+#[derive(Clone, Debug)]
+pub struct Door {
+    /// Who connects.
+    pub way: Way,
+    /// Nothing for plain TCP, which its flags have allowed.
+    pub tls: Option<TlsFiles>,
+}
+
+/// Who connects. It says nothing of who asks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// The peer does.
+    Listen(SocketAddr),
+    /// We do: `host:port` each, at least one, none twice.
+    Connect(Vec<String>),
+}
+
+/// What a TLS link needs. The files could be read when the configuration was; paths are relative to the
+/// configuration's folder no more.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TlsFiles {
+    /// Our certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM; nobody but the owner can read the file.
+    pub key: PathBuf,
+    /// Whom we trust to vouch for the peer, PEM.
+    pub ca: PathBuf,
+    /// Certificates that are trusted no more, PEM.
+    pub crl: Option<PathBuf>,
+    /// The name that the peer's certificate must bear.
+    pub peer_name: String,
+}
+
+/// Which issuer answers for the cards of one prefix.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The prefix; the longest that fits a card decides.
+    pub iin: Iin,
+    /// Indexes into [`Config::issuers`]: the primary one, then alternates in order; none twice.
+    pub issuers: Vec<usize>,
+}

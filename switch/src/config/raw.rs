@@ -1,0 +1,144 @@
+//! The configuration as written. Every setting may be absent here; defaults and bounds are in [`super::check`].
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::given::{Given, List, Period, Size};
+
+/// The whole file.
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Raw {
+    #[serde(default)]
+    pub(super) switch: Switch,
+    #[serde(default)]
+    pub(super) admin: Admin,
+    #[serde(default)]
+    pub(super) limits: Limits,
+    #[serde(default)]
+    pub(super) timers: Timers,
+    #[serde(default)]
+    pub(super) acquirer: Vec<Spanned<Acquirer>>,
+    #[serde(default)]
+    pub(super) issuer: Vec<Spanned<Issuer>>,
+    #[serde(default)]
+    pub(super) route: Vec<Spanned<Route>>,
+}
+
+#[derive(Deserialize, Default, Debug)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Switch {
+    pub(super) shards: Option<Given<u64>>,
+    pub(super) journal: Option<Given<String>>,
+    pub(super) pending_max: Option<Given<u64>>,
+    pub(super) recent_entries: Option<Given<u64>>,
+    pub(super) recent_window: Option<Given<Period>>,
+    pub(super) drain_grace: Option<Given<Period>>,
+    pub(super) approval_codes: Option<List<String>>,
+}
+
+#[derive(Deserialize, Default, Debug)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Admin {
+    pub(super) listen: Option<Given<String>>,
+}
+
+#[derive(Deserialize, Default, Debug)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Limits {
+    pub(super) connections_max: Option<Given<u64>>,
+    pub(super) connections_per_address_max: Option<Given<u64>>,
+    pub(super) accepts_per_second: Option<Given<u64>>,
+    pub(super) handshakes_max: Option<Given<u64>>,
+    pub(super) output_bytes_max: Option<Given<Size>>,
+    pub(super) glitches_max: Option<Given<u64>>,
+}
+
+#[derive(Deserialize, Default, Debug)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Timers {
+    pub(super) frame: Option<Given<Period>>,
+    pub(super) tls_handshake: Option<Given<Period>>,
+    pub(super) sign_on: Option<Given<Period>>,
+    pub(super) echo_every: Option<Given<Period>>,
+    pub(super) echo_wait: Option<Given<Period>>,
+    pub(super) reconnect_min: Option<Given<Period>>,
+    pub(super) reconnect_max: Option<Given<Period>>,
+    pub(super) user_timeout: Option<Given<Period>>,
+    pub(super) late_memory: Option<Given<Period>>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Acquirer {
+    pub(super) name: Option<Given<String>>,
+    pub(super) listen: Option<Given<String>>,
+    pub(super) connect: Option<List<String>>,
+    pub(super) dialect: Option<Given<String>>,
+    #[serde(default)]
+    pub(super) framing: Framing,
+    pub(super) plain_tcp: Option<Given<bool>>,
+    pub(super) plain_tcp_beyond_loopback: Option<Given<bool>>,
+    pub(super) tls: Option<Spanned<Tls>>,
+    pub(super) sign_on: Option<Given<bool>>,
+    pub(super) connections_max: Option<Given<u64>>,
+    pub(super) window: Option<Given<u64>>,
+    pub(super) requests_per_second: Option<Given<u64>>,
+    pub(super) acquirer_ids: Option<List<String>>,
+    pub(super) forwarder_ids: Option<List<String>>,
+    pub(super) mtis: Option<List<String>>,
+    pub(super) iins: Option<List<String>>,
+    pub(super) terminals: Option<List<String>>,
+    pub(super) patience: Option<Given<Period>>,
+    #[serde(default)]
+    pub(super) response_codes: BTreeMap<Spanned<String>, Given<String>>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Issuer {
+    pub(super) name: Option<Given<String>>,
+    pub(super) listen: Option<Given<String>>,
+    pub(super) connect: Option<List<String>>,
+    pub(super) links_per_address: Option<Given<u64>>,
+    pub(super) dialect: Option<Given<String>>,
+    #[serde(default)]
+    pub(super) framing: Framing,
+    pub(super) plain_tcp: Option<Given<bool>>,
+    pub(super) plain_tcp_beyond_loopback: Option<Given<bool>>,
+    pub(super) tls: Option<Spanned<Tls>>,
+    pub(super) timeout: Option<Given<Period>>,
+    pub(super) window: Option<Given<u64>>,
+    pub(super) sign_on: Option<Given<bool>>,
+    pub(super) echo: Option<Given<bool>>,
+}
+
+#[derive(Deserialize, Default, Debug)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Framing {
+    pub(super) length: Option<Given<String>>,
+    pub(super) inclusive: Option<Given<bool>>,
+    pub(super) header_bytes: Option<Given<u64>>,
+    pub(super) max: Option<Given<Size>>,
+    pub(super) keep_alive: Option<Given<bool>>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Tls {
+    pub(super) certificate: Option<Given<String>>,
+    pub(super) key: Option<Given<String>>,
+    pub(super) ca: Option<Given<String>>,
+    pub(super) crl: Option<Given<String>>,
+    pub(super) peer_name: Option<Given<String>>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Route {
+    pub(super) iin: Option<Given<String>>,
+    pub(super) issuer: Option<Given<String>>,
+    pub(super) alternates: Option<List<String>>,
+}

@@ -1,0 +1,267 @@
+//! One shard's side of the world: its links, its envelopes, what waits for the next turn.
+//!
+//! Everything here belongs to one thread, so it is shared by `Rc` and changed through cells: no lock, no
+//! atomic. Only the mailboxes in [`Setup`] are touched by others.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Waker;
+
+use authorizer::decision::DeclineReason;
+use authorizer::event::{AcquirerLink, Event, IssuerLink, Leg, ShardId, Ticket};
+use authorizer::request::Request;
+use codecs::iso8583::{Dialect, Message, Mti};
+
+use crate::acquirer::link::AcquirerPort;
+use crate::acquirer::translate::{self, Received};
+use crate::envelope::{Envelope, Envelopes, Sender};
+use crate::frame::{self, NotSent};
+use crate::hop::{Hop, Overflow};
+use crate::issuer::link::IssuerPort;
+use crate::link::READ_BYTES;
+use crate::metrics::Tally;
+use crate::setup::{Setup, links_of};
+
+/// The largest frame any link may be configured for, with its length field.
+const FRAME_MAX: usize = 65_536 + 4;
+
+/// What one shard's links, ports and turn share.
+pub(crate) struct Edge {
+    pub(crate) shard: ShardId,
+    pub(crate) setup: Arc<Setup>,
+    pub(crate) inbox: RefCell<Vec<Event>>,
+    pub(crate) kick: Kick,
+    pub(crate) envelopes: RefCell<Envelopes>,
+    pub(crate) acquirers: RefCell<Vec<Place>>,
+    /// By issuer, then by link.
+    pub(crate) issuers: RefCell<Vec<Vec<Option<Rc<IssuerPort>>>>>,
+    pub(crate) overflow: Overflow,
+    pub(crate) read_buffer: RefCell<Vec<u8>>,
+    pub(crate) tally: RefCell<Tally>,
+    pub(crate) stopping: Cell<bool>,
+}
+
+/// A place for a connection of an acquirer. The generation tells its occupants apart.
+#[derive(Default)]
+pub(crate) struct Place {
+    pub(crate) generation: u32,
+    pub(crate) port: Option<Rc<AcquirerPort>>,
+}
+
+/// Says that the shard has something to do; its task looks once per round of the runtime.
+#[derive(Default)]
+pub(crate) struct Kick {
+    pending: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Kick {
+    /// There is something to do.
+    pub(crate) fn set(&self) {
+        if !self.pending.replace(true)
+            && let Some(waker) = self.waker.borrow().as_ref()
+        {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Whether there is something to do; the task is woken when there is again.
+    pub(crate) fn take(&self, waker: &Waker) -> bool {
+        let mut known = self.waker.borrow_mut();
+        if !known.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *known = Some(waker.clone());
+        }
+        self.pending.take()
+    }
+}
+
+impl Edge {
+    /// The edge of a shard without links.
+    pub(crate) fn new(shard: ShardId, setup: Arc<Setup>) -> Rc<Self> {
+        let places = setup.config.issuers.iter().map(|issuer| vec![None; links_of(issuer)]).collect();
+        Rc::new(Self {
+            shard,
+            inbox: RefCell::default(),
+            kick: Kick::default(),
+            envelopes: RefCell::default(),
+            acquirers: RefCell::default(),
+            issuers: RefCell::new(places),
+            overflow: Overflow::new(usize::from(setup.shards())),
+            read_buffer: RefCell::new(vec![0; READ_BYTES + FRAME_MAX]),
+            tally: RefCell::new(Tally::new(&setup.config)),
+            stopping: Cell::new(false),
+            setup,
+        })
+    }
+
+    /// Something happened that the authorizer must know in the next turn.
+    pub(crate) fn happened(&self, event: Event) {
+        self.inbox.borrow_mut().push(event);
+        self.kick.set();
+    }
+
+    /// Something happened that every shard's authorizer must know.
+    pub(crate) fn happened_everywhere(&self, event: Event) {
+        for shard in (0..self.setup.shards()).map(ShardId).filter(|shard| *shard != self.shard) {
+            self.send(shard, Hop::Event(event.clone()));
+        }
+        self.happened(event);
+    }
+
+    /// Hands something of a running transaction to another shard.
+    pub(crate) fn send(&self, to: ShardId, hop: Hop) {
+        self.overflow.send(&self.setup.mailboxes, to, hop);
+    }
+
+    /// A request was read: it goes to the home of its identity, this shard or another. Refuses what
+    /// contradicts itself by giving the message back with what is wrong.
+    pub(crate) fn submit(&self, envelope: Box<Envelope>) -> Result<(), (Box<Envelope>, DeclineReason)> {
+        let request = match self.read_request(&envelope, Ticket(0)) {
+            Some(request) => request,
+            None => return Err((envelope, DeclineReason::FormatError)),
+        };
+        let home = self.setup.homes.of_identity(request.identity);
+        if home == self.shard {
+            let ticket = self.envelopes.borrow_mut().keep(envelope);
+            self.happened(Event::Request(Request { ticket, ..request }));
+            return Ok(());
+        }
+        match self.setup.mailbox(home).send(Hop::Request(envelope)) {
+            Ok(()) => Ok(()),
+            Err(Hop::Request(envelope)) => Err((envelope, DeclineReason::Overloaded)),
+            Err(_) => unreachable!("a refused hop comes back as it was"),
+        }
+    }
+
+    /// A request came from another shard, which has read it before.
+    pub(crate) fn arrived(&self, envelope: Box<Envelope>, event: impl FnOnce(Request) -> Event) {
+        let Some(request) = self.read_request(&envelope, Ticket(0)) else {
+            return self.envelopes.borrow_mut().recycle(envelope);
+        };
+        let ticket = self.envelopes.borrow_mut().keep(envelope);
+        self.happened(event(Request { ticket, ..request }));
+    }
+
+    fn read_request(&self, envelope: &Envelope, ticket: Ticket) -> Option<Request> {
+        let Sender::Acquirer(acquirer, link) = envelope.sender else { return None };
+        let message = self.message(envelope)?;
+        let mti = message.mti()?;
+        let received = Received { ticket, link, acquirer };
+        translate::request(&message, (mti, translate::class(mti)?), received, &self.setup.homes).ok()
+    }
+
+    /// The message in an envelope, in its sender's dialect.
+    pub(crate) fn message<'a>(&'a self, envelope: &'a Envelope) -> Option<Message<'a>> {
+        let dialect = self.dialect_of(envelope.sender)?;
+        Some(Message::new(dialect, envelope.message(), &envelope.index))
+    }
+
+    fn dialect_of(&self, sender: Sender) -> Option<&Dialect> {
+        let config = &self.setup.config;
+        let index = match sender {
+            Sender::Acquirer(acquirer, _) => config.acquirers.get(acquirer.index())?.dialect,
+            Sender::Issuer(issuer) => config.issuers.get(issuer.index())?.dialect,
+        };
+        Some(self.setup.dialect(index))
+    }
+
+    /// Appends a request to an issuer's link as its issuer sees it, or hands it to the shard of the link.
+    pub(crate) fn forward(&self, ticket: Ticket, leg: Leg) {
+        let port = self.issuer_port(leg.to);
+        let envelopes = self.envelopes.borrow();
+        let Some(envelope) = envelopes.get(ticket) else { return };
+        let sent = match (port, self.issuer_shard(leg.to)) {
+            (Some(port), _) => port.wire.append_leg(leg, |out| self.encode_leg(envelope, leg, out)),
+            (None, shard) if shard != self.shard => {
+                let mut frame = Vec::new();
+                self.encode_leg(envelope, leg, &mut frame).map(|()| self.send(shard, Hop::Forward(leg, frame)))
+            }
+            (None, _) => return self.happened(Event::Unsent(leg, authorizer::event::Unsent::LinkLost)),
+        };
+        if let Err(error) = sent {
+            tracing::warn!(issuer = %self.setup.issuer(leg.to.issuer).name, ?error, "request cannot be said to its issuer");
+            self.happened(Event::Unsent(leg, authorizer::event::Unsent::NotEncodable));
+        }
+    }
+
+    fn encode_leg(&self, envelope: &Envelope, leg: Leg, out: &mut Vec<u8>) -> Result<(), NotSent> {
+        let issuer = self.setup.issuer(leg.to.issuer);
+        let Sender::Acquirer(acquirer, _) = envelope.sender else { return Err(NotSent::TooLong) };
+        let same = self.setup.acquirer(acquirer).dialect == issuer.dialect;
+        let dialect = self.setup.dialect(issuer.dialect);
+        let (Some(message), Some(mti)) = (self.message(envelope), envelope.index.mti()) else {
+            return Err(NotSent::TooLong);
+        };
+        let room = room_for(message.bytes().len(), same);
+        frame::append(out, issuer.framing, &[], room, |out| {
+            crate::issuer::translate::forward(&message, mti, leg.stan, dialect, same, out)
+        })
+    }
+
+    /// The local end of an issuer's link, if it is here and connected.
+    pub(crate) fn issuer_port(&self, link: IssuerLink) -> Option<Rc<IssuerPort>> {
+        self.issuers.borrow().get(link.issuer.index())?.get(usize::from(link.link))?.clone()
+    }
+
+    /// Which shard reads and writes an issuer's link: they are dealt out in order of configuration.
+    pub(crate) fn issuer_shard(&self, link: IssuerLink) -> ShardId {
+        issuer_shard(&self.setup, link)
+    }
+
+    /// The local end of an acquirer's connection, if it is still the same one.
+    pub(crate) fn acquirer_port(&self, link: AcquirerLink) -> Option<Rc<AcquirerPort>> {
+        let places = self.acquirers.borrow();
+        let place = places.get(usize::from(link.slot)).filter(|place| place.generation == link.generation)?;
+        place.port.clone()
+    }
+
+    /// A request that came over this link is no longer in flight.
+    pub(crate) fn finished(&self, link: AcquirerLink) {
+        if link.shard != self.shard {
+            return self.send(link.shard, Hop::Finished(link));
+        }
+        if let Some(port) = self.acquirer_port(link) {
+            port.finished();
+        }
+    }
+
+    /// Wipes the message of a ticket; the request it held is no longer in flight.
+    pub(crate) fn release(&self, ticket: Ticket) {
+        let envelope = self.envelopes.borrow_mut().take(ticket);
+        if let Some(envelope) = envelope {
+            if let Sender::Acquirer(_, link) = envelope.sender {
+                self.finished(link);
+            }
+            self.envelopes.borrow_mut().recycle(envelope);
+        }
+    }
+
+    /// Publishes how this shard is, for the health page.
+    pub(crate) fn publish(&self, in_flight: usize) {
+        let gauges = &self.setup.gauges[usize::from(self.shard.0)];
+        gauges.in_flight.store(u32::try_from(in_flight).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+}
+
+/// Room for a message said anew: hex text and characters take twice the bytes of binary and digits.
+pub(crate) fn room_for(bytes: usize, same_dialect: bool) -> usize {
+    if same_dialect { bytes } else { bytes * 2 + 64 }
+}
+
+/// Which shard reads and writes an issuer's link.
+pub(crate) fn issuer_shard(setup: &Setup, link: IssuerLink) -> ShardId {
+    let before: usize = setup.config.issuers.iter().take(link.issuer.index()).map(links_of).sum();
+    ShardId(((before + usize::from(link.link)) % usize::from(setup.shards())) as u16)
+}
+
+/// The MTI of the answer to an envelope's message.
+pub(crate) fn response_digits(envelope: &Envelope) -> Option<[u8; 4]> {
+    translate::response_digits(envelope.index.mti_digits()?)
+}
+
+/// Whether an MTI belongs to network management.
+pub(crate) fn is_network(mti: Mti) -> bool {
+    mti.class() == codecs::iso8583::Class::Network
+}

@@ -1,0 +1,144 @@
+//! The raw messages the edge keeps while the authorizer decides over plain values: a request until it was
+//! answered, an answer until it was passed on. The authorizer names them by [`Ticket`].
+//!
+//! Memory is used again without asking for more: a released envelope is wiped and waits for the next
+//! message, because a track or a PIN block must not outlive its transaction.
+
+use authorizer::event::{AcquirerId, AcquirerLink, IssuerId, Ticket};
+use codecs::iso8583::Index;
+
+/// Released envelopes kept for the next messages; more than a turn's worth need not wait.
+const POOL_MAX: usize = 4_096;
+
+/// Whom a message came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sender {
+    /// An acquirer, over one of its connections.
+    Acquirer(AcquirerId, AcquirerLink),
+    /// An issuer.
+    Issuer(IssuerId),
+}
+
+/// One message as it came, and where its elements are.
+pub(crate) struct Envelope {
+    bytes: Vec<u8>,
+    header_bytes: usize,
+    pub(crate) index: Index,
+    pub(crate) sender: Sender,
+    /// When it was read, microseconds of the monotonic clock.
+    pub(crate) arrived_us: u64,
+}
+
+impl Envelope {
+    fn empty() -> Self {
+        let nobody = Sender::Issuer(IssuerId(u16::MAX));
+        Self { bytes: Vec::new(), header_bytes: 0, index: Index::new(), sender: nobody, arrived_us: 0 }
+    }
+
+    /// Takes a copy of a message and of the frame's fixed header.
+    pub(crate) fn fill(&mut self, header: &[u8], message: &[u8], sender: Sender, arrived_us: u64) {
+        self.bytes.clear();
+        self.bytes.extend_from_slice(header);
+        self.bytes.extend_from_slice(message);
+        self.header_bytes = header.len();
+        self.sender = sender;
+        self.arrived_us = arrived_us;
+    }
+
+    /// The frame's fixed header, to be echoed.
+    pub(crate) fn header(&self) -> &[u8] {
+        self.bytes.get(..self.header_bytes).unwrap_or_default()
+    }
+
+    /// The message, without framing.
+    pub(crate) fn message(&self) -> &[u8] {
+        self.bytes.get(self.header_bytes..).unwrap_or_default()
+    }
+
+    /// The message and the index to be filled from it, at once.
+    pub(crate) fn parts(&mut self) -> (&[u8], &mut Index) {
+        (self.bytes.get(self.header_bytes..).unwrap_or_default(), &mut self.index)
+    }
+
+    fn wipe(&mut self) {
+        self.bytes.fill(0);
+        self.bytes.clear();
+    }
+}
+
+impl Drop for Envelope {
+    fn drop(&mut self) {
+        self.wipe();
+    }
+}
+
+/// One shard's envelopes.
+#[derive(Default)]
+pub(crate) struct Envelopes {
+    kept: Vec<Option<Box<Envelope>>>,
+    free: Vec<u32>,
+    #[expect(clippy::vec_box, reason = "envelopes move between the pool, their tickets and other shards by pointer")]
+    pool: Vec<Box<Envelope>>,
+}
+
+impl Envelopes {
+    /// An envelope to fill.
+    pub(crate) fn fresh(&mut self) -> Box<Envelope> {
+        self.pool.pop().unwrap_or_else(|| Box::new(Envelope::empty()))
+    }
+
+    /// Keeps an envelope and names it.
+    pub(crate) fn keep(&mut self, envelope: Box<Envelope>) -> Ticket {
+        match self.free.pop() {
+            Some(number) => {
+                self.kept[number as usize] = Some(envelope);
+                Ticket(number)
+            }
+            None => {
+                let number = u32::try_from(self.kept.len()).expect("fewer envelopes than 2^32: pending_max bounds them");
+                self.kept.push(Some(envelope));
+                Ticket(number)
+            }
+        }
+    }
+
+    /// The envelope of a ticket.
+    pub(crate) fn get(&self, ticket: Ticket) -> Option<&Envelope> {
+        self.kept.get(ticket.0 as usize)?.as_deref()
+    }
+
+    /// Takes an envelope out, to go to another shard or back into the pool.
+    pub(crate) fn take(&mut self, ticket: Ticket) -> Option<Box<Envelope>> {
+        let envelope = self.kept.get_mut(ticket.0 as usize)?.take()?;
+        self.free.push(ticket.0);
+        Some(envelope)
+    }
+
+    /// Wipes an envelope and keeps its memory.
+    pub(crate) fn recycle(&mut self, mut envelope: Box<Envelope>) {
+        envelope.wipe();
+        if self.pool.len() < POOL_MAX {
+            self.pool.push(envelope);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_released_envelope_is_used_again_and_holds_nothing_of_before() {
+        let mut envelopes = Envelopes::default();
+        let mut envelope = envelopes.fresh();
+        envelope.fill(b"TPDU", b"0100secret", Sender::Issuer(IssuerId(1)), 5);
+        assert_eq!((envelope.header(), envelope.message()), (&b"TPDU"[..], &b"0100secret"[..]));
+        let ticket = envelopes.keep(envelope);
+        let envelope = envelopes.take(ticket).expect("kept");
+        assert!(envelopes.get(ticket).is_none());
+        envelopes.recycle(envelope);
+        let again = envelopes.fresh();
+        assert!(again.message().is_empty());
+        assert_eq!(envelopes.keep(again), ticket);
+    }
+}

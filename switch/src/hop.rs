@@ -1,0 +1,111 @@
+//! What one shard hands to another, and what the door hands to a shard: one bounded lock-free queue per
+//! shard. With one shard only the door uses it.
+//!
+//! What opens a transaction may be refused when the queue is full, and is. What a running transaction needs
+//! may not: it waits at the sender, where the bound on running transactions bounds it too.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::net::{SocketAddr, TcpStream};
+use std::task::Context;
+
+use atomic_waker::AtomicWaker;
+use authorizer::event::{AcquirerId, AcquirerLink, Event, IssuerLink, Leg, ShardId};
+use crossbeam_queue::ArrayQueue;
+
+use crate::door::Permit;
+use crate::envelope::Envelope;
+
+/// Hops that wait for one shard.
+const MAILBOX_MAX: usize = 8_192;
+
+/// What goes from one thread to another.
+pub(crate) enum Hop {
+    /// The door accepted a connection of an acquirer.
+    Acquirer(AcquirerId, TcpStream, SocketAddr, Permit),
+    /// The door accepted a connection of an issuer, in one of its places.
+    Issuer(IssuerLink, TcpStream, SocketAddr, Permit),
+    /// A request whose identity is at home here.
+    Request(Box<Envelope>),
+    /// A request whose account is at home here.
+    Handed(Box<Envelope>),
+    /// An issuer's answer to a leg of this shard.
+    Answered(IssuerLink, Box<Envelope>),
+    /// A frame to an issuer over a link of this shard.
+    Forward(Leg, Vec<u8>),
+    /// A frame to an acquirer over a link of this shard.
+    Reply(AcquirerLink, Vec<u8>),
+    /// A request that came over this link is no longer in flight.
+    Finished(AcquirerLink),
+    /// Something the authorizer must know.
+    Event(Event),
+}
+
+/// One shard's queue.
+pub(crate) struct Mailbox {
+    queue: ArrayQueue<Hop>,
+    waker: AtomicWaker,
+}
+
+impl Mailbox {
+    /// An empty queue.
+    pub(crate) fn new() -> Self {
+        Self { queue: ArrayQueue::new(MAILBOX_MAX), waker: AtomicWaker::new() }
+    }
+
+    /// Puts a hop into the queue, or gives it back when the queue is full.
+    #[expect(clippy::result_large_err, reason = "a box per hop would cost more than a copy when a queue is full")]
+    pub(crate) fn send(&self, hop: Hop) -> Result<(), Hop> {
+        self.queue.push(hop)?;
+        self.waker.wake();
+        Ok(())
+    }
+
+    /// The next hop; the task is woken when there is one again.
+    pub(crate) fn receive(&self, context: &Context<'_>) -> Option<Hop> {
+        self.queue.pop().or_else(|| {
+            self.waker.register(context.waker());
+            self.queue.pop()
+        })
+    }
+
+    /// How many hops wait.
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+}
+
+/// Hops of running transactions that found a queue full, in order, by shard.
+pub(crate) struct Overflow {
+    waiting: RefCell<Vec<VecDeque<Hop>>>,
+}
+
+impl Overflow {
+    /// Nothing waits.
+    pub(crate) fn new(shards: usize) -> Self {
+        Self { waiting: RefCell::new((0..shards).map(|_| VecDeque::new()).collect()) }
+    }
+
+    /// Sends a hop, or keeps it behind those that wait already.
+    pub(crate) fn send(&self, mailboxes: &[Mailbox], to: ShardId, hop: Hop) {
+        let mut waiting = self.waiting.borrow_mut();
+        let Some(waiting) = waiting.get_mut(usize::from(to.0)) else { return };
+        let refused = if waiting.is_empty() { mailboxes[usize::from(to.0)].send(hop) } else { Err(hop) };
+        waiting.extend(refused.err());
+    }
+
+    /// Tries again. Says whether anything still waits.
+    pub(crate) fn drain(&self, mailboxes: &[Mailbox]) -> bool {
+        let mut any = false;
+        for (waiting, mailbox) in self.waiting.borrow_mut().iter_mut().zip(mailboxes) {
+            while let Some(hop) = waiting.pop_front() {
+                if let Err(hop) = mailbox.send(hop) {
+                    waiting.push_front(hop);
+                    any = true;
+                    break;
+                }
+            }
+        }
+        any
+    }
+}

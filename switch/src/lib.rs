@@ -1,0 +1,46 @@
+//! Signalbox: a card authorization switch.
+//!
+//! This crate is the edge, the only place where anything is read, written or waited for; the decision is the
+//! `authorizer`. `ARCHITECTURE.md` beside this crate draws the whole. In the order of a payment's path:
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `door`, `tls`, `connect` | connections made within bounds, principals proved |
+//! | `link`, `wire` | bytes cut into messages; frames written once a turn |
+//! | `acquirer`, `homes` | a message becomes a request, and finds its shard |
+//! | `shard`, `ports`, `live` | the turn: events in, facts durable, effects out |
+//! | `issuer` | a leg becomes a message, a message becomes an answer |
+//! | `envelope`, `edge`, `hop` | raw messages kept, one shard's world, shards talking |
+//! | `metrics`, `board`, `admin`, `log` | what operators see |
+//! | `config`, `tables`, `setup`, `run` | how it starts, and how it stops |
+#![forbid(unsafe_code)]
+
+pub mod acquirer;
+mod admin;
+mod board;
+pub mod config;
+mod connect;
+pub mod demo;
+mod door;
+mod edge;
+mod envelope;
+pub mod frame;
+pub mod homes;
+mod hop;
+pub mod issuer;
+mod life;
+mod link;
+mod live;
+pub mod log;
+mod metrics;
+mod network;
+pub mod ports;
+pub mod run;
+mod serve;
+mod setup;
+pub mod shard;
+mod tables;
+mod throttle;
+mod tls;
+mod wall;
+mod wire;

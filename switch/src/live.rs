@@ -1,0 +1,139 @@
+//! The real world as a shard sees it: the [`Ports`] of a running switch.
+
+use std::rc::Rc;
+
+use authorizer::effect::Reply;
+use authorizer::event::{AcquirerId, Event, Leg, Now};
+use authorizer::fact::Fact;
+use authorizer::{AcquirerLink, Effect};
+
+use crate::acquirer::translate;
+use crate::edge::{self, Edge, room_for};
+use crate::envelope::{Envelope, Sender};
+use crate::frame::{self, NotSent};
+use crate::hop::Hop;
+use crate::ports::{Ports, Position};
+use crate::wall::Wall;
+
+/// How often the calendar is asked, microseconds.
+const CALENDAR_US: u64 = 1_000_000;
+
+/// Sockets, clocks and other shards, through the shard's [`Edge`].
+pub(crate) struct Live {
+    edge: Rc<Edge>,
+    now: Now,
+    calendar_us: u64,
+    /// Facts of the past. There is no journal yet, so every fact is as durable as it will ever be.
+    position: Position,
+}
+
+impl Live {
+    /// The world of this shard.
+    pub(crate) fn new(edge: Rc<Edge>) -> Self {
+        let (year, month) = Wall::now().year_and_month();
+        Self { edge, now: Now { monotonic_us: 0, year, month }, calendar_us: 0, position: 0 }
+    }
+}
+
+impl Ports for Live {
+    fn now(&mut self) -> Now {
+        let now_us = self.edge.setup.now_us();
+        if now_us.saturating_sub(self.calendar_us) > CALENDAR_US {
+            let (year, month) = Wall::now().year_and_month();
+            self.calendar_us = now_us;
+            self.now = Now { year, month, ..self.now };
+        }
+        self.now.monotonic_us = now_us;
+        self.now
+    }
+
+    fn take(&mut self, events: &mut Vec<Event>) {
+        std::mem::swap(&mut *self.edge.inbox.borrow_mut(), events);
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Forward { ticket, to, stan } => self.edge.forward(ticket, Leg { to, stan }),
+            Effect::Reply(reply) => self.reply(&reply),
+            Effect::Release(ticket) => self.edge.release(ticket),
+            Effect::Hand { ticket, to } => {
+                if let Some(envelope) = self.edge.envelopes.borrow_mut().take(ticket) {
+                    self.edge.send(to, Hop::Handed(envelope));
+                }
+            }
+        }
+    }
+
+    fn append(&mut self, facts: &[Fact]) -> Position {
+        self.position += facts.len() as Position;
+        self.position
+    }
+
+    fn durable_up_to(&self) -> Position {
+        self.position
+    }
+}
+
+impl Live {
+    /// Tells an acquirer what became of its request, over a link of this shard or of another.
+    fn reply(&self, reply: &Reply) {
+        self.tell(reply);
+        self.edge.release(reply.ticket);
+        if let Some(answer) = reply.answer {
+            self.edge.release(answer);
+        }
+    }
+
+    fn tell(&self, reply: &Reply) {
+        let envelopes = self.edge.envelopes.borrow();
+        let Some(request) = envelopes.get(reply.ticket) else { return };
+        let answer = reply.answer.and_then(|answer| envelopes.get(answer));
+        let Sender::Acquirer(acquirer, _) = request.sender else { return };
+        let sent = if reply.link.shard == self.edge.shard {
+            // A connection that ended since the decision changes nothing: the acquirer repeats or reverses.
+            let Some(port) = self.edge.acquirer_port(reply.link) else { return };
+            port.wire.append(|out| self.encode(acquirer, request, answer, reply, out))
+        } else {
+            let mut frame = Vec::new();
+            self.encode(acquirer, request, answer, reply, &mut frame).map(|()| self.send(reply.link, frame))
+        };
+        if let Err(error) = sent {
+            let acquirer = &self.edge.setup.acquirer(acquirer).name;
+            tracing::error!(%acquirer, ?error, "an answer cannot be said to its acquirer");
+        }
+        let whole_us = self.edge.setup.now_us().saturating_sub(request.arrived_us);
+        self.edge.tally.borrow_mut().replied(acquirer, &reply.outcome, whole_us, reply.issuer_us);
+    }
+
+    fn send(&self, link: AcquirerLink, frame: Vec<u8>) {
+        self.edge.send(link.shard, Hop::Reply(link, frame));
+    }
+
+    fn encode(
+        &self,
+        acquirer: AcquirerId,
+        request: &Envelope,
+        answer: Option<&Envelope>,
+        reply: &Reply,
+        out: &mut Vec<u8>,
+    ) -> Result<(), NotSent> {
+        let settings = self.edge.setup.acquirer(acquirer);
+        let dialect = self.edge.setup.dialect(settings.dialect);
+        let (Some(message), Some(digits)) = (self.edge.message(request), edge::response_digits(request)) else {
+            return Err(NotSent::TooLong);
+        };
+        let answer = answer.and_then(|answer| self.edge.message(answer));
+        let bytes = message.bytes().len() + answer.as_ref().map_or(0, |answer| answer.bytes().len());
+        let mut write = |answer| {
+            frame::append(out, settings.framing, request.header(), room_for(bytes, false), |out| {
+                translate::reply(&message, dialect, digits, &reply.outcome, answer, out)
+            })
+        };
+        let whole = write(answer.as_ref());
+        if whole.is_err() && answer.is_some() {
+            // Something the issuer added cannot be said in this dialect: the outcome still can.
+            return write(None);
+        }
+        whole
+    }
+}

@@ -1,0 +1,111 @@
+//! The command line of the switch.
+#![forbid(unsafe_code)]
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use switch::config::{self, Config};
+use switch::log::{self, LogFormat};
+use switch::run::{self, Ended, Fault};
+use switch::demo;
+
+/// Exit codes of the one table (sysexits where it has them).
+mod exit {
+    pub(crate) const USAGE: u8 = 64;
+    pub(crate) const INTERNAL: u8 = 70;
+    pub(crate) const CUT_SHORT: u8 = 75;
+    pub(crate) const CONFIG: u8 = 78;
+}
+
+/// A card authorization switch: acquirers ask, issuers answer, ISO 8583 in between.
+#[derive(Parser)]
+#[command(name = "signalbox", version, after_help = EXAMPLES, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// How log lines look; text on a terminal, JSON elsewhere.
+    #[arg(long, global = true, value_enum)]
+    log_format: Option<LogFormat>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the switch. SIGTERM finishes what runs and stops.
+    Serve {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Read a configuration as `serve` would, print every fault with its line, and do nothing else.
+    Check {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Show it working: two model issuers, a fleet of terminals, a live line, a summary.
+    Demo(demo::Arguments),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  signalbox demo --seconds 10 --rate 2000
+  signalbox check --config signalbox.toml
+  signalbox serve --config signalbox.toml
+
+Every setting can be overridden by the environment: SIGNALBOX__SWITCH__SHARDS=2
+Exit codes: 0 clean, 64 usage, 70 internal fault, 75 stop cut short, 78 configuration";
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { exit::USAGE.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    log::hide_panics();
+    match arguments.command {
+        Command::Serve { config } => {
+            log::start(arguments.log_format);
+            load(&config).and_then(serve).unwrap_or_else(|code| code)
+        }
+        Command::Check { config } => load(&config).map_or_else(|code| code, |config| approve(&config)),
+        Command::Demo(arguments) => demo::run(&arguments),
+    }
+}
+
+fn load(path: &Path) -> Result<Config, ExitCode> {
+    config::load(path, std::env::vars()).map_err(|faults| {
+        eprint!("{faults}");
+        exit::CONFIG.into()
+    })
+}
+
+fn approve(config: &Config) -> ExitCode {
+    for warning in &config.warnings {
+        eprintln!("warning: {warning}");
+    }
+    println!(
+        "sound: {} acquirers, {} issuers, {} routes",
+        config.acquirers.len(),
+        config.issuers.len(),
+        config.routes.len()
+    );
+    ExitCode::SUCCESS
+}
+
+fn serve(config: Config) -> Result<ExitCode, ExitCode> {
+    match run::run(config) {
+        Ok(Ended::Clean) => Ok(ExitCode::SUCCESS),
+        Ok(Ended::CutShort(_)) => Err(exit::CUT_SHORT.into()),
+        Err(Fault::Config(fault)) => {
+            eprintln!("{fault}");
+            Err(exit::CONFIG.into())
+        }
+        Err(Fault::Internal(fault)) => {
+            tracing::error!(%fault, "the switch stops");
+            Err(exit::INTERNAL.into())
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! What a shard may perform: everything between a decision and the world goes through here, so that a
+//! simulated world can stand in its place.
+
+use authorizer::Effect;
+use authorizer::event::{Event, Now};
+use authorizer::fact::Fact;
+
+/// How many facts were ever appended to the journal: the place of the last one.
+pub type Position = u64;
+
+/// The world as a shard sees it.
+pub trait Ports {
+    /// The time at the beginning of a turn.
+    fn now(&mut self) -> Now;
+
+    /// Moves what has happened since the last turn into `events`.
+    fn take(&mut self, events: &mut Vec<Event>);
+
+    /// Does what an effect asks for.
+    fn perform(&mut self, effect: Effect);
+
+    /// Appends the facts of a turn to the journal and says where it ends now.
+    fn append(&mut self, facts: &[Fact]) -> Position;
+
+    /// Up to where the journal is durable.
+    fn durable_up_to(&self) -> Position;
+}

@@ -1,0 +1,270 @@
+//! The life of the process: everything checked and bound before anything is taken, then the shards, then an
+//! orderly stop.
+//!
+//! Stopping: no new connections, no new requests (they are answered 91), the running ones finish or time
+//! out; then links are signed off and closed. Two ways are cut short: a second signal, and the end of
+//! `drain_grace`. Both answer what still runs with 91 and say so in the exit code.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use authorizer::Authorizer;
+use authorizer::event::{Event, IssuerId, ShardId};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, interval};
+
+use crate::admin::{self, Health, QUESTIONS_MAX, Question};
+use crate::board::{Board, links_up};
+use crate::config::{Config, Door, TlsFiles};
+use crate::door::{self, DoorCounts};
+use crate::homes::Homes;
+use crate::hop::Hop;
+use crate::setup::Setup;
+use crate::tls::Tls;
+use crate::{serve, tables};
+
+/// A shard that has not looked around for this long is not alive.
+const ALIVE_WITHIN_US: u64 = 5_000_000;
+/// How often a stop looks whether the running requests have ended.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
+/// How the switch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Every request was answered by its issuer or by its own deadline.
+    Clean,
+    /// So many requests were still running when the stop was cut short.
+    CutShort(u32),
+}
+
+/// Why the switch did not start, or had to stop.
+#[derive(Debug)]
+pub enum Fault {
+    /// Something in the configuration, or a file it names, cannot be used.
+    Config(String),
+    /// A fault of the machine or of ours.
+    Internal(String),
+}
+
+/// Runs the switch until it is told to stop.
+///
+/// # Errors
+/// When it cannot start; when a shard failed, in which case nothing it held is trusted any more.
+pub fn run(config: Config) -> Result<Ended, Fault> {
+    let acquirer_tls = read_tls(config.acquirers.iter().map(|acquirer| &acquirer.door))?;
+    let issuer_tls = read_tls(config.issuers.iter().map(|issuer| &issuer.door))?;
+    let homes = Homes::new(config.switch.shards).map_err(internal)?;
+    let (snapshots, taken) = mpsc::channel(usize::from(config.switch.shards) * 4);
+    let setup = Setup::new(config, homes, acquirer_tls, issuer_tls, snapshots);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(internal)?;
+    runtime.block_on(run_with(setup, taken))
+}
+
+fn read_tls<'a>(doors: impl Iterator<Item = &'a Door>) -> Result<Vec<Option<Tls>>, Fault> {
+    let read = |files: &TlsFiles| Tls::read(files).map_err(Fault::Config);
+    doors.map(|door| door.tls.as_ref().map(read).transpose()).collect()
+}
+
+fn internal(error: impl std::fmt::Display) -> Fault {
+    Fault::Internal(error.to_string())
+}
+
+async fn run_with(setup: Arc<Setup>, mut taken: mpsc::Receiver<Box<crate::metrics::Snapshot>>) -> Result<Ended, Fault> {
+    let admin_address = setup.config.admin.listen;
+    let admin = TcpListener::bind(admin_address)
+        .await
+        .map_err(|error| internal(format!("cannot listen on {admin_address}: {error}")))?;
+    let doors = door::bind(&setup).map_err(internal)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(internal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(internal)?;
+
+    let shards = start_shards(&setup).map_err(internal)?;
+    let counts = DoorCounts::new(&setup);
+    let mut accepting = JoinSet::new();
+    for door in doors {
+        accepting.spawn(door::accept(setup.clone(), counts.clone(), door));
+    }
+    let (questions, mut asked) = mpsc::channel(QUESTIONS_MAX);
+    let mut admin_task = JoinSet::new();
+    admin_task.spawn(admin::serve(admin, questions));
+    let mut board = Board::new(setup.clone(), counts);
+    announce(&setup);
+
+    let mut drain: Option<Drain> = None;
+    let mut look = interval(DRAIN_LOOK);
+    loop {
+        tokio::select! {
+            Some(snapshot) = taken.recv() => board.update(snapshot),
+            Some(question) = asked.recv() => answer(&setup, &board, question),
+            () = told_to_stop(&mut terminate, &mut interrupt) => match &mut drain {
+                None => {
+                    tracing::info!("stopping: no new requests are taken");
+                    accepting.abort_all();
+                    setup.draining.store(true, Ordering::Relaxed);
+                    tell_all(&setup, || Event::Drain);
+                    drain = Some(Drain::new(&setup));
+                }
+                Some(drain) => drain.hurry(),
+            },
+            _ = look.tick() => {
+                if shards.iter().any(JoinHandle::is_finished) {
+                    return Err(Fault::Internal("a shard failed; its state is not trusted".to_owned()));
+                }
+                if let Some(ended) = drain.as_mut().and_then(|drain| drain.look(&setup)) {
+                    return finish(&setup, shards, ended).await;
+                }
+            }
+        }
+    }
+}
+
+async fn told_to_stop(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+fn start_shards(setup: &Arc<Setup>) -> std::io::Result<Vec<JoinHandle<()>>> {
+    let tables = tables::tables(&setup.config);
+    let limits = tables::limits(&setup.config);
+    (0..setup.shards())
+        .map(ShardId)
+        .map(|shard| {
+            let authorizer = Authorizer::new(shard, setup.shards(), tables.clone(), limits);
+            let setup = setup.clone();
+            std::thread::Builder::new().name(format!("shard-{}", shard.0)).spawn(move || {
+                if let Err(error) = serve::run(shard, &setup, authorizer) {
+                    tracing::error!(shard = shard.0, %error, "a shard could not start");
+                }
+            })
+        })
+        .collect()
+}
+
+fn announce(setup: &Setup) {
+    for warning in &setup.config.warnings {
+        tracing::warn!("{warning}");
+    }
+    tracing::warn!(
+        journal = "none",
+        "no journal: after a crash repeats are not recognised and nothing is reversed by itself"
+    );
+    tracing::info!(
+        shards = setup.shards(),
+        acquirers = setup.config.acquirers.len(),
+        issuers = setup.config.issuers.len(),
+        routes = setup.config.routes.len(),
+        admin = %setup.config.admin.listen,
+        "signalbox is up"
+    );
+}
+
+/// Tells every shard's authorizer something.
+fn tell_all(setup: &Setup, event: impl Fn() -> Event) {
+    for mailbox in &setup.mailboxes {
+        let mut hop = Hop::Event(event());
+        // A full mailbox is being emptied by its shard at this moment.
+        while let Err(again) = mailbox.send(hop) {
+            hop = again;
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// A stop under way.
+struct Drain {
+    since: Instant,
+    deadline: Instant,
+    idle_looks: u8,
+}
+
+impl Drain {
+    fn new(setup: &Setup) -> Self {
+        let since = Instant::now();
+        Self { since, deadline: since + setup.config.switch.drain_grace, idle_looks: 0 }
+    }
+
+    /// A second signal: wait no longer.
+    fn hurry(&mut self) {
+        self.deadline = self.since;
+    }
+
+    /// Whether it is over, and how.
+    fn look(&mut self, setup: &Setup) -> Option<Ended> {
+        let running: u32 = setup.gauges.iter().map(|shard| shard.in_flight.load(Ordering::Relaxed)).sum();
+        let queued = setup.mailboxes.iter().any(|mailbox| mailbox.len() > 0);
+        // Twice in a row, because a request may be between two shards.
+        self.idle_looks = if running == 0 && !queued { self.idle_looks.saturating_add(1) } else { 0 };
+        if self.idle_looks >= 3 {
+            Some(Ended::Clean)
+        } else if Instant::now() >= self.deadline {
+            Some(Ended::CutShort(running))
+        } else {
+            None
+        }
+    }
+}
+
+async fn finish(setup: &Setup, shards: Vec<JoinHandle<()>>, ended: Ended) -> Result<Ended, Fault> {
+    tell_all(setup, || Event::Stop);
+    let mut look = interval(DRAIN_LOOK);
+    while !shards.iter().all(JoinHandle::is_finished) {
+        look.tick().await;
+    }
+    for shard in shards {
+        if shard.join().is_err() {
+            return Err(Fault::Internal("a shard failed while stopping".to_owned()));
+        }
+    }
+    match ended {
+        Ended::Clean => tracing::info!("stopped; everything was answered"),
+        Ended::CutShort(running) => {
+            tracing::warn!(running, "stop cut short: answered 91, and nothing reverses them at their issuers");
+        }
+    }
+    Ok(ended)
+}
+
+fn answer(setup: &Setup, board: &Board, question: Question) {
+    match question {
+        Question::Metrics(to) => drop(to.send(board.page())),
+        Question::Alive(to) => drop(to.send(alive(setup))),
+        Question::Ready(to) => drop(to.send(ready(setup))),
+    }
+}
+
+fn alive(setup: &Setup) -> Health {
+    let now_us = setup.now_us();
+    let stuck: Vec<usize> = (0..setup.gauges.len())
+        .filter(|shard| {
+            let seen_us = setup.gauges[*shard].seen_us.load(Ordering::Relaxed);
+            now_us.saturating_sub(seen_us) > ALIVE_WITHIN_US
+        })
+        .collect();
+    Health { ok: stuck.is_empty(), body: json!({ "alive": stuck.is_empty(), "stuck_shards": stuck }) }
+}
+
+fn ready(setup: &Setup) -> Health {
+    let issuers: serde_json::Map<String, serde_json::Value> = (0_u16..)
+        .zip(&setup.config.issuers)
+        .map(|(id, issuer)| (issuer.name.clone(), json!({ "links_up": links_up(setup, IssuerId(id)) })))
+        .collect();
+    let any_up = issuers.values().any(|issuer| issuer["links_up"] != 0);
+    let mut reasons = Vec::new();
+    if setup.is_draining() {
+        reasons.push("draining");
+    }
+    if !any_up {
+        reasons.push("no issuer link is up");
+    }
+    let ok = reasons.is_empty();
+    let body = json!({ "ready": ok, "reasons": reasons, "journal": "none", "issuers": issuers });
+    Health { ok, body }
+}

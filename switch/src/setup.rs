@@ -1,0 +1,117 @@
+//! What every thread of the switch knows: the configuration, the keyed hash, the queues between shards, and
+//! the numbers that one thread writes and another reads.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::time::Instant;
+
+use authorizer::event::{AcquirerId, IssuerId, ShardId};
+use codecs::iso8583::Dialect;
+use dashmap::DashMap;
+use tokio::sync::mpsc;
+
+use crate::config::{Acquirer, Config, Issuer, Way};
+use crate::homes::Homes;
+use crate::hop::Mailbox;
+use crate::metrics::Snapshot;
+use crate::throttle::Throttle;
+use crate::tls::Tls;
+
+/// Everything that is the same for all shards.
+pub(crate) struct Setup {
+    pub(crate) config: Config,
+    pub(crate) homes: Homes,
+    pub(crate) mailboxes: Vec<Mailbox>,
+    /// By acquirer.
+    pub(crate) acquirer_tls: Vec<Option<Tls>>,
+    /// By issuer.
+    pub(crate) issuer_tls: Vec<Option<Tls>>,
+    /// By acquirer.
+    pub(crate) throttles: Vec<Option<Throttle>>,
+    /// By shard: what the door and the health page look at.
+    pub(crate) gauges: Vec<ShardGauges>,
+    /// Issuer links by name, for the health page.
+    pub(crate) links: DashMap<(IssuerId, u16), &'static str>,
+    pub(crate) draining: AtomicBool,
+    pub(crate) snapshots: mpsc::Sender<Box<Snapshot>>,
+    started: Instant,
+}
+
+/// What a shard says of itself, all the time.
+#[derive(Default)]
+pub(crate) struct ShardGauges {
+    /// Running transactions.
+    pub(crate) in_flight: AtomicU32,
+    /// When it last looked around, monotonic microseconds.
+    pub(crate) seen_us: AtomicU64,
+}
+
+impl Setup {
+    /// Puts the parts together.
+    pub(crate) fn new(
+        config: Config,
+        homes: Homes,
+        acquirer_tls: Vec<Option<Tls>>,
+        issuer_tls: Vec<Option<Tls>>,
+        snapshots: mpsc::Sender<Box<Snapshot>>,
+    ) -> Arc<Self> {
+        let shards = usize::from(config.switch.shards);
+        Arc::new(Self {
+            homes,
+            mailboxes: (0..shards).map(|_| Mailbox::new()).collect(),
+            acquirer_tls,
+            issuer_tls,
+            throttles: config.acquirers.iter().map(|acquirer| Throttle::new(acquirer.requests_per_second)).collect(),
+            gauges: (0..shards).map(|_| ShardGauges::default()).collect(),
+            links: DashMap::new(),
+            draining: AtomicBool::new(false),
+            snapshots,
+            started: Instant::now(),
+            config,
+        })
+    }
+
+    /// Microseconds since the start, on the monotonic clock.
+    pub(crate) fn now_us(&self) -> u64 {
+        self.started.elapsed().as_micros() as u64
+    }
+
+    /// The acquirer's settings.
+    pub(crate) fn acquirer(&self, id: AcquirerId) -> &Acquirer {
+        &self.config.acquirers[id.index()]
+    }
+
+    /// The issuer's settings.
+    pub(crate) fn issuer(&self, id: IssuerId) -> &Issuer {
+        &self.config.issuers[id.index()]
+    }
+
+    /// The dialect at an index of the configuration.
+    pub(crate) fn dialect(&self, index: usize) -> &Dialect {
+        &self.config.dialects[index].1
+    }
+
+    /// How many shards there are.
+    pub(crate) fn shards(&self) -> u16 {
+        self.config.switch.shards
+    }
+
+    /// The queue of a shard.
+    pub(crate) fn mailbox(&self, shard: ShardId) -> &Mailbox {
+        &self.mailboxes[usize::from(shard.0)]
+    }
+
+    /// Whether the switch is being stopped.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}
+
+/// How many links an issuer has: so many per address we connect to, or so many that may connect to us.
+pub(crate) fn links_of(issuer: &Issuer) -> usize {
+    let addresses = match &issuer.door.way {
+        Way::Connect(addresses) => addresses.len(),
+        Way::Listen(_) => 1,
+    };
+    addresses * issuer.links_per_address as usize
+}

@@ -1,0 +1,55 @@
+//! The turn: everything that came is decided, the facts are made durable, then what follows from them is
+//! seen. This is all the threading there is: one thread, one authorizer, no lock.
+//!
+//! Batching falls out. One turn makes one journal write, one submission to the token, one write per link,
+//! however many messages it decided.
+
+use std::collections::VecDeque;
+
+use authorizer::effect::Effects;
+use authorizer::event::Event;
+use authorizer::{Authorizer, Effect};
+
+use crate::ports::{Ports, Position};
+
+/// One shard of the switch.
+pub struct Shard {
+    authorizer: Authorizer,
+    events: Vec<Event>,
+    effects: Effects,
+    /// Visible effects and the position the journal must have passed before they may be performed.
+    held: VecDeque<(Position, Effect)>,
+}
+
+impl Shard {
+    /// A shard that has not turned yet.
+    pub fn new(authorizer: Authorizer) -> Self {
+        Self { authorizer, events: Vec::new(), effects: Effects::default(), held: VecDeque::new() }
+    }
+
+    /// Decides everything that has happened, and lets out what may be seen.
+    pub fn turn(&mut self, ports: &mut impl Ports) {
+        let now = ports.now();
+        ports.take(&mut self.events);
+        for event in self.events.drain(..) {
+            self.authorizer.step(event, now, &mut self.effects);
+        }
+        self.authorizer.step(Event::Tick, now, &mut self.effects);
+
+        for effect in self.effects.free.drain(..) {
+            ports.perform(effect);
+        }
+        let position = ports.append(&self.effects.facts);
+        self.effects.facts.clear();
+        self.held.extend(self.effects.visible.drain(..).map(|effect| (position, effect)));
+        let durable = ports.durable_up_to();
+        while let Some((_, effect)) = self.held.pop_front_if(|(position, _)| *position <= durable) {
+            ports.perform(effect);
+        }
+    }
+
+    /// The authorizer, to be read.
+    pub fn authorizer(&self) -> &Authorizer {
+        &self.authorizer
+    }
+}

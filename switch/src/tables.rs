@@ -1,0 +1,63 @@
+//! From the configuration to what decisions are made from.
+
+use authorizer::decision::DeclineReason;
+use authorizer::event::IssuerId;
+use authorizer::iin_table::{IinTable, Route};
+use authorizer::limits::Limits;
+use authorizer::request::Class;
+use authorizer::rights::Rights;
+use authorizer::tables::{Acquirer, Issuer, Tables};
+
+use crate::acquirer::translate;
+use crate::config::{self, Config};
+use crate::setup::links_of;
+
+/// The tables of every shard.
+pub(crate) fn tables(config: &Config) -> Tables {
+    let routes = config.routes.iter().map(|route| {
+        (route.iin, Route { issuers: route.issuers.iter().map(|issuer| IssuerId(*issuer as u16)).collect() })
+    });
+    Tables {
+        acquirers: config.acquirers.iter().map(|acquirer| self::acquirer(config, acquirer)).collect(),
+        issuers: config.issuers.iter().map(issuer).collect(),
+        iins: IinTable::new(routes.collect()),
+        approval_codes: config.switch.approval_codes.clone(),
+    }
+}
+
+/// The bounds of one shard.
+pub(crate) fn limits(config: &Config) -> Limits {
+    Limits {
+        pending_max: config.switch.pending_max,
+        recent_entries: config.switch.recent_entries,
+        recent_window_us: config.switch.recent_window.as_micros() as u64,
+    }
+}
+
+fn acquirer(config: &Config, acquirer: &config::Acquirer) -> Acquirer {
+    let classes: Vec<Class> = acquirer.mtis.iter().filter_map(|mti| translate::class(*mti)).collect();
+    let named = |name: &str| DeclineReason::ALL.into_iter().find(|reason| reason.name() == name);
+    Acquirer {
+        rights: Rights {
+            acquirer_ids: acquirer.acquirer_ids.clone(),
+            forwarder_ids: acquirer.forwarder_ids.clone(),
+            classes: (!acquirer.mtis.is_empty()).then_some(classes),
+            iins: acquirer.iins.clone(),
+            terminals: acquirer.terminals.iter().map(|prefix| prefix.clone().into_bytes()).collect(),
+        },
+        codes: translate::code_set(config.dialects[acquirer.dialect].1.version),
+        overrides: acquirer
+            .response_codes
+            .iter()
+            .filter_map(|(name, code)| Some((named(name)?, *code)))
+            .collect(),
+    }
+}
+
+fn issuer(issuer: &config::Issuer) -> Issuer {
+    Issuer {
+        timeout_us: issuer.timeout.as_micros() as u64,
+        window: issuer.window,
+        links: links_of(issuer) as u16,
+    }
+}
