@@ -3,7 +3,9 @@
 
 use authorizer::Authorizer;
 use authorizer::effect::{Effect, Effects};
-use authorizer::event::{AcquirerId, AcquirerLink, Event, IssuerId, IssuerLink, LinkChange, Now, ShardId, Ticket};
+use authorizer::event::{
+    AcquirerId, AcquirerLink, Event, IssuerId, IssuerLink, LinkChange, Now, ShardId, Ticket,
+};
 use authorizer::request::{Answer, Class, Fingerprint, Identity, MatchKeys, Request};
 use benches::{limits, tables};
 use codecs::value::{Amount, Currency, Expiry, Pan, PartyId, ProcessingCode, ResponseCode, Rrn, TerminalId};
@@ -51,7 +53,11 @@ fn decide(criterion: &mut Criterion) {
             now.monotonic_us += 1;
             // A multiplicative step visits the table at random places, as hashed identities do.
             identity = identity.wrapping_mul(0xDA94_2042_E4DD_58B5).wrapping_add(0x1405_7B7E_F767_814F);
-            authorizer.step(Event::Request(Request { identity: Identity(identity), ..request }), now, &mut out);
+            authorizer.step(
+                Event::Request(Request { identity: Identity(identity), ..request }),
+                now,
+                &mut out,
+            );
             let Some(Effect::Forward { stan, .. }) = out.visible.last().copied() else {
                 panic!("not forwarded: {:?}", out.visible)
             };

@@ -41,11 +41,20 @@ fn encode(criterion: &mut Criterion) {
     };
     group.bench_function("0110 from the issuer's answer", |bencher| {
         bencher.iter(|| {
-            acquirer::translate::reply(black_box(&request), ascii, *b"0110", &outcome, Some(&answer), &mut out)
+            acquirer::translate::reply(
+                black_box(&request),
+                ascii,
+                *b"0110",
+                &outcome,
+                Some(&answer),
+                &mut out,
+            )
         });
     });
     group.bench_function("0110 made here", |bencher| {
-        bencher.iter(|| acquirer::translate::reply(black_box(&request), ascii, *b"0110", &outcome, None, &mut out));
+        bencher.iter(|| {
+            acquirer::translate::reply(black_box(&request), ascii, *b"0110", &outcome, None, &mut out)
+        });
     });
     group.finish();
 }

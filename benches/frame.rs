@@ -20,7 +20,8 @@ fn frame(criterion: &mut Criterion) {
         ("ascii4", LengthForm::Ascii4),
     ];
     for (name, length) in forms {
-        let format = FrameFormat { length, inclusive: false, header_bytes: 0, max_bytes: 4_096, keep_alive: false };
+        let format =
+            FrameFormat { length, inclusive: false, header_bytes: 0, max_bytes: 4_096, keep_alive: false };
         let mut stream = Vec::new();
         for _ in 0..64 {
             let at = stream.len();

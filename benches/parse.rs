@@ -15,9 +15,10 @@ fn parse(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("parse");
     for name in ["iso87-ascii", "iso87-binary", "iso87-ebcdic"] {
         let dialect = built_in(name).expect("built in");
-        for (kind, mti, elements) in
-            [("0100, 20 elements", b"0100", &AUTHORIZATION[..]), ("0110, 14 elements", b"0110", &APPROVAL[..])]
-        {
+        for (kind, mti, elements) in [
+            ("0100, 20 elements", b"0100", &AUTHORIZATION[..]),
+            ("0110, 14 elements", b"0110", &APPROVAL[..]),
+        ] {
             let bytes = message(dialect, mti, elements);
             let mut index = Index::new();
             group.bench_function(format!("{name} {kind}"), |bencher| {

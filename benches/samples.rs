@@ -81,7 +81,11 @@ pub fn tables(ranges: u32) -> Tables {
     let mut rows = vec![row("99996".to_owned())];
     rows.extend((0..ranges).map(|number| row(format!("{:08}", u64::from(number) * 797 % 90_000_000))));
     Tables {
-        acquirers: vec![Acquirer { rights: Rights::default(), codes: CodeSet::Response1987, overrides: vec![] }],
+        acquirers: vec![Acquirer {
+            rights: Rights::default(),
+            codes: CodeSet::Response1987,
+            overrides: vec![],
+        }],
         issuers: vec![Issuer { timeout_us: 10_000_000, window: 100_000, links: 2 }],
         iins: IinTable::new(rows),
         approval_codes: vec![ResponseCode::of(b"00"), ResponseCode::of(b"10")],

@@ -23,8 +23,13 @@ use switch::{acquirer, frame, issuer};
 
 const LINK: AcquirerLink = AcquirerLink { shard: ShardId(0), slot: 0, generation: 1 };
 const ISSUER: IssuerLink = IssuerLink { issuer: IssuerId(0), link: 0 };
-const FRAMING: FrameFormat =
-    FrameFormat { length: LengthForm::Binary2, inclusive: false, header_bytes: 0, max_bytes: 4_096, keep_alive: false };
+const FRAMING: FrameFormat = FrameFormat {
+    length: LengthForm::Binary2,
+    inclusive: false,
+    header_bytes: 0,
+    max_bytes: 4_096,
+    keep_alive: false,
+};
 
 /// A message as it was read, and where its elements are.
 struct Kept {
@@ -71,7 +76,14 @@ impl Ports for Buffers {
                 let answer = &self.kept[reply.answer.expect("an issuer's answer").0 as usize];
                 let answer = Message::new(self.dialect, &answer.bytes, &answer.index);
                 frame::append(&mut self.to_acquirer, FRAMING, &[], kept.bytes.len() * 2, |out| {
-                    acquirer::translate::reply(&request, self.dialect, *b"0110", &reply.outcome, Some(&answer), out)
+                    acquirer::translate::reply(
+                        &request,
+                        self.dialect,
+                        *b"0110",
+                        &reply.outcome,
+                        Some(&answer),
+                        out,
+                    )
                 })
                 .expect("encodable");
             }
@@ -104,7 +116,8 @@ impl Buffers {
         let message = Message::new(self.dialect, &kept.bytes, &kept.index);
         let received = Received { ticket: Ticket(place as u32), link: LINK, acquirer: AcquirerId(0) };
         let mti = kept.index.mti().expect("sound");
-        let request = acquirer::translate::request(&message, (mti, Class::Authorization), received, &self.homes);
+        let request =
+            acquirer::translate::request(&message, (mti, Class::Authorization), received, &self.homes);
         self.events.push(Event::Request(request.expect("consistent")));
     }
 
@@ -137,7 +150,8 @@ fn whole_path(criterion: &mut Criterion) {
     let mut request = message(dialect, b"0100", &AUTHORIZATION);
     let mut approval = message(dialect, b"0110", &APPROVAL);
     let (stan, rrn) = (offset(dialect, &request, De::STAN), offset(dialect, &request, De::RRN));
-    let (answer_stan, answer_rrn) = (offset(dialect, &approval, De::STAN), offset(dialect, &approval, De::RRN));
+    let (answer_stan, answer_rrn) =
+        (offset(dialect, &approval, De::STAN), offset(dialect, &approval, De::RRN));
     let mut group = criterion.benchmark_group("whole path");
     for batch in [1_usize, 8, 64] {
         let mut shard = Shard::new(Authorizer::new(ShardId(0), 1, tables(1_000), limits()));

@@ -55,19 +55,26 @@ async fn ready(questions: Questions) -> Response {
 
 async fn metrics(State(questions): Questions) -> Response {
     match ask(&questions, Question::Metrics).await {
-        Some(page) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page).into_response(),
+        Some(page) => {
+            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page).into_response()
+        }
         None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }
 
 async fn health(State(questions): Questions, of: fn(oneshot::Sender<Health>) -> Question) -> Response {
-    let Some(health) = ask(&questions, of).await else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
+    let Some(health) = ask(&questions, of).await else {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    };
     let status = if health.ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = format!("{:#}\n", health.body);
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-async fn ask<T>(questions: &mpsc::Sender<Question>, of: impl Fn(oneshot::Sender<T>) -> Question) -> Option<T> {
+async fn ask<T>(
+    questions: &mpsc::Sender<Question>,
+    of: impl Fn(oneshot::Sender<T>) -> Question,
+) -> Option<T> {
     let (answer, answered) = oneshot::channel();
     questions.send(of(answer)).await.ok()?;
     answered.await.ok()

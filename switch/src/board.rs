@@ -7,7 +7,9 @@ use std::sync::atomic::Ordering;
 use authorizer::decision::DeclineReason;
 use authorizer::event::{AcquirerId, IssuerId};
 use authorizer::request::Class;
-use metrics::{Counter, Gauge, SharedString, counter, describe_counter, describe_gauge, gauge, with_local_recorder};
+use metrics::{
+    Counter, Gauge, SharedString, counter, describe_counter, describe_gauge, gauge, with_local_recorder,
+};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use crate::door::{DoorCounts, REFUSALS};
@@ -44,7 +46,8 @@ pub(crate) const CATALOGUE: [(&str, &str); 24] = [
 ];
 
 /// The whole of a transaction, issuer included.
-pub(crate) const WHOLE: (&str, &str) = ("signalbox_transaction_seconds", "From a request's last byte to its answer.");
+pub(crate) const WHOLE: (&str, &str) =
+    ("signalbox_transaction_seconds", "From a request's last byte to its answer.");
 /// The switch's own share.
 pub(crate) const OWN: (&str, &str) = ("signalbox_switch_seconds", "The same, less the time an issuer took.");
 
@@ -103,7 +106,11 @@ impl Board {
             let config = &setup.config;
             Self {
                 shards: (0..setup.shards()).map(|_| None).collect(),
-                acquirers: config.acquirers.iter().map(|acquirer| AcquirerHandles::new(&acquirer.name)).collect(),
+                acquirers: config
+                    .acquirers
+                    .iter()
+                    .map(|acquirer| AcquirerHandles::new(&acquirer.name))
+                    .collect(),
                 issuers: config.issuers.iter().map(|issuer| IssuerHandles::new(&issuer.name)).collect(),
                 misdirected: counter!("signalbox_misdirected_total"),
                 ended: each("signalbox_links_ended_total", "reason", &Goodbye::NAMES),
@@ -156,7 +163,9 @@ impl Board {
     }
 
     fn publish_acquirer(&self, number: usize, handles: &AcquirerHandles) {
-        let edge = |of: fn(&crate::metrics::AcquirerTally) -> u64| self.sum(|shard| of(&shard.tally.acquirers[number]));
+        let edge = |of: fn(&crate::metrics::AcquirerTally) -> u64| {
+            self.sum(|shard| of(&shard.tally.acquirers[number]))
+        };
         let line = |of: fn(&authorizer::counters::AcquirerCounters) -> u64| {
             self.sum(|shard| of(&shard.counters.acquirers[number]))
         };
@@ -170,7 +179,8 @@ impl Board {
         handles.approved.absolute(line(|counters| counters.approved));
         for (reason, handle) in handles.declined.iter().enumerate() {
             handle.absolute(self.sum(|shard| {
-                shard.counters.acquirers[number].declined[reason] + shard.tally.acquirers[number].refused[reason]
+                shard.counters.acquirers[number].declined[reason]
+                    + shard.tally.acquirers[number].refused[reason]
             }));
         }
         for (code, handle) in handles.responses.iter().enumerate() {
@@ -239,9 +249,7 @@ pub(crate) fn links_up(setup: &Setup, issuer: IssuerId) -> usize {
 impl AcquirerHandles {
     fn new(name: &str) -> Self {
         let of = |metric: &'static str| counter!(metric, "acquirer" => name.to_owned());
-        let labelled = |metric: &'static str, label: &'static str, value: &'static str| {
-            counter!(metric, "acquirer" => name.to_owned(), label => value)
-        };
+        let labelled = |metric: &'static str, label: &'static str, value: &'static str| counter!(metric, "acquirer" => name.to_owned(), label => value);
         let classes = Class::ALL.iter().map(|class| class.name()).chain(["network", "other"]);
         let reasons = DeclineReason::ALL.iter().map(|reason| reason.name());
         let codes = CODES.iter().copied().chain(["other"]);

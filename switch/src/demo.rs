@@ -1,19 +1,253 @@
-//! The main job with one command.
+//! The main job with one command: the switch as its own process on embedded defaults, two model issuers, a
+//! fleet of terminals in open loop, a live line, a summary.
+//!
+//! The fleet and the issuers are `loadtest`, the program beside this one: what is shown is what a stranger
+//! could run by hand, over real sockets between real processes.
 
+mod console;
+mod process;
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
+
+use console::Summary;
+use process::Process;
 
 /// What the demonstration is asked for.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// How long the terminals ask.
-    #[arg(long, default_value_t = 10)]
+    /// How long the terminals ask
+    #[arg(long, default_value_t = 10, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=3_600))]
     seconds: u64,
-    /// How many requests a second.
-    #[arg(long, default_value_t = 2_000)]
+    /// How many requests a second, on a schedule that does not wait for answers
+    #[arg(long, default_value_t = 2_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=200_000))]
     rate: u32,
 }
 
-/// Runs it.
-pub fn run(_: &Arguments) -> ExitCode {
-    ExitCode::SUCCESS
+/// How long the switch may take until it takes payments.
+const START_WAIT: Duration = Duration::from_secs(10);
+/// How long it may take to stop.
+const STOP_WAIT: Duration = Duration::from_secs(20);
+
+/// Runs it. Exits 0 when every request was answered as expected and everything stopped cleanly.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    match shown(arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(70),
+        Err(fault) => {
+            eprintln!("demo: {fault}");
+            ExitCode::from(70)
+        }
+    }
+}
+
+/// The programs and addresses of one demonstration.
+struct Stage {
+    folder: PathBuf,
+    signalbox: PathBuf,
+    loadtest: PathBuf,
+    acquirer: SocketAddr,
+    maple: SocketAddr,
+    oak: SocketAddr,
+    admin: SocketAddr,
+}
+
+fn shown(arguments: &Arguments) -> Result<bool, String> {
+    let stage = Stage::set()?;
+    println!("signalbox demo: {} requests a second for {} s", arguments.rate, arguments.seconds);
+    println!("  acquirer  north   {}  ISO 8583:1987 ASCII, 2-byte length", stage.acquirer);
+    println!("  issuers   maple   {}  oak {}", stage.maple, stage.oak);
+    println!("  figures   http://{}/metrics   ready: http://{}/readyz", stage.admin, stage.admin);
+    println!("  journal   none yet: reversals and store-and-forward are not part of this version");
+    println!();
+    let maple = stage.issuer(
+        "maple",
+        stage.maple,
+        "lognormal p50=3ms p99=25ms",
+        "51=0.04,05=0.02,61=0.01",
+        "0.002",
+    )?;
+    let oak = stage.issuer("oak", stage.oak, "exponential 2ms", "51=0.03,05=0.01", "0")?;
+    let switch = stage.switch()?;
+    console::wait_until_ready(stage.admin, START_WAIT)
+        .map_err(|fault| format!("{fault}; its log is {}", stage.path("signalbox.log").display()))?;
+
+    let fleet = stage.fleet(arguments)?;
+    let fleet_ended = fleet.wait()?;
+    let summary = Summary::read(stage.admin)?;
+    let stopped = switch.stop(STOP_WAIT)?;
+    maple.stop(STOP_WAIT)?;
+    oak.stop(STOP_WAIT)?;
+    println!("{summary}");
+    let sound = fleet_ended == Some(0) && stopped == Some(0) && summary.answered_everything();
+    if sound {
+        println!("every request was answered, as expected; everything stopped cleanly");
+        stage.clear();
+    } else {
+        println!("NOT as expected: fleet ended with {fleet_ended:?}, switch with {stopped:?}");
+        println!("what happened is in {}", stage.folder.display());
+    }
+    Ok(sound)
+}
+
+impl Stage {
+    /// Finds the programs and free addresses, and writes the switch's configuration.
+    fn set() -> Result<Self, String> {
+        let signalbox = std::env::current_exe().map_err(|error| format!("cannot find myself: {error}"))?;
+        let loadtest = signalbox.with_file_name("loadtest");
+        if !loadtest.exists() {
+            return Err(format!("{} is not there: build it with `make build`", loadtest.display()));
+        }
+        let folder = std::env::temp_dir().join(format!("signalbox-demo-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let [acquirer, maple, oak, admin] = free_addresses()?;
+        let stage = Self { folder, signalbox, loadtest, acquirer, maple, oak, admin };
+        let config = CONFIG
+            .replace("{acquirer}", &acquirer.to_string())
+            .replace("{maple}", &maple.to_string())
+            .replace("{oak}", &oak.to_string())
+            .replace("{admin}", &admin.to_string());
+        let path = stage.path("signalbox.toml");
+        std::fs::write(&path, config).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(stage)
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.folder.join(file)
+    }
+
+    fn switch(&self) -> Result<Process, String> {
+        let config = self.path("signalbox.toml");
+        let arguments = ["serve", "--config", text(&config)?];
+        Process::start("switch", &self.signalbox, &arguments, Some(&self.path("signalbox.log")))
+    }
+
+    fn issuer(
+        &self,
+        name: &str,
+        at: SocketAddr,
+        latency: &str,
+        decline: &str,
+        silent: &str,
+    ) -> Result<Process, String> {
+        let at = at.to_string();
+        let arguments = [
+            "issuer",
+            "--listen",
+            &at,
+            "--name",
+            name,
+            "--latency",
+            latency,
+            "--decline",
+            decline,
+            "--silent",
+            silent,
+        ];
+        Process::start(name, &self.loadtest, &arguments, Some(&self.path(&format!("{name}.log"))))
+    }
+
+    fn fleet(&self, arguments: &Arguments) -> Result<Process, String> {
+        let (at, rate, seconds) =
+            (self.acquirer.to_string(), arguments.rate.to_string(), arguments.seconds.to_string());
+        let report = self.path("report.json");
+        let arguments = [
+            "run",
+            "demo",
+            "--connect",
+            &at,
+            "--rate",
+            &rate,
+            "--seconds",
+            &seconds,
+            "--json",
+            text(&report)?,
+            "--threshold",
+            "missing=0",
+            "--threshold",
+            "unexpected=0",
+            "--threshold",
+            "unmatched=0",
+        ];
+        Process::start("fleet", &self.loadtest, &arguments, None)
+    }
+
+    fn clear(&self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn text(path: &Path) -> Result<&str, String> {
+    path.to_str().ok_or_else(|| format!("{} is not a name in UTF-8", path.display()))
+}
+
+/// Four addresses nobody listens on at this moment.
+fn free_addresses() -> Result<[SocketAddr; 4], String> {
+    let listen = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let listeners: Result<Vec<_>, _> = (0..4).map(listen).collect();
+    let addresses: Result<Vec<_>, _> =
+        listeners.and_then(|all| all.iter().map(TcpListener::local_addr).collect());
+    let addresses = addresses.map_err(|error| format!("no free port on loopback: {error}"))?;
+    addresses.try_into().map_err(|_| "four listeners have four addresses".to_owned())
+}
+
+/// The switch of the demonstration. Its issuers have one second, so that a silent one shows.
+const CONFIG: &str = r#"
+[admin]
+listen = "{admin}"
+
+[[acquirer]]
+name = "north"
+listen = "{acquirer}"
+dialect = "iso87-ascii"
+framing = { length = "binary2" }
+plain_tcp = true
+acquirer_ids = ["100001"]
+
+[[issuer]]
+name = "maple"
+connect = ["{maple}"]
+links_per_address = 2
+dialect = "iso87-ascii"
+framing = { length = "binary2" }
+plain_tcp = true
+timeout = "1s"
+window = 4096
+
+[[issuer]]
+name = "oak"
+connect = ["{oak}"]
+links_per_address = 2
+dialect = "iso87-ascii"
+framing = { length = "binary2" }
+plain_tcp = true
+timeout = "1s"
+window = 4096
+
+[[route]]
+iin = "99996"
+issuer = "maple"
+
+[[route]]
+iin = "99997"
+issuer = "oak"
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_configuration_is_sound() {
+        let text = CONFIG
+            .replace("{acquirer}", "127.0.0.1:7001")
+            .replace("{maple}", "127.0.0.1:7101")
+            .replace("{oak}", "127.0.0.1:7102")
+            .replace("{admin}", "127.0.0.1:9464");
+        let config = crate::config::parse(&text, Path::new("demo.toml"), std::iter::empty()).expect("sound");
+        assert_eq!((config.issuers.len(), config.routes.len()), (2, 2));
+        assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+    }
 }

@@ -98,7 +98,8 @@ impl DoorCounts {
             Guest::Acquirer(id) => take_one(&self.acquirers[id.index()], setup.acquirer(id).connections_max)
                 .map(|()| (Occupied::Acquirer(id), id.index())),
             Guest::Issuer(id) => {
-                let free = self.issuers[id.index()].iter().position(|place| !place.swap(true, Ordering::Relaxed));
+                let free =
+                    self.issuers[id.index()].iter().position(|place| !place.swap(true, Ordering::Relaxed));
                 free.map(|link| {
                     let link = IssuerLink { issuer: id, link: link as u16 };
                     (Occupied::Issuer(link), setup.config.acquirers.len() + id.index())
@@ -165,7 +166,8 @@ impl Drop for Permit {
                 self.counts.acquirers[id.index()].fetch_sub(1, Ordering::Relaxed);
             }
             Occupied::Issuer(link) => {
-                self.counts.issuers[link.issuer.index()][usize::from(link.link)].store(false, Ordering::Relaxed);
+                self.counts.issuers[link.issuer.index()][usize::from(link.link)]
+                    .store(false, Ordering::Relaxed);
             }
         }
     }
@@ -183,12 +185,14 @@ pub(crate) struct Door {
 /// The address that cannot be bound, and why.
 pub(crate) fn bind(setup: &Setup) -> Result<Vec<Door>, String> {
     let config = &setup.config;
-    let acquirers = (0..).map(AcquirerId).zip(&config.acquirers).map(|(id, peer)| (Guest::Acquirer(id), &peer.door));
+    let acquirers =
+        (0..).map(AcquirerId).zip(&config.acquirers).map(|(id, peer)| (Guest::Acquirer(id), &peer.door));
     let issuers = (0..).map(IssuerId).zip(&config.issuers).map(|(id, peer)| (Guest::Issuer(id), &peer.door));
     let mut doors = Vec::new();
     for (guest, door) in acquirers.chain(issuers) {
         if let Way::Listen(address) = &door.way {
-            let listener = listen(*address).map_err(|error| format!("cannot listen on {address}: {error}"))?;
+            let listener =
+                listen(*address).map_err(|error| format!("cannot listen on {address}: {error}"))?;
             doors.push(Door { listener, guest });
         }
     }
@@ -219,7 +223,9 @@ pub(crate) async fn accept(setup: Arc<Setup>, counts: Arc<DoorCounts>, door: Doo
                 // With the reserve the waiting connection is taken and closed, so the peer knows, and the
                 // listener does not report it again and again.
                 drop(reserve.take());
-                if let Ok(Ok((stream, _))) = tokio::time::timeout(NO_DESCRIPTOR_WAIT, door.listener.accept()).await {
+                if let Ok(Ok((stream, _))) =
+                    tokio::time::timeout(NO_DESCRIPTOR_WAIT, door.listener.accept()).await
+                {
                     drop(stream);
                 }
                 reserve = File::open("/dev/null").ok();
@@ -230,7 +236,13 @@ pub(crate) async fn accept(setup: Arc<Setup>, counts: Arc<DoorCounts>, door: Doo
     }
 }
 
-async fn admit(setup: &Arc<Setup>, counts: &Arc<DoorCounts>, guest: Guest, stream: TcpStream, peer: SocketAddr) {
+async fn admit(
+    setup: &Arc<Setup>,
+    counts: &Arc<DoorCounts>,
+    guest: Guest,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
     let mut permit = match counts.admit(setup, guest, peer.ip()) {
         Ok(permit) => permit,
         Err(why) => {

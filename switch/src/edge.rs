@@ -176,7 +176,8 @@ impl Edge {
             (Some(port), _) => port.wire.append_leg(leg, |out| self.encode_leg(envelope, leg, out)),
             (None, shard) if shard != self.shard => {
                 let mut frame = Vec::new();
-                self.encode_leg(envelope, leg, &mut frame).map(|()| self.send(shard, Hop::Forward(leg, frame)))
+                self.encode_leg(envelope, leg, &mut frame)
+                    .map(|()| self.send(shard, Hop::Forward(leg, frame)))
             }
             (None, _) => return self.happened(Event::Unsent(leg, authorizer::event::Unsent::LinkLost)),
         };

@@ -77,7 +77,10 @@ impl Drop for Envelope {
 pub(crate) struct Envelopes {
     kept: Vec<Option<Box<Envelope>>>,
     free: Vec<u32>,
-    #[expect(clippy::vec_box, reason = "envelopes move between the pool, their tickets and other shards by pointer")]
+    #[expect(
+        clippy::vec_box,
+        reason = "envelopes move between the pool, their tickets and other shards by pointer"
+    )]
     pool: Vec<Box<Envelope>>,
 }
 
@@ -95,7 +98,8 @@ impl Envelopes {
                 Ticket(number)
             }
             None => {
-                let number = u32::try_from(self.kept.len()).expect("fewer envelopes than 2^32: pending_max bounds them");
+                let number = u32::try_from(self.kept.len())
+                    .expect("fewer envelopes than 2^32: pending_max bounds them");
                 self.kept.push(Some(envelope));
                 Ticket(number)
             }

@@ -12,16 +12,8 @@ use codecs::value::{Pan, PartyId, Stan};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 /// What two messages of one identity must agree in to be the same request.
-const CONTENT: [De; 8] = [
-    De::PAN,
-    De::PROCESSING_CODE,
-    De::AMOUNT,
-    De::EXPIRY,
-    De::POS_ENTRY,
-    De::TRACK2,
-    De::RRN,
-    De::CURRENCY,
-];
+const CONTENT: [De; 8] =
+    [De::PAN, De::PROCESSING_CODE, De::AMOUNT, De::EXPIRY, De::POS_ENTRY, De::TRACK2, De::RRN, De::CURRENCY];
 
 /// The keyed hash and the number of shards.
 pub struct Homes {

@@ -54,7 +54,10 @@ impl Mailbox {
     }
 
     /// Puts a hop into the queue, or gives it back when the queue is full.
-    #[expect(clippy::result_large_err, reason = "a box per hop would cost more than a copy when a queue is full")]
+    #[expect(
+        clippy::result_large_err,
+        reason = "a box per hop would cost more than a copy when a queue is full"
+    )]
     pub(crate) fn send(&self, hop: Hop) -> Result<(), Hop> {
         self.queue.push(hop)?;
         self.waker.wake();

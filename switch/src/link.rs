@@ -62,10 +62,8 @@ where
         }
     };
     // A fault met in a message must cost its own connection and no other (a dependency may panic too).
-    poll_fn(|context| {
-        catch_unwind(AssertUnwindSafe(|| turn(context))).unwrap_or(Poll::Ready(Goodbye::Fault))
-    })
-    .await
+    poll_fn(|context| catch_unwind(AssertUnwindSafe(|| turn(context))).unwrap_or(Poll::Ready(Goodbye::Fault)))
+        .await
 }
 
 /// Offers what waits to be sent, until it was sent, `is_done` says so, or the connection breaks.
@@ -158,7 +156,12 @@ impl Reader {
     }
 
     /// Hands every complete frame on and keeps the rest.
-    fn cut<C: Conversation>(&mut self, bytes: &[u8], wire: &Wire, conversation: &mut C) -> Result<(), Goodbye> {
+    fn cut<C: Conversation>(
+        &mut self,
+        bytes: &[u8],
+        wire: &Wire,
+        conversation: &mut C,
+    ) -> Result<(), Goodbye> {
         let now_us = conversation.now_us();
         let mut rest = bytes;
         let had_partial = !self.partial.is_empty();

@@ -119,7 +119,8 @@ impl Live {
     ) -> Result<(), NotSent> {
         let settings = self.edge.setup.acquirer(acquirer);
         let dialect = self.edge.setup.dialect(settings.dialect);
-        let (Some(message), Some(digits)) = (self.edge.message(request), edge::response_digits(request)) else {
+        let (Some(message), Some(digits)) = (self.edge.message(request), edge::response_digits(request))
+        else {
             return Err(NotSent::TooLong);
         };
         let answer = answer.and_then(|answer| self.edge.message(answer));

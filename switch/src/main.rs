@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use switch::config::{self, Config};
+use switch::demo;
 use switch::log::{self, LogFormat};
 use switch::run::{self, Ended, Fault};
-use switch::demo;
 
 /// Exit codes of the one table (sysexits where it has them).
 mod exit {

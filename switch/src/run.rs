@@ -75,7 +75,10 @@ fn internal(error: impl std::fmt::Display) -> Fault {
     Fault::Internal(error.to_string())
 }
 
-async fn run_with(setup: Arc<Setup>, mut taken: mpsc::Receiver<Box<crate::metrics::Snapshot>>) -> Result<Ended, Fault> {
+async fn run_with(
+    setup: Arc<Setup>,
+    mut taken: mpsc::Receiver<Box<crate::metrics::Snapshot>>,
+) -> Result<Ended, Fault> {
     let admin_address = setup.config.admin.listen;
     let admin = TcpListener::bind(admin_address)
         .await
@@ -226,7 +229,10 @@ async fn finish(setup: &Setup, shards: Vec<JoinHandle<()>>, ended: Ended) -> Res
     match ended {
         Ended::Clean => tracing::info!("stopped; everything was answered"),
         Ended::CutShort(running) => {
-            tracing::warn!(running, "stop cut short: answered 91, and nothing reverses them at their issuers");
+            tracing::warn!(
+                running,
+                "stop cut short: answered 91, and nothing reverses them at their issuers"
+            );
         }
     }
     Ok(ended)

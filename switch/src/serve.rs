@@ -79,7 +79,11 @@ async fn turns(edge: Rc<Edge>, mut shard: Shard) {
             // When the door is behind, the next second's figures include this one's.
             let _ = edge.setup.snapshots.try_send(Box::new(snapshot));
         }
-        if edge.stopping.get() && shard.authorizer().in_flight() == 0 { Poll::Ready(()) } else { Poll::Pending }
+        if edge.stopping.get() && shard.authorizer().in_flight() == 0 {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     })
     .await;
     edge.say_goodbye();
@@ -324,7 +328,8 @@ fn log_end(edge: &Edge, side: &'static str, name: &str, peer: SocketAddr, why: G
 async fn look_around(edge: Rc<Edge>) {
     let timers = &edge.setup.config.timers;
     let shortest = [timers.frame, timers.sign_on, timers.echo_every, timers.echo_wait].into_iter().min();
-    let period = (shortest.unwrap_or_default() / 8).clamp(Duration::from_millis(5), Duration::from_millis(100));
+    let period =
+        (shortest.unwrap_or_default() / 8).clamp(Duration::from_millis(5), Duration::from_millis(100));
     let frame_us = timers.frame.as_micros() as u64;
     let mut interval = tokio::time::interval(period);
     interval.set_missed_tick_behavior(MissedTickBehavior::Skip);

@@ -1,8 +1,8 @@
 //! What every thread of the switch knows: the configuration, the keyed hash, the queues between shards, and
 //! the numbers that one thread writes and another reads.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
 use authorizer::event::{AcquirerId, IssuerId, ShardId};
@@ -61,7 +61,11 @@ impl Setup {
             mailboxes: (0..shards).map(|_| Mailbox::new()).collect(),
             acquirer_tls,
             issuer_tls,
-            throttles: config.acquirers.iter().map(|acquirer| Throttle::new(acquirer.requests_per_second)).collect(),
+            throttles: config
+                .acquirers
+                .iter()
+                .map(|acquirer| Throttle::new(acquirer.requests_per_second))
+                .collect(),
             gauges: (0..shards).map(|_| ShardGauges::default()).collect(),
             links: DashMap::new(),
             draining: AtomicBool::new(false),

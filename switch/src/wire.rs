@@ -128,7 +128,11 @@ impl Wire {
     }
 
     /// The same for the frame of a leg, which is remembered until its first byte was written.
-    pub(crate) fn append_leg<E>(&self, leg: Leg, write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn append_leg<E>(
+        &self,
+        leg: Leg,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let begins = self.out.borrow().end();
         self.append(write)?;
         self.out.borrow_mut().legs.push_back((begins, leg));

@@ -70,7 +70,10 @@ impl Deadlines {
         self.firsts(transactions).map(|(_, deadline_us)| deadline_us).min()
     }
 
-    fn firsts<'a>(&'a self, transactions: &'a Transactions) -> impl Iterator<Item = (TransactionId, u64)> + 'a {
+    fn firsts<'a>(
+        &'a self,
+        transactions: &'a Transactions,
+    ) -> impl Iterator<Item = (TransactionId, u64)> + 'a {
         self.lists.iter().filter_map(|list| {
             let id = list.first?;
             Some((id, transactions.get(id)?.deadline_us))

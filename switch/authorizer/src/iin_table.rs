@@ -169,7 +169,8 @@ mod tests {
                     rows.push((iin, issuer));
                 }
             }
-            let borrowed: Vec<(&str, u16)> = rows.iter().map(|(iin, issuer)| (iin.as_str(), *issuer)).collect();
+            let borrowed: Vec<(&str, u16)> =
+                rows.iter().map(|(iin, issuer)| (iin.as_str(), *issuer)).collect();
             let table = table(&borrowed);
             for _ in 0..200 {
                 let pan = alloc::format!("{:016}", draw(30_000_000_000_000_000) % 10_000_000_000_000_000);

@@ -186,7 +186,13 @@ impl Authorizer {
                     self.conclude_answered(id, &transaction, answer, now, out);
                 } else {
                     self.counters.issuer(answer.link.issuer, |issuer| add_one(&mut issuer.invalid));
-                    self.conclude_without_answer(id, DeclineReason::InvalidAnswer, LegState::Answered, now, out);
+                    self.conclude_without_answer(
+                        id,
+                        DeclineReason::InvalidAnswer,
+                        LegState::Answered,
+                        now,
+                        out,
+                    );
                     out.visible.push(Effect::Release(answer.ticket));
                 }
             }
@@ -241,7 +247,9 @@ impl Authorizer {
             response_code: answer.response_code,
             // An approval code of something not approved would be a trap for whoever reads only DE 38.
             approval_code: if approved { answer.approval_code } else { None },
-            approved_minor: answer.amount_minor.filter(|minor| approved && *minor != transaction.amount.minor()),
+            approved_minor: answer
+                .amount_minor
+                .filter(|minor| approved && *minor != transaction.amount.minor()),
         };
         self.close(id, LegState::Answered);
         match self.live.deliverable(transaction.link, transaction.acquirer) {

@@ -125,7 +125,10 @@ impl Memory {
         let place = u32::try_from(place).unwrap_or(u32::MAX);
         let ring = &self.ring;
         let rehash = |place: &u32| {
-            usize::try_from(*place).ok().and_then(|place| ring.get(place)).map_or(0, |entry| hash(entry.identity))
+            usize::try_from(*place)
+                .ok()
+                .and_then(|place| ring.get(place))
+                .map_or(0, |entry| hash(entry.identity))
         };
         self.index.insert_unique(hash(entry.identity), place, rehash);
         Ok(place)
@@ -133,7 +136,9 @@ impl Memory {
 
     /// Writes down what became of the entry at a place.
     pub fn conclude(&mut self, place: u32, state: State) {
-        let Some(entry) = usize::try_from(place).ok().and_then(|place| self.ring.get_mut(place)) else { return };
+        let Some(entry) = usize::try_from(place).ok().and_then(|place| self.ring.get_mut(place)) else {
+            return;
+        };
         entry.state = state;
         if state == State::Forgotten {
             let identity = entry.identity;
@@ -226,7 +231,12 @@ mod tests {
 
     fn entry(identity: u128, since_us: u64) -> Entry {
         let outcome = Outcome::declined(DeclineReason::NoRoute, ResponseCode::of(b"92"));
-        Entry { identity: Identity(identity), fingerprint: Fingerprint(0), since_us, state: State::Ended(outcome) }
+        Entry {
+            identity: Identity(identity),
+            fingerprint: Fingerprint(0),
+            since_us,
+            state: State::Ended(outcome),
+        }
     }
 
     #[test]
@@ -280,7 +290,8 @@ mod tests {
             seed ^= seed >> 7;
             seed ^= seed << 17;
             let identity = Identity(u128::from(seed % 100));
-            let known = plain.iter().rev().take(64).any(|e| e.identity == identity && now_us - e.since_us <= 50);
+            let known =
+                plain.iter().rev().take(64).any(|e| e.identity == identity && now_us - e.since_us <= 50);
             assert_eq!(memory.find(identity, now_us).is_some(), known, "at {now_us}");
             if !known {
                 memory.insert(entry(identity.0, now_us)).unwrap();

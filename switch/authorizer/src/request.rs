@@ -1,7 +1,8 @@
 //! All a decision may look at: requests of acquirers and answers of issuers, in plain values.
 
 use codecs::value::{
-    Amount, ApprovalCode, Expiry, MerchantId, Pan, PartyId, ProcessingCode, ResponseCode, Rrn, Stan, TerminalId,
+    Amount, ApprovalCode, Expiry, MerchantId, Pan, PartyId, ProcessingCode, ResponseCode, Rrn, Stan,
+    TerminalId,
 };
 
 use crate::event::{AcquirerId, AcquirerLink, IssuerLink, ShardId, Ticket};

@@ -5,9 +5,11 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use codecs::value::{
-    Amount, ApprovalCode, Currency, Expiry, Iin, Pan, PartyId, ProcessingCode, ResponseCode, Rrn, Stan, TerminalId,
+    Amount, ApprovalCode, Currency, Expiry, Iin, Pan, PartyId, ProcessingCode, ResponseCode, Rrn, Stan,
+    TerminalId,
 };
 
+use crate::Authorizer;
 use crate::decision::CodeSet;
 use crate::effect::{Effect, Effects};
 use crate::event::{
@@ -20,7 +22,6 @@ use crate::limits::Limits;
 use crate::request::{Answer, Class, Fingerprint, Identity, MatchKeys, Request};
 use crate::rights::Rights;
 use crate::tables::{Acquirer, Issuer, Tables};
-use crate::Authorizer;
 
 const NORTH: AcquirerId = AcquirerId(0);
 const MAPLE: IssuerId = IssuerId(0);
@@ -321,7 +322,8 @@ fn an_answer_with_other_content_is_invalid() {
 fn less_is_approved_only_where_the_issuer_says_so() {
     let mut world = World::new();
     world.ask(7);
-    let less = Answer { amount_minor: Some(400), response_code: ResponseCode::of(b"10"), ..world.answer(1, 7) };
+    let less =
+        Answer { amount_minor: Some(400), response_code: ResponseCode::of(b"10"), ..world.answer(1, 7) };
     assert_eq!(world.tell(Event::Answered(less)), ["reply 1 on 0: 10+38 with 2"]);
     world.ask(8);
     let less = Answer { amount_minor: Some(400), ..world.answer(2, 8) };

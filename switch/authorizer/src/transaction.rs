@@ -73,7 +73,12 @@ impl Transactions {
     /// Room for `max` transactions; memory is taken as it is needed.
     #[must_use]
     pub fn new(max: u32) -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), running: 0, max: usize::try_from(max).unwrap_or(usize::MAX) }
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            running: 0,
+            max: usize::try_from(max).unwrap_or(usize::MAX),
+        }
     }
 
     /// How many are running.

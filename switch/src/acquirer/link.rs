@@ -99,7 +99,9 @@ impl Conversation for AcquirerConversation {
     }
 
     fn is_paused(&self) -> bool {
-        self.port.in_flight.get() >= self.port.window || self.port.throttled_until_us.get() > self.now_us()
+        let throttled_until_us = self.port.throttled_until_us.get();
+        self.port.in_flight.get() >= self.port.window
+            || (throttled_until_us != 0 && throttled_until_us > self.now_us())
     }
 
     fn now_us(&self) -> u64 {
@@ -167,7 +169,9 @@ impl AcquirerConversation {
         let code = own.map_or_else(|| reason.code(translate::code_set(dialect.version)), |(_, code)| *code);
         let outcome = Outcome::declined(reason, code);
         self.edge.tally.borrow_mut().refused(self.port.acquirer, reason, code);
-        self.send(&envelope, |message, digits, out| translate::reply(message, dialect, digits, &outcome, None, out));
+        self.send(&envelope, |message, digits, out| {
+            translate::reply(message, dialect, digits, &outcome, None, out)
+        });
         self.edge.envelopes.borrow_mut().recycle(envelope);
         Ok(())
     }
@@ -178,7 +182,8 @@ impl AcquirerConversation {
         envelope: &Envelope,
         encode: impl FnOnce(&Message<'_>, [u8; 4], &mut [u8]) -> Result<usize, codecs::EncodeError>,
     ) {
-        let (Some(digits), Some(message)) = (edge::response_digits(envelope), self.edge.message(envelope)) else {
+        let (Some(digits), Some(message)) = (edge::response_digits(envelope), self.edge.message(envelope))
+        else {
             return;
         };
         let framing = self.edge.setup.acquirer(self.port.acquirer).framing;

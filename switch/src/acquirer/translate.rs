@@ -73,7 +73,9 @@ pub fn request(
 
 /// The kind of request an MTI asks for or answers; `None` for a class this switch does not serve.
 pub fn class(mti: Mti) -> Option<Class> {
-    let class = match (mti.class(), mti.is_advice()) {
+    // Function 2 is an advice and 3 its answer; 4 and 5 are a notification and its acknowledgement.
+    let is_advice = matches!(mti.digits()[2], b'2'..=b'5');
+    let class = match (mti.class(), is_advice) {
         (MtiClass::Authorization, false) => Class::Authorization,
         (MtiClass::Authorization, true) => Class::AuthorizationAdvice,
         (MtiClass::Financial, false) => Class::Financial,
@@ -104,7 +106,9 @@ fn card(message: &Message<'_>) -> Result<(Option<Pan>, Option<Expiry>), ParseErr
         (pan, of_track) => pan.or(of_track),
     };
     let expiry = match (message.expiry()?, track.as_ref().and_then(|track| track.expiry())) {
-        (Some(expiry), Some(of_track)) if expiry != of_track => return Err(inconsistent(message, De::EXPIRY)),
+        (Some(expiry), Some(of_track)) if expiry != of_track => {
+            return Err(inconsistent(message, De::EXPIRY));
+        }
         (expiry, of_track) => expiry.or(of_track),
     };
     Ok((pan, expiry))
@@ -143,7 +147,8 @@ fn inconsistent(message: &Message<'_>, de: De) -> ParseError {
 pub fn response_digits(digits: [u8; 4]) -> Option<[u8; 4]> {
     let [version, class, function, origin] = digits;
     let is_request = function.is_ascii_digit() && (function - b'0').is_multiple_of(2) && function != b'8';
-    let first = if origin.is_ascii_digit() && !(origin - b'0').is_multiple_of(2) { origin - 1 } else { origin };
+    let first =
+        if origin.is_ascii_digit() && !(origin - b'0').is_multiple_of(2) { origin - 1 } else { origin };
     is_request.then_some([version, class, function + 1, first])
 }
 
@@ -175,7 +180,12 @@ pub fn reply(
     encoder.finish()
 }
 
-fn present(request: &Message<'_>, dialect: &Dialect, outcome: &Outcome, answer: Option<&Message<'_>>) -> DeSet {
+fn present(
+    request: &Message<'_>,
+    dialect: &Dialect,
+    outcome: &Outcome,
+    answer: Option<&Message<'_>>,
+) -> DeSet {
     let echoed = request.present().intersection(dialect.echo);
     let own = request.present().intersection(OWN);
     let told = match answer {
@@ -186,7 +196,11 @@ fn present(request: &Message<'_>, dialect: &Dialect, outcome: &Outcome, answer: 
         None => echoed,
     };
     let told = told.with(De::RESPONSE_CODE);
-    if outcome.approval_code.is_some() { told.with(De::APPROVAL_CODE) } else { told.without(De::APPROVAL_CODE) }
+    if outcome.approval_code.is_some() {
+        told.with(De::APPROVAL_CODE)
+    } else {
+        told.without(De::APPROVAL_CODE)
+    }
 }
 
 /// Which list DE 39 is from, by the version of the dialect.
@@ -194,5 +208,37 @@ pub fn code_set(version: Version) -> authorizer::decision::CodeSet {
     match version {
         Version::V1987 => authorizer::decision::CodeSet::Response1987,
         Version::V1993 | Version::V2003 => authorizer::decision::CodeSet::Action1993,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_and_its_answer_are_of_one_class() {
+        let class_of = |digits| class(Mti::from_digits(digits).expect("a message type"));
+        for (request, answer, expected) in [
+            (*b"0100", *b"0110", Some(Class::Authorization)),
+            (*b"0101", *b"0110", Some(Class::Authorization)),
+            (*b"0120", *b"0130", Some(Class::AuthorizationAdvice)),
+            (*b"0200", *b"0210", Some(Class::Financial)),
+            (*b"0221", *b"0230", Some(Class::FinancialAdvice)),
+            (*b"0400", *b"0410", Some(Class::Reversal)),
+            (*b"0421", *b"0430", Some(Class::Reversal)),
+            (*b"0300", *b"0310", None),
+        ] {
+            assert_eq!(class_of(request), expected);
+            assert_eq!(class_of(answer), expected);
+            assert_eq!(response_digits(request), Some(answer));
+            assert_eq!(response_digits(answer), None);
+        }
+    }
+
+    #[test]
+    fn a_message_type_the_standard_has_not_can_still_be_answered() {
+        assert_eq!(response_digits(*b"0999"), None);
+        assert_eq!(response_digits(*b"0900"), Some(*b"0910"));
+        assert_eq!(response_digits(*b"01\x00\x00"), None);
     }
 }

@@ -3,12 +3,12 @@
 //! The journey of a setting:
 //!
 //! 1. It is written into a TOML file, or into a variable such as `SIGNALBOX__SWITCH__SHARDS`
-//!    ([`environment`] lays those over the file).
-//! 2. [`reader`] turns the text into the structs of [`raw`], which mirror the file, refuse unknown keys and
-//!    give nothing a default. Each value remembers where it stands ([`given`]).
-//! 3. [`check`] gives defaults, holds every value against its bounds and against the others, and reads the
-//!    dialect files ([`dialect`]) and looks for the certificate files that are named.
-//! 4. What comes out is [`checked`]: plain values that need no second look.
+//!    (`environment` lays those over the file).
+//! 2. `reader` turns the text into the structs of `raw`, which mirror the file, refuse unknown keys and give
+//!    nothing a default. Each value remembers where it stands (`given`).
+//! 3. `check` gives defaults, holds every value against its bounds and against the others, reads the dialect
+//!    files (`dialect`) and looks for the certificate files that are named.
+//! 4. What comes out is [`Config`]: plain values that need no second look (`checked`).
 //!
 //! A setting that does not arrive becomes a [`Fault`], with its file, line and column or its variable.
 //! Steps 2 and 3 go on after a fault, so that one run shows all of them; the switch does not start with any.

@@ -1,4 +1,5 @@
-//! The configuration as written. Every setting may be absent here; defaults and bounds are in [`super::check`].
+//! The configuration as written. Every setting may be absent here; its default and its bounds are in
+//! [`super::check`].
 
 use std::collections::BTreeMap;
 

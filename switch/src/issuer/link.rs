@@ -63,7 +63,9 @@ impl IssuerPort {
         });
         match sent {
             Ok(()) => self.asked.set(Some((stan, function))),
-            Err(error) => tracing::error!(issuer = %issuer.name, ?error, "no network message in this dialect"),
+            Err(error) => {
+                tracing::error!(issuer = %issuer.name, ?error, "no network message in this dialect")
+            }
         }
     }
 }
@@ -84,7 +86,9 @@ impl Conversation for IssuerConversation {
         let (bytes, index) = envelope.parts();
         let parsed = dialect.parse(bytes, index);
         match (parsed, envelope.index.mti()) {
-            (Ok(()), Some(mti)) if mti.is_response() && edge::is_network(mti) => self.network_answered(envelope),
+            (Ok(()), Some(mti)) if mti.is_response() && edge::is_network(mti) => {
+                self.network_answered(envelope)
+            }
             (Ok(()), Some(mti)) if mti.is_response() => self.answered(envelope, mti),
             (Ok(()), Some(mti)) if edge::is_network(mti) => self.network_asked(envelope),
             (Ok(()), Some(_)) => self.misdirected(envelope),
@@ -144,7 +148,9 @@ impl IssuerConversation {
 
     /// The issuer sent a network management request of its own.
     fn network_asked(&mut self, envelope: Box<Envelope>) -> Result<(), Goodbye> {
-        if let (Some(message), Some(digits)) = (self.edge.message(&envelope), edge::response_digits(&envelope)) {
+        if let (Some(message), Some(digits)) =
+            (self.edge.message(&envelope), edge::response_digits(&envelope))
+        {
             let version = message.dialect().version;
             if let Some(function) = message.network_function() {
                 let action = self.port.life.borrow_mut().asked(function);

@@ -76,7 +76,7 @@ impl Check<'_, '_> {
         let mut addresses: Vec<String> = Vec::new();
         for given in list.get_ref() {
             let Some(address) = self.report.sound(given) else { continue };
-            if host_of(&address).is_none() {
+            if host_and_port(&address).is_none_or(|(_, port)| port == 0) {
                 self.report.fault(&given.at, format!("{address:?}"), ADDRESS);
             } else if addresses.contains(&address) {
                 self.report.fault(&given.at, format!("{address:?} twice"), "each address once");
@@ -86,7 +86,7 @@ impl Check<'_, '_> {
         addresses
     }
 
-    /// Plain TCP needs one flag, and a second one where strangers could listen (rules.md S33).
+    /// Plain TCP needs one flag, and a second one where strangers could listen.
     fn plain_tcp(&mut self, raw: &RawDoor<'_>) {
         let plain = self.report.or(raw.plain_tcp, false);
         let beyond = self.report.or(raw.beyond_loopback, false);
@@ -111,7 +111,7 @@ impl Check<'_, '_> {
         let connect = raw.connect.iter().flat_map(|list| list.get_ref());
         for given in raw.listen.iter().chain(connect) {
             let Ok(address) = &given.value else { continue };
-            if host_of(address).is_some_and(|host| !is_loopback(host)) {
+            if host_and_port(address).is_some_and(|(host, _)| !is_loopback(host)) {
                 let found = format!("plain TCP with {address:?}, which is not on loopback");
                 self.report.fault(&given.at, found, "tls, or plain_tcp_beyond_loopback = true as well");
             }
@@ -147,7 +147,7 @@ impl Check<'_, '_> {
         None
     }
 
-    /// A private key that others can read is not private (rules.md S58).
+    /// A private key that others can read is not private.
     fn is_private(&mut self, given: &Option<Given<String>>, key: Option<&PathBuf>) {
         let (Some(given), Some(key)) = (given, key) else { return };
         let mode = fs::metadata(key).map_or(0, |file| file.permissions().mode() & 0o777);
@@ -174,14 +174,14 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() != 0 && one.port() == other.port() && one.is_ipv4() == other.is_ipv4() && same_address
 }
 
-/// The host of `host:port`; that of an IPv6 address stands in brackets.
-fn host_of(address: &str) -> Option<&str> {
+/// Takes `host:port` apart; an IPv6 address stands in brackets.
+fn host_and_port(address: &str) -> Option<(&str, u16)> {
     let (host, port) = address.rsplit_once(':')?;
-    port.parse::<u16>().ok()?;
-    if let Some(inner) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        return inner.parse::<Ipv6Addr>().is_ok().then_some(inner);
+    let port = port.parse().ok().filter(|_| !port.starts_with('+'))?;
+    match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(inner) => inner.parse::<Ipv6Addr>().is_ok().then_some((inner, port)),
+        None => is_host(host).then_some((host, port)),
     }
-    is_host(host).then_some(host)
 }
 
 fn is_host(name: &str) -> bool {

@@ -1,8 +1,9 @@
 //! From the configuration as written to the one that is trusted.
 //!
 //! Every default and every bound has its one home here: the tables in [`settings`], what acquirers and
-//! issuers have in [`peer`] and [`door`], and in [`relations`] what must hold between them. A step that
-//! finds a fault reports it and returns nothing; the steps beside it go on.
+//! issuers have in [`peer`], [`door`] and [`route`], and in [`relations`] what must hold between
+//! them. A step that finds a fault reports it and returns what is left, or nothing; the steps beside it go
+//! on. Whoever holds the report believes no configuration while there is a fault in it.
 
 mod door;
 mod peer;
@@ -19,7 +20,7 @@ use super::checked::Config;
 use super::fault::Report;
 use super::raw::Raw;
 
-/// The trusted form, or nothing when there is a fault. Relative paths start at `folder`.
+/// The trusted form. Relative paths start at `folder`.
 pub(super) fn check(raw: &Raw, folder: &Path, report: &mut Report<'_>) -> Option<Config> {
     let switch = settings::switch(&raw.switch, report);
     let limits = settings::limits(&raw.limits, report);
@@ -36,16 +37,13 @@ pub(super) fn check(raw: &Raw, folder: &Path, report: &mut Report<'_>) -> Option
     let routes = check.routes(raw);
     check.relations(raw);
 
-    let dialects = check.dialects;
+    let dialects = check.dialects.into_iter().map(|(name, dialect)| Some((name, dialect?)));
     let mut config = Config {
         switch: switch?,
         admin: admin?,
         limits: limits?,
         timers: timers?,
-        dialects: dialects
-            .into_iter()
-            .map(|(name, dialect)| Some((name, dialect?)))
-            .collect::<Option<_>>()?,
+        dialects: dialects.collect::<Option<_>>()?,
         acquirers: acquirers.into_iter().collect::<Option<_>>()?,
         issuers: issuers.into_iter().collect::<Option<_>>()?,
         routes: routes.into_iter().collect::<Option<_>>()?,

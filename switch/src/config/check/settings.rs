@@ -27,7 +27,7 @@ pub(super) const TIMER: RangeInclusive<Duration> = ms(1)..=HOUR;
 /// How facts reach the disk. More levels come with the journal.
 const JOURNAL_LEVELS: [(&str, ()); 1] = [("none", ())];
 
-/// Approved and approved in part: response codes of 1987, action codes of 1993 (rules.md Q21).
+/// Approved and approved in part: response codes of 1987, action codes of 1993.
 const APPROVAL_CODES: [ResponseCode; 4] =
     [ResponseCode::of(b"00"), ResponseCode::of(b"10"), ResponseCode::of(b"000"), ResponseCode::of(b"002")];
 

@@ -47,7 +47,7 @@ pub(super) fn rules(
 
 /// A rule of the base must not demand an element that the file takes away.
 fn still_possible(rule: &MtiRule, raw: &Raw, fields: Option<&Fields>, report: &mut Report<'_>) {
-    for (number, _) in &raw.fields {
+    for number in raw.fields.keys() {
         let Some(de) = number.get_ref().parse().ok().and_then(De::new) else { continue };
         if rule.mandatory.contains(de) && fields.is_some_and(|fields| lacks(fields, de)) {
             let [class, function] = rule.mti.map(char::from);
@@ -112,7 +112,8 @@ fn rule(key: [u8; 2], raw: &Rule, fields: Option<&Fields>, report: &mut Report<'
     rule
 }
 
-/// A set of elements, of which each must be among `fields` where these are given: whoever demands or echoes another one would fail each message.
+/// A set of elements, of which each must be among `fields` where these are given: whoever demands or echoes
+/// another one would fail each message.
 pub(super) fn defined(list: &List<u64>, fields: Option<&Fields>, report: &mut Report<'_>) -> DeSet {
     let mut set = DeSet::EMPTY;
     for given in list.get_ref() {

@@ -132,6 +132,7 @@ echo = [2, 65, 200]
 d.toml:2:11: found another version than that of the base, expected the same, or none
 d.toml:3:7: found unknown encoding "raw", expected one of ascii, ebcdic, bcd
 d.toml:4:10: found 1, expected a text in quotes
+d.toml:5:12: found DE 65, which the dialect does not define, expected an element of [fields]
 d.toml:5:16: found 200, expected the number of an element, 1 to 128
 d.toml:6:2: found unknown key "encodings", expected one of base, version, mti, bitmap, echo, encoding, fields, rules; did you mean "encoding"?"#,
     );
@@ -227,9 +228,19 @@ d.toml:9:21: found one list too many, expected at most 2
 d.toml:10:10: found "0", expected the number of an element, 1 to 128
 d.toml:10:15: found DE 1, which the dialect does not define, expected an element of [fields]
 d.toml:10:24: found DE 61, which the dialect does not define, expected an element of [fields]
+d.toml:12:14: found DE 61, which the dialect does not define, expected an element of [fields]
 d.toml:12:18: found "3", expected a whole number
 d.toml:13:46: found one condition too many, expected at most 4
 d.toml:15:8: found a second rule for one class and function, expected one rule for each
 d.toml:16:1: found unknown key "always", expected one of mandatory, forbidden, one_of, when"#,
+    );
+    check(
+        r#"base = "iso87-ascii"
+fields.41 = "none"
+rules.0200 = { mandatory = [11] }"#,
+        r#"
+d.toml:2:8: found no DE 41, which the base demands of messages x10x, expected a rule of your own for them, without it
+d.toml:2:8: found no DE 41, which the base demands of messages x12x, expected a rule of your own for them, without it
+d.toml:2:8: found no DE 41, which the base demands of messages x22x, expected a rule of your own for them, without it"#,
     );
 }

@@ -316,7 +316,7 @@ fn doors() {
         &[r#"12:30: found "127.0.0.1:7101" twice, expected each address once"#],
     );
     check(
-        &[(12, r#"connect = ["127.0.0.1", "a b:1", ":1", "[::1:1", "a:65536", 7]"#)],
+        &[(12, r#"connect = ["127.0.0.1", "a b:1", ":1", "[::1:1", "a:65536", 7, "a:0", "a:+1"]"#)],
         &[
             r#"12:12: found "127.0.0.1", expected a host and a port such as "10.0.0.7:7001""#,
             r#"12:25: found "a b:1", expected a host and a port such as "10.0.0.7:7001""#,
@@ -324,6 +324,9 @@ fn doors() {
             r#"12:40: found "[::1:1", expected a host and a port such as "10.0.0.7:7001""#,
             r#"12:50: found "a:65536", expected a host and a port such as "10.0.0.7:7001""#,
             "12:61: found 7, expected a text in quotes",
+            r#"12:64: found "a:0", expected a host and a port such as "10.0.0.7:7001""#,
+            r#"12:64: found plain TCP with "a:0", which is not on loopback, expected tls, or plain_tcp_beyond_loopback = true as well"#,
+            r#"12:71: found "a:+1", expected a host and a port such as "10.0.0.7:7001""#,
         ],
     );
     check(

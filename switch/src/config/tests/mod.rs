@@ -171,6 +171,17 @@ fn what_looks_like_a_mistake_is_a_warning() {
 }
 
 #[test]
+fn peers_are_bounded() {
+    let peer = |index: usize| {
+        format!("[[issuer]]\nname = \"i{index}\"\nlisten = \"127.0.0.1:0\"\nplain_tcp = true\n")
+    };
+    let thousand: String = (0..1_000).map(peer).collect();
+    assert_eq!(read(&thousand).unwrap().issuers.len(), 1_000);
+    let one_more = read(&(thousand + &peer(1_000))).unwrap_err();
+    assert_eq!(one_more, "f.toml:4001:1: found more than 1000 issuers, expected at most 1000");
+}
+
+#[test]
 fn a_dialect_file_lies_beside_the_configuration() {
     let folder = tls::Folder::new("dialect");
     folder.write("own.toml", "base = \"iso87-ascii\"\nfields.61 = \"none\"\n", 0o644);

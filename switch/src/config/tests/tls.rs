@@ -100,3 +100,14 @@ fn files_that_are_missing() {
     ];
     assert_eq!(read(&folder, tls), Err(faults.join("\n")));
 }
+
+#[test]
+fn a_flag_of_plain_tcp_beside_tls() {
+    let folder = folder_with_files("flag");
+    let tls = r#"{ certificate = "own.pem", key = "own.key", ca = "ca.pem", peer_name = "north" }"#;
+    let with = |flag: &str| read(&folder, &format!("{tls}\n{flag}"));
+    assert!(with("plain_tcp = false\nplain_tcp_beyond_loopback = false").is_ok());
+    let fault = "f.toml:5:29: found plain_tcp_beyond_loopback = true beside tls, \
+                 expected it only beside plain_tcp = true";
+    assert_eq!(with("plain_tcp_beyond_loopback = true"), Err(fault.to_owned()));
+}
