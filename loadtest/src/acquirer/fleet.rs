@@ -1,0 +1,196 @@
+//! One worker's share of the fleet: its links, its schedule, and what it waits for.
+//!
+//! No task belongs to a message. Whoever wakes the worker, be it the pacer's bell or an answer, makes it
+//! send everything that is due (`send`), and each link is written once per turn. Answers are taken in
+//! `settle`.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use codecs::iso8583::{Dialect, Index};
+use tokio_util::codec::Encoder as _;
+
+use super::keys::Keys;
+use super::pending::PendingRing;
+use crate::clock::{Clock, Stamp};
+use crate::framing::FrameCodec;
+use crate::mix::Mix;
+use crate::output::Output;
+use crate::pace::{Bell, Schedule};
+use crate::profile::{Drive, Profile};
+use crate::respond::{NetworkPurpose, network_request};
+use crate::tally::{Second, Tally};
+
+/// A fleet as its tasks share it. Never borrowed across an await.
+pub(super) type SharedFleet = Rc<RefCell<Fleet>>;
+
+/// One worker's share.
+#[derive(Debug)]
+pub(super) struct Fleet {
+    pub(super) clock: Clock,
+    pub(super) dialect: &'static Dialect,
+    pub(super) codec: FrameCodec,
+    pub(super) mix: Arc<Mix>,
+    pub(super) keys: Keys,
+    pub(super) ring: PendingRing,
+    pub(super) tally: Tally,
+    /// The second that is under way.
+    pub(super) second: Second,
+    pub(super) links: Vec<Output>,
+    /// Reused for every answer.
+    pub(super) index: Index,
+    /// Of the message last looked at: most have the same.
+    pub(super) stamp: Stamp,
+    /// Answered messages that may be repeated, as numbers.
+    pub(super) repeatable: VecDeque<u64>,
+    pub(super) patience_ns: u64,
+    pub(super) drive: FleetDrive,
+    pub(super) bell: Arc<Bell>,
+    pub(super) next_ordinal: u64,
+    pub(super) next_link: usize,
+    next_network_stan: u32,
+}
+
+/// What decides when this worker sends.
+#[derive(Debug)]
+pub(super) enum FleetDrive {
+    /// The clock.
+    Open(Schedule),
+    /// The answers, until the end.
+    Closed { window: usize, end_ns: u64 },
+}
+
+/// Beside the patience, how long a message is remembered.
+const MEMORY: Duration = Duration::from_secs(2);
+
+impl Fleet {
+    /// Room for what a worker waits for. It can be large, and must be had before the clock starts.
+    pub(super) fn room(profile: &Profile) -> PendingRing {
+        let workers = profile.load.workers;
+        PendingRing::new(match profile.load.drive {
+            Drive::Open { rate, .. } => {
+                let seconds = (profile.load.patience + MEMORY).as_secs_f64();
+                (rate / workers as f64 * seconds) as usize
+            }
+            // A few rounds, so that a second answer is still recognised.
+            Drive::Closed { window } => 16 * window * profile.load.connections.div_ceil(workers),
+        })
+    }
+
+    /// The share of worker `worker`, as many links as there are outputs.
+    pub(super) fn new(
+        profile: &Profile,
+        mix: Arc<Mix>,
+        clock: Clock,
+        worker: usize,
+        ring: PendingRing,
+        links: Vec<Output>,
+    ) -> Fleet {
+        let (worker, workers) = (worker as u64, profile.load.workers as u64);
+        let length_ns = profile.load.length.as_nanos() as u64;
+        let drive = match profile.load.drive {
+            Drive::Open { rate, arrivals } => {
+                FleetDrive::Open(Schedule::new(arrivals, rate, length_ns, profile.seed, worker, workers))
+            }
+            Drive::Closed { window } => FleetDrive::Closed { window, end_ns: length_ns },
+        };
+        let cases = mix.cases().len();
+        Fleet {
+            clock,
+            dialect: profile.link.dialect,
+            codec: FrameCodec::new(profile.link.framing),
+            mix,
+            keys: Keys::new(clock.unix_second(0), worker, workers),
+            ring,
+            tally: Tally::new(cases),
+            second: Second::new(1),
+            links,
+            index: Index::new(),
+            stamp: Stamp::of(clock.unix_second(0)),
+            repeatable: VecDeque::new(),
+            patience_ns: profile.load.patience.as_nanos() as u64,
+            drive,
+            bell: Arc::new(Bell::default()),
+            next_ordinal: 0,
+            next_link: 0,
+            next_network_stan: 1,
+        }
+    }
+
+    /// The schedule, for the pacer to walk it too; none in a closed loop.
+    pub(super) fn schedule(&self) -> Option<Schedule> {
+        match &self.drive {
+            FleetDrive::Open(schedule) => Some(schedule.clone()),
+            FleetDrive::Closed { .. } => None,
+        }
+    }
+
+    /// The number of the message that was rendered last.
+    pub(super) fn newest_number(&self) -> u64 {
+        self.keys.number(self.next_ordinal.saturating_sub(1))
+    }
+
+    /// A link's connection is gone.
+    pub(super) fn link_lost(&mut self, link: usize) {
+        self.tally.links.lost += 1;
+        for ordinal in self.links[link].detach() {
+            self.ring.withdraw(ordinal, self.keys.number(ordinal));
+            self.tally.links.refused_down += 1;
+        }
+    }
+
+    /// Sends an echo test over a link.
+    pub(super) fn send_echo(&mut self, link: usize) {
+        let stamp = Stamp::of(self.clock.unix_second(self.clock.now_ns()));
+        let mut message = [0; 128];
+        let stan = self.next_network_stan;
+        self.next_network_stan = stan % 999_999 + 1;
+        let written = network_request(self.dialect, NetworkPurpose::Echo, stan, &stamp, &mut message);
+        let output = &mut self.links[link];
+        if let Ok(length) = written
+            && output.is_up()
+            && self.codec.encode(&message[..length], &mut output.bytes).is_ok()
+        {
+            self.tally.links.network_sent += 1;
+            self.flush_link(link);
+        }
+    }
+
+    /// Plans nothing more from now on, and sends what was due before.
+    pub(super) fn interrupt(&mut self) {
+        let now_ns = self.clock.now_ns();
+        match &mut self.drive {
+            FleetDrive::Open(schedule) => schedule.cut(now_ns),
+            FleetDrive::Closed { end_ns, .. } => *end_ns = now_ns.min(*end_ns),
+        }
+        while self.send_due() {}
+    }
+
+    /// Whether everything planned is with the kernel.
+    pub(super) fn all_sent(&self) -> bool {
+        let all_planned = match &self.drive {
+            FleetDrive::Open(schedule) => schedule.peek().is_none(),
+            FleetDrive::Closed { end_ns, .. } => self.clock.now_ns() >= *end_ns,
+        };
+        all_planned && self.links.iter().all(|link| !link.has_work())
+    }
+
+    /// Counts what is still planned as not sent: the generator did not keep up and gives up.
+    pub(super) fn give_up(&mut self) {
+        while self.take_due(u64::MAX).is_some() {
+            self.refuse(|_| {});
+        }
+    }
+
+    /// Ends the second that is under way and begins the next.
+    pub(super) fn end_second(&mut self) -> Second {
+        let next = Second::new(self.second.number + 1);
+        let mut ended = std::mem::replace(&mut self.second, next);
+        ended.in_flight = self.ring.open();
+        self.tally.times.add_response(&ended.response);
+        ended
+    }
+}

@@ -1,0 +1,207 @@
+//! How the fleet sends: what is due, on the next link in turn, rendered straight into its output.
+
+use super::fleet::{Fleet, FleetDrive};
+use super::pending::{Pending, State};
+use crate::clock::Stamp;
+use crate::mix::PAN_DIGITS_MAX;
+use crate::output::Flushed;
+use crate::tally::Tally;
+use crate::template::Content;
+
+/// Messages rendered before the sockets are looked at again.
+const BATCH: usize = 256;
+
+/// Answered messages kept for being repeated.
+const REPEATABLE: usize = 64;
+
+/// Why a message finds no link.
+enum NoLink {
+    /// None is up.
+    Down,
+    /// None that is up takes any more: the host does not read.
+    Full,
+}
+
+impl Fleet {
+    /// Sends what is due, up to a batch. Returns whether more is due already.
+    pub(super) fn send_due(&mut self) -> bool {
+        let FleetDrive::Open(_) = &self.drive else { return false };
+        let now_ns = self.clock.now_ns();
+        for _ in 0..BATCH {
+            let Some(planned_ns) = self.take_due(now_ns) else {
+                self.bell.reached(now_ns);
+                self.flush();
+                return false;
+            };
+            match self.choose_link() {
+                Ok(link) => self.send(link, planned_ns),
+                Err(NoLink::Down) => self.refuse(|tally| tally.links.refused_down += 1),
+                Err(NoLink::Full) => self.refuse(|tally| tally.links.refused_full += 1),
+            }
+        }
+        self.flush();
+        true
+    }
+
+    pub(super) fn take_due(&mut self, now_ns: u64) -> Option<u64> {
+        let FleetDrive::Open(schedule) = &mut self.drive else { return None };
+        if schedule.peek()? <= now_ns { schedule.next() } else { None }
+    }
+
+    /// Closed loop: fills the window of a link.
+    pub(super) fn fill_window(&mut self, link: usize) {
+        if let FleetDrive::Closed { window, .. } = self.drive {
+            (0..window).for_each(|_| self.send_next(link));
+        }
+    }
+
+    /// Closed loop: an answer came over this link, so the next message may go.
+    pub(super) fn send_next(&mut self, link: usize) {
+        let now_ns = self.clock.now_ns();
+        if let FleetDrive::Closed { end_ns, .. } = self.drive
+            && now_ns < end_ns
+            && self.links[link].is_up()
+        {
+            self.send(link, now_ns);
+        }
+    }
+
+    /// The next link that is up and not full, each in its turn.
+    fn choose_link(&mut self) -> Result<usize, NoLink> {
+        let count = self.links.len();
+        let mut reason = NoLink::Down;
+        for step in 0..count {
+            let link = (self.next_link + step) % count;
+            if !self.links[link].is_up() {
+                continue;
+            }
+            if !self.links[link].is_full() {
+                self.next_link = (link + 1) % count;
+                return Ok(link);
+            }
+            reason = NoLink::Full;
+        }
+        Err(reason)
+    }
+
+    /// Counts a message that was planned and cannot be sent.
+    pub(super) fn refuse(&mut self, count: impl FnOnce(&mut Tally)) {
+        let draw = self.mix.draw(self.keys.number(self.next_ordinal));
+        self.next_ordinal += 1;
+        self.tally.cases[draw.case].planned += 1;
+        self.second.planned += 1;
+        count(&mut self.tally);
+    }
+
+    /// Renders the next message into a link's output.
+    pub(super) fn send(&mut self, link: usize, planned_ns: u64) {
+        let ordinal = self.next_ordinal;
+        self.next_ordinal += 1;
+        let number = self.keys.number(ordinal);
+        let draw = self.mix.draw(number);
+        self.tally.cases[draw.case].planned += 1;
+        self.second.planned += 1;
+
+        let mut pending = Pending {
+            number,
+            planned_ns,
+            sent_ns: planned_ns,
+            amount: draw.amount,
+            partner: None,
+            terminal: draw.terminal,
+            case: draw.case as u16,
+            first: draw.first as u16,
+            state: State::Queued,
+            repeat: false,
+            answer: None,
+        };
+        let original = if draw.case == draw.first { None } else { self.take_repeatable(number) };
+        match original {
+            None => self.render(link, &pending, draw.card),
+            Some(original) => {
+                self.render(link, &original, self.mix.draw(original.number).card);
+                pending.first = original.first;
+                pending.partner = Some(original.number);
+                pending.repeat = true;
+            }
+        }
+        self.links[link].mark(ordinal);
+        self.ring.insert(ordinal, pending);
+    }
+
+    /// An answered message, for message `repeat` to say it again.
+    fn take_repeatable(&mut self, repeat: u64) -> Option<Pending> {
+        while let Some(number) = self.repeatable.pop_front() {
+            let ordinal = self.keys.ordinal(number)?;
+            if let Some(original) = self.ring.get_mut(ordinal, number) {
+                original.partner = Some(repeat);
+                // What is rendered is the original with the mark of a repeat.
+                return Some(Pending { repeat: true, ..*original });
+            }
+        }
+        None
+    }
+
+    /// Notes that an answered message may be repeated.
+    pub(super) fn offer_for_repeat(&mut self, number: u64) {
+        if self.repeatable.len() == REPEATABLE {
+            self.repeatable.pop_front();
+        }
+        self.repeatable.push_back(number);
+    }
+
+    /// Appends a message under its own key.
+    fn render(&mut self, link: usize, pending: &Pending, card: u64) {
+        self.stamp_as(pending);
+        let Some(message) = &self.mix.cases()[usize::from(pending.first)].message else { return };
+        let mut digits = [0; PAN_DIGITS_MAX];
+        let length = message.pan(card, &mut digits);
+        let content = Content {
+            stan: self.keys.stan(pending.number),
+            rrn: self.keys.rrn(pending.number),
+            stamp: &self.stamp,
+            pan: &digits[..length],
+            amount: pending.amount,
+            terminal: pending.terminal,
+            repeat: pending.repeat,
+        };
+        message.template.fill(&content, &mut self.links[link].bytes);
+    }
+
+    /// Sets the stamp to the second in which a message was planned, which its DE 7 names.
+    pub(super) fn stamp_as(&mut self, pending: &Pending) {
+        let unix_second = self.clock.unix_second(pending.planned_ns);
+        if self.stamp.unix_second != unix_second {
+            self.stamp = Stamp::of(unix_second);
+        }
+    }
+
+    /// Writes what waits, on every link.
+    pub(super) fn flush(&mut self) {
+        (0..self.links.len()).for_each(|link| self.flush_link(link));
+    }
+
+    /// Writes what waits on one link.
+    pub(super) fn flush_link(&mut self, link: usize) {
+        if !self.links[link].has_work() {
+            return;
+        }
+        let now_ns = self.clock.now_ns();
+        let Fleet { links, ring, keys, tally, second, .. } = self;
+        let flushed = links[link].flush(|ordinal| {
+            let Some(pending) = ring.get_mut(ordinal, keys.number(ordinal)) else { return };
+            pending.sent_ns = now_ns;
+            if pending.state == State::Queued {
+                pending.state = State::Sent;
+            }
+            tally.cases[usize::from(pending.case)].sent += 1;
+            tally.times.lag.saturating_record(now_ns.saturating_sub(pending.planned_ns));
+            second.sent += 1;
+        });
+        match flushed {
+            Flushed::Blocked { newly: true } => tally.links.blocked += 1,
+            // The reader of the link sees the end too, and reports it.
+            Flushed::Whole | Flushed::Blocked { newly: false } | Flushed::Broken => {}
+        }
+    }
+}

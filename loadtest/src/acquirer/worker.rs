@@ -1,0 +1,166 @@
+//! One thread of the fleet: its runtime, its links, and the life of a run on it.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::task::LocalSet;
+use tokio::time::{Instant, sleep_until};
+
+use super::fleet::{Fleet, SharedFleet};
+use super::link::{self, Connection};
+use super::pending::PendingRing;
+use crate::clock::{Clock, SECOND_NS};
+use crate::mix::Mix;
+use crate::output::Output;
+use crate::pace::{Bell, start_pacer};
+use crate::profile::Profile;
+use crate::tally::{Second, Tally};
+
+/// What a worker tells the thread that started it.
+pub(super) enum News {
+    /// Its links are up, or why they are not.
+    Ready(Result<(), String>),
+    /// A second is over.
+    Second(Box<Second>),
+    /// The run is over.
+    Done(Box<Tally>),
+}
+
+/// What a worker is told at its start.
+pub(super) struct Orders {
+    pub(super) profile: Arc<Profile>,
+    pub(super) mix: Arc<Mix>,
+    pub(super) worker: usize,
+    pub(super) stop: Arc<AtomicBool>,
+    pub(super) news: Sender<News>,
+    /// The clock of the run, when every worker is ready; dropped when one is not.
+    pub(super) start: oneshot::Receiver<Clock>,
+}
+
+/// A message that is not out this long after the end of the schedule is given up as not sent.
+const OVERRUN_NS: u64 = 2 * SECOND_NS;
+/// Between two looks at whether the run is over.
+const LOOK: Duration = Duration::from_millis(10);
+/// After an interruption, how long outstanding answers are waited for.
+const INTERRUPTED_WAIT_NS: u64 = SECOND_NS;
+
+/// Runs one worker to its end.
+pub(super) fn work(orders: Orders) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = orders.news.send(News::Ready(Err(format!("no runtime: {error}"))));
+            return;
+        }
+    };
+    LocalSet::new().block_on(&runtime, async move {
+        match open_links(&orders).await {
+            Ok(links) => {
+                let ring = Fleet::room(&orders.profile);
+                let _ = orders.news.send(News::Ready(Ok(())));
+                run(orders, ring, links).await;
+            }
+            Err(error) => {
+                let _ = orders.news.send(News::Ready(Err(error)));
+            }
+        }
+    });
+}
+
+/// Opens this worker's share of the links. Links take workers and addresses in turn.
+async fn open_links(orders: &Orders) -> Result<Vec<(String, Connection)>, String> {
+    let (load, link) = (&orders.profile.load, &orders.profile.link);
+    let mut links = Vec::new();
+    for number in (orders.worker..load.connections).step_by(load.workers) {
+        let address = &link.connect[number % link.connect.len()];
+        links.push((address.clone(), link::open(link, address).await?));
+    }
+    Ok(links)
+}
+
+async fn run(orders: Orders, ring: PendingRing, links: Vec<(String, Connection)>) {
+    let Orders { profile, mix, worker, stop, news, start } = orders;
+    let Ok(clock) = start.await else { return };
+    let outputs = links.iter().map(|_| Output::default()).collect();
+    let fleet = Fleet::new(&profile, mix, clock, worker, ring, outputs);
+    let (schedule, bell) = (fleet.schedule(), Arc::clone(&fleet.bell));
+    let fleet: SharedFleet = Rc::new(RefCell::new(fleet));
+
+    let link = Rc::new(profile.link.clone());
+    for (number, (address, connection)) in links.into_iter().enumerate() {
+        tokio::task::spawn_local(link::keep(
+            Rc::clone(&fleet),
+            number,
+            Rc::clone(&link),
+            address,
+            connection,
+        ));
+    }
+    tokio::task::spawn_local(answer_bell(Rc::clone(&fleet), Arc::clone(&bell)));
+    let pacer = schedule.map(|schedule| {
+        start_pacer(schedule, clock, profile.load.spin, Arc::clone(&bell), Arc::clone(&stop))
+    });
+    if let Some(Err(error)) = &pacer {
+        // Without a pacer nothing would be sent on time: the report must not look like a run.
+        fleet.borrow_mut().interrupt();
+        let _ = news.send(News::Ready(Err(format!("no pacer thread: {error}"))));
+    }
+
+    watch(&fleet, &profile, &stop, &news).await;
+
+    let mut fleet = fleet.borrow_mut();
+    // The end of the last second completes the tally.
+    let _ = news.send(News::Second(Box::new(fleet.end_second())));
+    let tally = std::mem::replace(&mut fleet.tally, Tally::new(0));
+    let _ = news.send(News::Done(Box::new(tally)));
+}
+
+/// Sends what is due whenever the pacer rings. Between two batches the sockets get their turn.
+async fn answer_bell(fleet: SharedFleet, bell: Arc<Bell>) {
+    loop {
+        bell.rung().await;
+        while fleet.borrow_mut().send_due() {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Reports each second, and returns when the run is over: everything sent and answered, or waited for long
+/// enough.
+async fn watch(fleet: &SharedFleet, profile: &Profile, stop: &AtomicBool, news: &Sender<News>) {
+    let clock = fleet.borrow().clock;
+    let mut wait_ns = profile.load.patience.as_nanos() as u64;
+    let mut sent_by_ns = profile.load.length.as_nanos() as u64 + OVERRUN_NS;
+    let mut all_sent_ns = None;
+    let mut interrupted = false;
+    let mut second_ends_ns = SECOND_NS;
+    loop {
+        let now_ns = clock.now_ns();
+        if now_ns >= second_ends_ns {
+            let _ = news.send(News::Second(Box::new(fleet.borrow_mut().end_second())));
+            second_ends_ns += SECOND_NS;
+        }
+        if !interrupted && stop.load(Ordering::Relaxed) {
+            interrupted = true;
+            fleet.borrow_mut().interrupt();
+            (sent_by_ns, wait_ns) = (now_ns, wait_ns.min(INTERRUPTED_WAIT_NS));
+        }
+        if now_ns >= sent_by_ns {
+            fleet.borrow_mut().give_up();
+        }
+        if all_sent_ns.is_none() && (fleet.borrow().all_sent() || now_ns >= sent_by_ns) {
+            all_sent_ns = Some(now_ns);
+        }
+        let waited = all_sent_ns.is_some_and(|sent_ns| now_ns >= sent_ns + wait_ns);
+        if waited || (fleet.borrow().all_sent() && fleet.borrow().ring.open() == 0) {
+            return;
+        }
+        let next_ns = (now_ns + LOOK.as_nanos() as u64).min(second_ends_ns);
+        sleep_until(Instant::from_std(clock.instant(next_ns))).await;
+    }
+}

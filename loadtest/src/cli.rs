@@ -1,0 +1,162 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::issuer::behaviour::{Declines, LateAnswers, Latency, Stalls, share_of_one};
+use crate::pace::Arrivals;
+use crate::report::threshold::Threshold;
+
+/// Load generator and model issuer for any ISO 8583 host.
+#[derive(Debug, Parser)]
+#[command(name = "loadtest", version = crate::report::conditions::VERSION.as_str(), after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  A model issuer, and a fleet that asks it, in two terminals:
+    loadtest issuer --listen 127.0.0.1:7101 --latency 'exponential 2ms' --decline '51=0.04,05=0.02'
+    loadtest run baseline --connect 127.0.0.1:7101 --rate 5000 --seconds 30
+
+  A promise with an exit code:
+    loadtest run demo --threshold 'p99(response)<50ms' --threshold 'missing=0' --json report.json
+
+Exit codes: 0 done, 64 usage, 70 could not run, 78 profile, 99 a threshold failed, 130 interrupted";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Send the messages of a profile to a host, on schedule and not on reply
+    Run(RunArgs),
+    /// Answer as a card issuer would
+    Issuer(IssuerArgs),
+}
+
+/// Arguments of `run`. Each setting goes before the profile's.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// Name of a built-in profile (baseline, demo, slow_issuer) or path of a TOML file
+    pub profile: String,
+    /// Address of the host; several are taken in turn by the links
+    #[arg(long, value_name = "ADDR", num_args = 1.., value_delimiter = ',')]
+    pub connect: Vec<String>,
+    /// Messages a second, over all links
+    #[arg(long, value_name = "N")]
+    pub rate: Option<f64>,
+    /// Length of the run
+    #[arg(long, value_name = "S")]
+    pub seconds: Option<f64>,
+    /// How messages follow each other
+    #[arg(long)]
+    pub arrivals: Option<Arrivals>,
+    /// Closed loop instead of a rate: so many in flight on each link
+    #[arg(long, value_name = "N", conflicts_with_all = ["rate", "arrivals"])]
+    pub closed: Option<usize>,
+    /// Persistent links
+    #[arg(long, value_name = "N")]
+    pub connections: Option<usize>,
+    /// Threads that send and receive
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// An answer later than this is late, for example 10s
+    #[arg(long, value_name = "TIME")]
+    pub patience: Option<String>,
+    /// How much of each wait is spun away instead of slept; 100us is exact and takes up a core [default: 5us]
+    #[arg(long, value_name = "TIME")]
+    pub spin: Option<String>,
+    /// Seed of everything that is drawn
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Dialect, for example iso87-binary
+    #[arg(long, value_name = "NAME")]
+    pub dialect: Option<String>,
+    /// Framing, for example ascii4,inclusive,header=5
+    #[arg(long, value_name = "FRAMING")]
+    pub framing: Option<String>,
+    /// A promise, for example 'p99(response)<50ms', 'approved>=90%', 'missing=0'; may be given again
+    #[arg(long, value_name = "PROMISE")]
+    pub threshold: Vec<Threshold>,
+    /// Write the report as JSON too; - writes it to standard output and everything else to standard error
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// No line a second, only the report
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// Arguments of `issuer`.
+#[derive(Args, Debug)]
+pub struct IssuerArgs {
+    /// Address to listen on; may be given again
+    #[arg(long, value_name = "ADDR", num_args = 1.., value_delimiter = ',', required_unless_present = "connect")]
+    pub listen: Vec<String>,
+    /// Address to connect to; may be given again
+    #[arg(long, value_name = "ADDR", num_args = 1.., value_delimiter = ',')]
+    pub connect: Vec<String>,
+    /// Dialect
+    #[arg(long, value_name = "NAME", default_value = "iso87-ascii")]
+    pub dialect: String,
+    /// binary2, binary4, bcd2 or ascii4, then ,inclusive ,header=N ,max=N ,keep_alive
+    #[arg(long, value_name = "FRAMING", default_value = "binary2")]
+    pub framing: String,
+    /// Name, for the summary
+    #[arg(long, default_value = "maple")]
+    pub name: String,
+    /// none, 'fixed 1ms', 'exponential 2ms' or 'lognormal p50=2ms p99=20ms'
+    #[arg(long, default_value = "none")]
+    pub latency: Latency,
+    /// Shares to decline by code, for example '51=0.04,05=0.02'; card and amount decide
+    #[arg(long, value_name = "MIX", default_value = "")]
+    pub decline: Declines,
+    /// Share of requests that is never answered
+    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share_of_one)]
+    pub silent: f64,
+    /// Share that is answered late, and how late: '0.001 12s'
+    #[arg(long, value_name = "SHARE TIME")]
+    pub late: Option<LateAnswers>,
+    /// Share that is answered twice
+    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share_of_one)]
+    pub double: f64,
+    /// Share whose answer carries another STAN
+    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share_of_one)]
+    pub wrong_key: f64,
+    /// Stand still: '1s 100ms' does so every second for a tenth of it
+    #[arg(long, value_name = "EVERY LENGTH")]
+    pub stall: Option<Stalls>,
+    /// Seed of everything that is drawn
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// End after this time
+    #[arg(long, value_name = "S")]
+    pub seconds: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_examples_work() {
+        for line in [
+            "loadtest|issuer|--listen|127.0.0.1:7101|--latency|exponential 2ms|--decline|51=0.04,05=0.02",
+            "loadtest|issuer|--listen|127.0.0.1:1,127.0.0.1:2|--late|0.001 12s|--stall|1s 100ms",
+            "loadtest|run|baseline|--connect|127.0.0.1:7101|--rate|5000|--seconds|30",
+            "loadtest|run|demo|--threshold|p99(response)<50ms|--threshold|missing=0|--json|report.json",
+        ] {
+            Cli::try_parse_from(line.split('|')).unwrap();
+        }
+        assert!(Cli::try_parse_from(["loadtest", "run", "demo", "--threshold", "happiness>1"]).is_err());
+        assert!(Cli::try_parse_from(["loadtest", "issuer"]).is_err());
+    }
+}

@@ -1,0 +1,32 @@
+//! Load generator and model issuer for any ISO 8583 host.
+//!
+//! In reading order: a [`profile`] says what a run does; [`mix`] and [`template`] make messages of it;
+//! [`pace`] says when each is due; [`acquirer`] sends them and settles the answers; [`tally`] counts;
+//! [`report`] shows. [`issuer`] is the other side.
+//!
+//! Three times belong to a message: planned, sent, answered. The schedule is fixed before the run starts and
+//! response time counts from the planned moment, so that a host that stalls cannot hide it by slowing the
+//! generator down.
+//!
+//! What is absent: knowledge of any particular host. Keys, PINs and cryptograms are not computed yet.
+
+#![forbid(unsafe_code)]
+
+pub mod acquirer;
+pub mod cli;
+pub mod clock;
+pub mod codes;
+pub mod commands;
+pub mod dice;
+pub mod framing;
+pub mod issuer;
+pub mod mix;
+pub mod pace;
+pub mod profile;
+pub mod report;
+pub mod respond;
+pub mod tally;
+pub mod template;
+pub mod units;
+
+mod output;

@@ -1,0 +1,255 @@
+//! What message number n of a run is.
+//!
+//! Everything about a message but its time follows from the seed and its number, so nothing of it has to be
+//! kept to send it again, and two runs with one seed ask the same.
+
+use crate::clock::put_number;
+use crate::codes::Code;
+use crate::dice::{Dice, Weighted, scatter};
+use crate::profile::{CaseMessage, First, Flaw, Profile};
+use crate::template::{Template, TemplateError};
+
+/// Digits of the longest card number.
+pub const PAN_DIGITS_MAX: usize = 19;
+
+/// The cases of a profile, ready to be sent.
+#[derive(Debug)]
+pub struct Mix {
+    seed: u64,
+    cases: Vec<PreparedCase>,
+    /// Draws among all cases.
+    all: Weighted,
+    /// Draws among the cases that send a message of their own.
+    firsts: Weighted,
+    terminals: TerminalDraw,
+}
+
+/// One case, ready to be sent.
+#[derive(Debug)]
+pub struct PreparedCase {
+    /// Answers that are right; empty when every answer is.
+    pub expect: Vec<Code>,
+    /// The message, or `None` for repeats.
+    pub message: Option<PreparedMessage>,
+}
+
+/// A message, ready to be filled in.
+#[derive(Debug)]
+pub struct PreparedMessage {
+    /// The frame.
+    pub template: Template,
+    /// Message type of the answer.
+    pub response_mti: [u8; 4],
+    cards: CardRange,
+    amount_low: u64,
+    amount_count: u64,
+}
+
+#[derive(Debug)]
+enum TerminalDraw {
+    Uniform(u32),
+    Zipf(Weighted),
+}
+
+/// What was drawn for one message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Draw {
+    /// The case that the number fell on.
+    pub case: usize,
+    /// The case whose message is sent: the same, or a stand-in where a repeat was drawn and there is nothing
+    /// to repeat yet.
+    pub first: usize,
+    /// Which of the case's cards.
+    pub card: u64,
+    /// DE 4.
+    pub amount: u64,
+    /// DE 41.
+    pub terminal: u32,
+}
+
+impl Mix {
+    /// Prepares the cases of a profile. The error names the case.
+    pub fn new(profile: &Profile) -> Result<Mix, (String, TemplateError)> {
+        let cases = profile.cases.iter().map(|case| {
+            let message = match &case.message {
+                CaseMessage::Repeat => None,
+                CaseMessage::First(first) => {
+                    let template = Template::new(first, &profile.link);
+                    let template = template.map_err(|error| (case.name.clone(), error))?;
+                    Some(PreparedMessage::new(first, template, profile.seed))
+                }
+            };
+            Ok(PreparedCase { expect: case.expect.clone(), message })
+        });
+        let cases: Vec<PreparedCase> = cases.collect::<Result<_, (String, TemplateError)>>()?;
+        let weights: Vec<f64> = profile.cases.iter().map(|case| case.weight).collect();
+        let first_weights: Vec<f64> = cases
+            .iter()
+            .zip(&weights)
+            .map(|(case, weight)| if case.message.is_some() { *weight } else { 0.0 })
+            .collect();
+        let terminals = match profile.terminals.zipf {
+            None => TerminalDraw::Uniform(profile.terminals.count),
+            Some(exponent) => TerminalDraw::Zipf(weighted(Weighted::zipf(profile.terminals.count, exponent))),
+        };
+        Ok(Mix {
+            seed: profile.seed,
+            cases,
+            all: weighted(Weighted::new(&weights)),
+            firsts: weighted(Weighted::new(&first_weights)),
+            terminals,
+        })
+    }
+
+    /// The cases, in the profile's order.
+    pub fn cases(&self) -> &[PreparedCase] {
+        &self.cases
+    }
+
+    /// What message `number` is.
+    #[inline]
+    pub fn draw(&self, number: u64) -> Draw {
+        let mut dice = Dice::of(self.seed, number);
+        let case = self.all.draw(&mut dice);
+        let first = if self.cases[case].message.is_some() { case } else { self.firsts.draw(&mut dice) };
+        let (card, amount) = self.cases[first].message.as_ref().map_or((0, 0), |message| {
+            (dice.below(message.cards.count), message.amount_low + dice.below(message.amount_count))
+        });
+        let terminal = 1 + match &self.terminals {
+            TerminalDraw::Uniform(count) => dice.below(u64::from(*count)) as u32,
+            TerminalDraw::Zipf(weighted) => weighted.draw(&mut dice) as u32,
+        };
+        Draw { case, first, card, amount, terminal }
+    }
+}
+
+/// The checks of the profile have seen to it that something can be drawn.
+fn weighted(weighted: Option<Weighted>) -> Weighted {
+    weighted.expect("a checked profile has a case with a weight, and a terminal")
+}
+
+impl PreparedMessage {
+    fn new(first: &First, template: Template, seed: u64) -> PreparedMessage {
+        let [version, class, function, origin] = first.mti;
+        PreparedMessage {
+            template,
+            response_mti: [version, class, function + 1, origin],
+            cards: CardRange::new(first, seed),
+            amount_low: *first.amounts.start(),
+            amount_count: first.amounts.end() - first.amounts.start() + 1,
+        }
+    }
+
+    /// The number of a card; returns how many digits it has.
+    #[inline]
+    pub fn pan(&self, card: u64, digits: &mut [u8; PAN_DIGITS_MAX]) -> usize {
+        self.cards.pan(card, digits)
+    }
+}
+
+/// Cards with neighbouring numbers. They are computed, not stored.
+#[derive(Debug)]
+struct CardRange {
+    /// The prefix, then zeros.
+    sample: [u8; PAN_DIGITS_MAX],
+    prefix_digits: usize,
+    digits: usize,
+    /// The number of the first card between prefix and check digit.
+    lowest: u64,
+    count: u64,
+    /// What is added to the right check digit.
+    flaw: u8,
+}
+
+impl CardRange {
+    fn new(first: &First, seed: u64) -> CardRange {
+        let mut sample = [b'0'; PAN_DIGITS_MAX];
+        sample[..first.iin.len()].copy_from_slice(first.iin.as_bytes());
+        let free = 10_u64.pow((first.card_digits - first.iin.len() - 1) as u32) - first.cards + 1;
+        CardRange {
+            sample,
+            prefix_digits: first.iin.len(),
+            digits: first.card_digits,
+            lowest: Dice::of(scatter(seed), first.cards).below(free),
+            count: first.cards,
+            flaw: u8::from(first.flaw == Some(Flaw::Luhn)),
+        }
+    }
+
+    fn pan(&self, card: u64, digits: &mut [u8; PAN_DIGITS_MAX]) -> usize {
+        *digits = self.sample;
+        let (body, check) = digits[..self.digits].split_at_mut(self.digits - 1);
+        put_number(&mut body[self.prefix_digits..], self.lowest + card);
+        check[0] = b'0' + (luhn_check_digit(body) + self.flaw) % 10;
+        self.digits
+    }
+}
+
+/// The check digit that belongs behind these digits (ISO/IEC 7812-1, annex B).
+pub fn luhn_check_digit(body: &[u8]) -> u8 {
+    let sum: u32 = body
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(place, digit)| {
+            let digit = u32::from(digit - b'0');
+            match (place % 2, digit) {
+                (0, 5..) => digit * 2 - 9,
+                (0, _) => digit * 2,
+                _ => digit,
+            }
+        })
+        .sum();
+    ((10 - sum % 10) % 10) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::{BUILT_IN, Overrides};
+    use codecs::value::Pan;
+
+    fn mix(name: &str) -> Mix {
+        let text = BUILT_IN.iter().find(|(built_in, _)| *built_in == name).unwrap().1;
+        Mix::new(&Profile::parse(text, &Overrides::default()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_number_is_always_the_same_message() {
+        let (one, other) = (mix("demo"), mix("demo"));
+        assert!((0..1000).all(|number| one.draw(number) == other.draw(number)));
+    }
+
+    #[test]
+    fn weights_make_the_mix() {
+        let mix = mix("demo");
+        let mut seen = vec![0; mix.cases().len()];
+        (0..100_000).for_each(|number| seen[mix.draw(number).case] += 1);
+        assert!((43_000..45_000).contains(&seen[0]), "{seen:?}");
+        assert!((350..650).contains(&seen[9]), "{seen:?}");
+    }
+
+    #[test]
+    fn cards_have_the_check_digit_they_should() {
+        let mix = mix("demo");
+        for number in 0..2000 {
+            let draw = mix.draw(number);
+            let message = mix.cases()[draw.first].message.as_ref().unwrap();
+            let mut digits = [0; PAN_DIGITS_MAX];
+            let length = message.pan(draw.card, &mut digits);
+            let pan = Pan::parse(&digits[..length]).unwrap();
+            assert_eq!(pan.luhn_ok(), message.cards.flaw == 0);
+            assert_eq!(&digits[..4], b"9999");
+        }
+        assert_eq!(luhn_check_digit(b"999960000000001"), 9);
+    }
+
+    #[test]
+    fn a_repeat_has_a_stand_in() {
+        let mix = mix("demo");
+        let repeat = mix.cases().iter().position(|case| case.message.is_none()).unwrap();
+        let draws: Vec<Draw> = (0..10_000).map(|number| mix.draw(number)).collect();
+        assert!(draws.iter().any(|draw| draw.case == repeat));
+        assert!(draws.iter().all(|draw| draw.first != repeat));
+    }
+}

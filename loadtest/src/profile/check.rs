@@ -1,0 +1,288 @@
+//! From a profile as written to one that can be used. Every bound on a setting stands here.
+
+use std::time::Duration;
+
+use codecs::iso8583::{Dialect, Version, built_in};
+
+use super::raw::{RawCase, RawFlaw, RawLink, RawLoad, RawProfile, RawTerminals, Spread};
+use super::{Case, CaseMessage, Drive, First, Flaw, Link, Load, Profile, ProfileError, Terminals};
+use crate::clock::{Clock, Stamp};
+use crate::codes::Code;
+use crate::units;
+
+/// Threads that a run may have.
+const WORKERS_MAX: usize = 64;
+/// Links that a run may have.
+const CONNECTIONS_MAX: usize = 10_000;
+/// Messages a second; the retrieval numbers of one second would run out above it.
+const RATE_MAX: f64 = 10_000_000.0;
+/// Messages in flight on one link of a closed loop.
+const WINDOW_MAX: usize = 4096;
+/// A week.
+const SECONDS_MAX: f64 = 604_800.0;
+/// Longer than any terminal waits.
+const PATIENCE_MAX: Duration = Duration::from_secs(600);
+/// Spinning for longer than a wake-up takes brings nothing.
+const SPIN_MAX: Duration = Duration::from_millis(1);
+/// Terminals, bounded by the table that draws them.
+const TERMINALS_MAX: u32 = 1_000_000;
+/// Kinds of messages.
+const CASES_MAX: usize = 256;
+/// DE 4 has twelve digits.
+const AMOUNT_MAX: u64 = 999_999_999_999;
+
+/// Refuses with a text unless `holds`.
+fn require(holds: bool, text: impl FnOnce() -> String) -> Result<(), ProfileError> {
+    if holds { Ok(()) } else { Err(ProfileError(text())) }
+}
+
+pub(super) fn check(raw: RawProfile) -> Result<Profile, ProfileError> {
+    let link = check_link(raw.link)?;
+    let load = check_load(&raw.load)?;
+    let terminals = check_terminals(raw.terminals)?;
+    require((1..=CASES_MAX).contains(&raw.case.len()), || {
+        format!("a profile has 1 to {CASES_MAX} [[case]] tables, this one has {}", raw.case.len())
+    })?;
+    let mut cases = Vec::with_capacity(raw.case.len());
+    for case in raw.case {
+        let name = case.name.clone();
+        let checked = check_case(case, link.dialect)
+            .map_err(|error| ProfileError(format!("case `{name}`: {error}")))?;
+        require(cases.iter().all(|other: &Case| other.name != name), || {
+            format!("case `{name}` stands there twice")
+        })?;
+        cases.push(checked);
+    }
+    let sendable = |case: &&Case| case.weight > 0.0 && matches!(case.message, CaseMessage::First(_));
+    require(cases.iter().any(|case| sendable(&case)), || {
+        "no case with a weight above 0 sends a first message".to_string()
+    })?;
+    Ok(Profile { name: raw.name, description: raw.description, seed: raw.seed, load, link, terminals, cases })
+}
+
+fn check_link(raw: RawLink) -> Result<Link, ProfileError> {
+    let dialect = dialect(&raw.dialect).map_err(ProfileError)?;
+    let framing = units::framing(&raw.framing).map_err(ProfileError)?;
+    let echo_every = raw.echo_every.as_deref().map(units::duration).transpose().map_err(ProfileError)?;
+    require(!raw.connect.is_empty(), || "link.connect: an address is needed".to_string())?;
+    require(echo_every.is_none_or(|every| every >= Duration::from_millis(100)), || {
+        "link.echo_every: at least 100ms".to_string()
+    })?;
+    require(is_digits(&raw.acquirer, 1..=11), || {
+        format!("link.acquirer: `{}` is not 1 to 11 digits", raw.acquirer)
+    })?;
+    Ok(Link {
+        connect: raw.connect,
+        dialect_name: raw.dialect,
+        dialect,
+        framing,
+        sign_on: raw.sign_on,
+        echo_every,
+        acquirer: raw.acquirer,
+    })
+}
+
+/// A built-in dialect by its name.
+pub fn dialect(name: &str) -> Result<&'static Dialect, String> {
+    built_in(name).ok_or_else(|| {
+        let names: Vec<&str> = codecs::iso8583::BUILT_IN.iter().map(|(name, _)| *name).collect();
+        format!("`{name}` is no dialect: {} are", names.join(", "))
+    })
+}
+
+fn check_load(raw: &RawLoad) -> Result<Load, ProfileError> {
+    let drive = match raw.closed {
+        Some(window) => {
+            require((1..=WINDOW_MAX).contains(&window), || format!("load.closed: 1 to {WINDOW_MAX}"))?;
+            Drive::Closed { window }
+        }
+        None => {
+            require(raw.rate > 0.0 && raw.rate <= RATE_MAX, || {
+                format!("load.rate: {} is not above 0 and at most {RATE_MAX}", raw.rate)
+            })?;
+            Drive::Open { rate: raw.rate, arrivals: raw.arrivals }
+        }
+    };
+    require(raw.seconds > 0.0 && raw.seconds <= SECONDS_MAX, || {
+        format!("load.seconds: {} is not above 0 and at most {SECONDS_MAX}", raw.seconds)
+    })?;
+    require((1..=WORKERS_MAX).contains(&raw.workers), || format!("load.workers: 1 to {WORKERS_MAX}"))?;
+    require((raw.workers..=CONNECTIONS_MAX).contains(&raw.connections), || {
+        format!("load.connections: from one per worker to {CONNECTIONS_MAX}")
+    })?;
+    let patience = units::duration(&raw.patience).map_err(ProfileError)?;
+    require(!patience.is_zero() && patience <= PATIENCE_MAX, || {
+        format!("load.patience: above 0 and at most {PATIENCE_MAX:?}")
+    })?;
+    let spin = units::duration(&raw.spin).map_err(ProfileError)?;
+    require(spin <= SPIN_MAX, || format!("load.spin: at most {SPIN_MAX:?}"))?;
+    let length = Duration::from_secs_f64(raw.seconds);
+    Ok(Load { drive, length, connections: raw.connections, workers: raw.workers, patience, spin })
+}
+
+fn check_terminals(raw: RawTerminals) -> Result<Terminals, ProfileError> {
+    require((1..=TERMINALS_MAX).contains(&raw.count), || format!("terminals.count: 1 to {TERMINALS_MAX}"))?;
+    require((0.0..=10.0).contains(&raw.exponent), || "terminals.exponent: 0 to 10".to_string())?;
+    let zipf = (raw.spread == Spread::Zipf).then_some(raw.exponent);
+    Ok(Terminals { count: raw.count, zipf })
+}
+
+fn check_case(raw: RawCase, dialect: &Dialect) -> Result<Case, ProfileError> {
+    require(raw.weight.is_finite() && raw.weight >= 0.0, || format!("weight: {} is below 0", raw.weight))?;
+    let expect = raw
+        .expect
+        .iter()
+        .map(|text| {
+            let code = Code::parse(text.as_bytes());
+            let code = code.ok_or_else(|| ProfileError(format!("expect: `{text}` is no response code")))?;
+            Ok(code.in_version(dialect.version))
+        })
+        .collect::<Result<Vec<Code>, ProfileError>>()?;
+    let message = if raw.repeat {
+        let shaped = raw.mti.is_some() || raw.iin.is_some() || raw.amount.is_some() || raw.flaw.is_some();
+        require(!shaped && expect.is_empty(), || {
+            "a repeat is what its original was, and is answered likewise: nothing more to set".to_string()
+        })?;
+        CaseMessage::Repeat
+    } else {
+        CaseMessage::First(check_first(&raw, dialect.version)?)
+    };
+    Ok(Case { name: raw.name, weight: raw.weight, message, expect })
+}
+
+/// What a first message is where the case does not say otherwise.
+mod usual {
+    pub(super) const MTI: &str = "0100";
+    pub(super) const CARDS: u64 = 10_000;
+    pub(super) const CARD_DIGITS: usize = 16;
+    pub(super) const AMOUNT: [u64; 2] = [100, 25_000];
+    pub(super) const CURRENCY: &str = "840";
+    pub(super) const PROCESSING_CODE: &str = "000000";
+}
+
+/// Types a case may send, in the words of the 1987 edition.
+const MTIS: [&str; 4] = ["0100", "0200", "0120", "0220"];
+
+fn check_first(raw: &RawCase, version: Version) -> Result<First, ProfileError> {
+    let mti = raw.mti.as_deref().unwrap_or(usual::MTI);
+    require(MTIS.contains(&mti), || format!("mti: `{mti}` is none of {}", MTIS.join(", ")))?;
+    let mut mti: [u8; 4] = digits(mti, "mti")?;
+    if version == Version::V1993 {
+        mti[0] = b'1';
+    }
+    let iin = raw.iin.as_deref().ok_or_else(|| ProfileError("iin: leading digits are needed".to_string()))?;
+    require(is_digits(iin, 4..=11) && iin.starts_with("9999"), || {
+        format!("iin: `{iin}` is not 4 to 11 digits of the test range 9999")
+    })?;
+    let card_digits = raw.card_digits.unwrap_or(usual::CARD_DIGITS);
+    require((13..=19).contains(&card_digits), || "card_digits: 13 to 19".to_string())?;
+    // Between the prefix and the check digit.
+    let cards_max = 10_u64.pow((card_digits - iin.len() - 1) as u32);
+    let cards = raw.cards.unwrap_or(usual::CARDS.min(cards_max));
+    require((1..=cards_max).contains(&cards), || format!("cards: 1 to {cards_max}"))?;
+    let [low, high] = raw.amount.unwrap_or(usual::AMOUNT);
+    require(low <= high && high <= AMOUNT_MAX, || {
+        format!("amount: [lowest, highest] in minor units, at most {AMOUNT_MAX}")
+    })?;
+    Ok(First {
+        mti,
+        iin: iin.to_string(),
+        cards,
+        card_digits,
+        amounts: low..=high,
+        currency: digits(raw.currency.as_deref().unwrap_or(usual::CURRENCY), "currency")?,
+        processing_code: digits(
+            raw.processing_code.as_deref().unwrap_or(usual::PROCESSING_CODE),
+            "processing_code",
+        )?,
+        expiry: expiry(raw.flaw == Some(RawFlaw::Expired)),
+        track2: raw.track2.unwrap_or(true),
+        flaw: match raw.flaw {
+            Some(RawFlaw::Luhn) => Some(Flaw::Luhn),
+            Some(RawFlaw::Format) => Some(Flaw::Format),
+            Some(RawFlaw::Expired) | None => None,
+        },
+    })
+}
+
+/// December, three years from now or two years ago.
+fn expiry(in_the_past: bool) -> [u8; 4] {
+    let today = Stamp::of(Clock::starting_at(std::time::Instant::now()).unix_second(0));
+    let year = today.year_and_month()[..2].iter().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
+    let year = (if in_the_past { year + 98 } else { year + 3 }) % 100;
+    [b'0' + (year / 10) as u8, b'0' + (year % 10) as u8, b'1', b'2']
+}
+
+fn digits<const N: usize>(text: &str, key: &str) -> Result<[u8; N], ProfileError> {
+    require(is_digits(text, N..=N), || format!("{key}: `{text}` is not {N} digits"))?;
+    text.as_bytes().try_into().map_err(|_| ProfileError(format!("{key}: not {N} digits")))
+}
+
+fn is_digits(text: &str, lengths: std::ops::RangeInclusive<usize>) -> bool {
+    lengths.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{BUILT_IN, Overrides};
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        Profile::parse(text, &Overrides::default()).unwrap_err().to_string()
+    }
+
+    const CASE: &str = "[[case]]\nname = 'a'\nweight = 1\niin = '99996'\n";
+
+    #[test]
+    fn the_built_in_profiles_are_sound() {
+        for (name, text) in BUILT_IN {
+            let profile = Profile::parse(text, &Overrides::default()).unwrap();
+            assert_eq!(profile.name, *name);
+            assert!(!profile.description.is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_short_profile_has_defaults() {
+        let profile = Profile::parse(&format!("name = 'x'\n{CASE}"), &Overrides::default()).unwrap();
+        assert_eq!(
+            profile.load.drive,
+            Drive::Open { rate: 1000.0, arrivals: crate::pace::Arrivals::Poisson }
+        );
+        let CaseMessage::First(first) = &profile.cases[0].message else { panic!() };
+        assert_eq!((first.mti, first.cards, first.amounts.clone()), (*b"0100", 10_000, 100..=25_000));
+    }
+
+    #[test]
+    fn the_command_line_goes_first() {
+        let overrides = Overrides {
+            rate: Some(5.0),
+            dialect: Some("iso93-binary".to_string()),
+            connect: vec!["127.0.0.1:1".to_string()],
+            ..Overrides::default()
+        };
+        let profile = Profile::parse(&format!("name = 'x'\n{CASE}expect = ['51']"), &overrides).unwrap();
+        assert!(matches!(profile.load.drive, Drive::Open { rate: 5.0, .. }));
+        assert_eq!(profile.link.connect, ["127.0.0.1:1"]);
+        assert_eq!(profile.cases[0].expect, [Code::parse(b"116").unwrap()]);
+        let CaseMessage::First(first) = &profile.cases[0].message else { panic!() };
+        assert_eq!(first.mti, *b"1100");
+    }
+
+    #[test]
+    fn faults_name_their_place() {
+        for (text, part) in [
+            ("name = 'x'", "[[case]]"),
+            ("name = 'x'\nspeed = 1", "speed"),
+            ("name = 'x'\n[load]\nrate = 0\n", "load.rate"),
+            ("name = 'x'\n[link]\ndialect = 'iso2003'", "iso87-ascii"),
+            ("name = 'x'\n[[case]]\nname='a'\nweight=1\niin='400000'", "case `a`: iin"),
+            ("name = 'x'\n[[case]]\nname='a'\nweight=1\nrepeat=true", "first message"),
+            ("name = 'x'\n[[case]]\nname='a'\nweight=1\nrepeat=true\niin='99996'", "case `a`: a repeat"),
+        ] {
+            let said = refused(text);
+            assert!(said.contains(part), "{text}: {said}");
+        }
+        assert!(refused(&format!("name = 'x'\n{CASE}{CASE}")).contains("twice"));
+    }
+}

@@ -1,0 +1,202 @@
+//! What a run does: its rate, its links, and the mix of messages. Read from TOML ([`raw`]), checked once;
+//! the rest of the program sees only this.
+
+mod check;
+mod raw;
+
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::time::Duration;
+
+use codecs::frame::FrameFormat;
+use codecs::iso8583::Dialect;
+
+use crate::codes::Code;
+use crate::pace::Arrivals;
+
+pub use check::dialect;
+pub use raw::{Overrides, RawProfile};
+
+/// One checked profile.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// Its name, for the report.
+    pub name: String,
+    /// What it is for, in a sentence.
+    pub description: String,
+    /// Everything that is drawn is drawn from this.
+    pub seed: u64,
+    /// How much, how long, how many.
+    pub load: Load,
+    /// The links to the host.
+    pub link: Link,
+    /// Where the cards are presented.
+    pub terminals: Terminals,
+    /// The kinds of messages; never empty, at least one is not a repeat.
+    pub cases: Vec<Case>,
+}
+
+/// How much, how long, how many.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// What decides when a message is sent.
+    pub drive: Drive,
+    /// Length of the run.
+    pub length: Duration,
+    /// Links in all, at least one per worker.
+    pub connections: usize,
+    /// Threads that send and receive.
+    pub workers: usize,
+    /// An answer later than this after the sending counts as late: the terminal has given up.
+    pub patience: Duration,
+    /// How much of each wait for the next due message is spun away instead of slept: exact, and it costs
+    /// processor time.
+    pub spin: Duration,
+}
+
+/// What decides when a message is sent.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Drive {
+    /// The clock: the schedule is fixed in advance.
+    Open {
+        /// Messages a second, over all workers.
+        rate: f64,
+        /// How they follow each other.
+        arrivals: Arrivals,
+    },
+    /// The answers: each one lets the next message go. Finds a capacity; its latencies flatter a host that
+    /// stalls.
+    Closed {
+        /// Messages in flight on each link.
+        window: usize,
+    },
+}
+
+/// The links to the host.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// Addresses, taken in turn by the links.
+    pub connect: Vec<String>,
+    /// The dialect's name, for the report.
+    pub dialect_name: String,
+    /// The dialect spoken.
+    pub dialect: &'static Dialect,
+    /// The framing spoken.
+    pub framing: FrameFormat,
+    /// Whether a link signs on (0800/001) before it asks.
+    pub sign_on: bool,
+    /// A link sends an echo test (0800/301) this often.
+    pub echo_every: Option<Duration>,
+    /// DE 32: who we say we are.
+    pub acquirer: String,
+}
+
+/// Where the cards are presented.
+#[derive(Clone, Copy, Debug)]
+pub struct Terminals {
+    /// How many there are.
+    pub count: u32,
+    /// Zipf's exponent; `None` means that all are equally busy.
+    pub zipf: Option<f64>,
+}
+
+/// One kind of message in the mix.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// Its name, for the report.
+    pub name: String,
+    /// Its share of the messages, relative to the others.
+    pub weight: f64,
+    /// What is sent.
+    pub message: CaseMessage,
+    /// Answers that are right; empty when every answer is. A repeat is always expected to be answered as its
+    /// original was.
+    pub expect: Vec<Code>,
+}
+
+/// What a case sends.
+#[derive(Clone, Debug)]
+pub enum CaseMessage {
+    /// A message of its own.
+    First(First),
+    /// An answered message of the run once more, with the repeat mark (0101, 0201, 0121).
+    Repeat,
+}
+
+/// The shape of a first message.
+#[derive(Clone, Debug)]
+pub struct First {
+    /// Message type, in the dialect's edition.
+    pub mti: [u8; 4],
+    /// Leading digits of the cards.
+    pub iin: String,
+    /// How many different cards.
+    pub cards: u64,
+    /// Digits of a card number.
+    pub card_digits: usize,
+    /// Minor units of the currency.
+    pub amounts: RangeInclusive<u64>,
+    /// Currency, ISO 4217 numeric.
+    pub currency: [u8; 3],
+    /// DE 3.
+    pub processing_code: [u8; 6],
+    /// DE 14, and the same in track 2: YYMM.
+    pub expiry: [u8; 4],
+    /// Whether track 2 is sent.
+    pub track2: bool,
+    /// What is wrong with it on purpose, beside an expiry in the past.
+    pub flaw: Option<Flaw>,
+}
+
+/// What is wrong with a message on purpose.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Flaw {
+    /// The card number's check digit.
+    Luhn,
+    /// A letter stands in the amount.
+    Format,
+}
+
+/// A profile that cannot be used, and why. The text names the place.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProfileError(pub String);
+
+impl std::fmt::Display for ProfileError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ProfileError {}
+
+/// The profiles that come with the program.
+pub const BUILT_IN: &[(&str, &str)] = &[
+    ("baseline", include_str!("../../profiles/baseline.toml")),
+    ("demo", include_str!("../../profiles/demo.toml")),
+    ("slow_issuer", include_str!("../../profiles/slow_issuer.toml")),
+];
+
+impl Profile {
+    /// Finds a profile by the name of a built-in one or by the path of a TOML file, and checks it.
+    pub fn load(name_or_path: &str, overrides: &Overrides) -> Result<Profile, ProfileError> {
+        let built_in = BUILT_IN.iter().find(|(name, _)| *name == name_or_path).map(|(_, text)| *text);
+        let text = match built_in {
+            Some(text) => text.to_string(),
+            None => std::fs::read_to_string(Path::new(name_or_path)).map_err(|error| {
+                let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+                ProfileError(format!(
+                    "{name_or_path}: {error}, and no built-in profile has that name: {}",
+                    names.join(", ")
+                ))
+            })?,
+        };
+        Profile::parse(&text, overrides).map_err(|error| ProfileError(format!("{name_or_path}: {error}")))
+    }
+
+    /// Reads and checks the text of a profile.
+    pub fn parse(text: &str, overrides: &Overrides) -> Result<Profile, ProfileError> {
+        let mut raw: RawProfile = toml::from_str(text).map_err(|error| ProfileError(error.to_string()))?;
+        raw.apply(overrides);
+        check::check(raw)
+    }
+}

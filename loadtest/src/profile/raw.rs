@@ -1,0 +1,186 @@
+//! A profile as it is written. Unknown keys are refused; every default stands here and nowhere else.
+
+use serde::Deserialize;
+
+use crate::pace::Arrivals;
+
+/// The whole file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawProfile {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) description: String,
+    #[serde(default = "one")]
+    pub(super) seed: u64,
+    #[serde(default)]
+    pub(super) load: RawLoad,
+    #[serde(default)]
+    pub(super) link: RawLink,
+    #[serde(default)]
+    pub(super) terminals: RawTerminals,
+    #[serde(default)]
+    pub(super) case: Vec<RawCase>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawLoad {
+    pub(super) rate: f64,
+    pub(super) seconds: f64,
+    pub(super) arrivals: Arrivals,
+    pub(super) closed: Option<usize>,
+    pub(super) connections: usize,
+    pub(super) workers: usize,
+    pub(super) patience: String,
+    pub(super) spin: String,
+}
+
+impl Default for RawLoad {
+    fn default() -> Self {
+        RawLoad {
+            rate: 1000.0,
+            seconds: 10.0,
+            arrivals: Arrivals::Poisson,
+            closed: None,
+            connections: 4,
+            workers: 1,
+            patience: "10s".to_string(),
+            spin: "5us".to_string(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawLink {
+    pub(super) connect: Vec<String>,
+    pub(super) dialect: String,
+    pub(super) framing: String,
+    pub(super) sign_on: bool,
+    pub(super) echo_every: Option<String>,
+    pub(super) acquirer: String,
+}
+
+impl Default for RawLink {
+    fn default() -> Self {
+        RawLink {
+            connect: vec!["127.0.0.1:7001".to_string()],
+            dialect: "iso87-ascii".to_string(),
+            framing: "binary2".to_string(),
+            sign_on: false,
+            echo_every: None,
+            acquirer: "100001".to_string(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawTerminals {
+    pub(super) count: u32,
+    pub(super) spread: Spread,
+    pub(super) exponent: f64,
+}
+
+impl Default for RawTerminals {
+    fn default() -> Self {
+        RawTerminals { count: 1000, spread: Spread::Zipf, exponent: 1.0 }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Spread {
+    Uniform,
+    Zipf,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCase {
+    pub(super) name: String,
+    pub(super) weight: f64,
+    #[serde(default)]
+    pub(super) expect: Vec<String>,
+    /// Instead of everything below: send an answered message once more.
+    #[serde(default)]
+    pub(super) repeat: bool,
+    pub(super) mti: Option<String>,
+    pub(super) iin: Option<String>,
+    pub(super) cards: Option<u64>,
+    pub(super) card_digits: Option<usize>,
+    pub(super) amount: Option<[u64; 2]>,
+    pub(super) currency: Option<String>,
+    pub(super) processing_code: Option<String>,
+    pub(super) track2: Option<bool>,
+    pub(super) flaw: Option<RawFlaw>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RawFlaw {
+    Luhn,
+    Expired,
+    Format,
+}
+
+fn one() -> u64 {
+    1
+}
+
+/// What the command line sets instead of the file.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// Addresses of the host.
+    pub connect: Vec<String>,
+    /// Messages a second.
+    pub rate: Option<f64>,
+    /// Seconds of the run.
+    pub seconds: Option<f64>,
+    /// How messages follow each other.
+    pub arrivals: Option<Arrivals>,
+    /// Closed loop with so many in flight on each link.
+    pub closed: Option<usize>,
+    /// Links.
+    pub connections: Option<usize>,
+    /// Threads.
+    pub workers: Option<usize>,
+    /// Seed of the draws.
+    pub seed: Option<u64>,
+    /// Dialect.
+    pub dialect: Option<String>,
+    /// Framing.
+    pub framing: Option<String>,
+    /// When an answer is late.
+    pub patience: Option<String>,
+    /// How much of a wait is spun away.
+    pub spin: Option<String>,
+}
+
+impl RawProfile {
+    /// Puts what the command line said over what the file says.
+    pub(super) fn apply(&mut self, overrides: &Overrides) {
+        fn set<T: Clone>(target: &mut T, value: &Option<T>) {
+            if let Some(value) = value {
+                *target = value.clone();
+            }
+        }
+        if !overrides.connect.is_empty() {
+            self.link.connect = overrides.connect.clone();
+        }
+        set(&mut self.seed, &overrides.seed);
+        set(&mut self.load.rate, &overrides.rate);
+        set(&mut self.load.seconds, &overrides.seconds);
+        set(&mut self.load.arrivals, &overrides.arrivals);
+        set(&mut self.load.connections, &overrides.connections);
+        set(&mut self.load.workers, &overrides.workers);
+        set(&mut self.load.patience, &overrides.patience);
+        set(&mut self.load.spin, &overrides.spin);
+        set(&mut self.link.dialect, &overrides.dialect);
+        set(&mut self.link.framing, &overrides.framing);
+        if overrides.closed.is_some() {
+            self.load.closed = overrides.closed;
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! The parts of a report: plain figures, each taken from what the run counted.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::text;
+use crate::acquirer::Outcome;
+use crate::clock::Stamp;
+use crate::codes::Code;
+use crate::profile::{Drive, Profile};
+use crate::tally::{CaseTally, Second, Tally};
+
+/// Above this send lag (p99) the figures are about the generator.
+pub const LAG_LIMIT_NS: u64 = 1_000_000;
+
+/// What was asked for.
+#[derive(Clone, Debug, Serialize)]
+pub struct LoadFacts {
+    /// Name of the profile.
+    pub profile: String,
+    /// What it is for.
+    pub description: String,
+    /// `open` or `closed`.
+    pub mode: &'static str,
+    /// Messages a second; none in a closed loop.
+    pub rate: Option<f64>,
+    /// `uniform` or `poisson`; none in a closed loop.
+    pub arrivals: Option<String>,
+    /// Messages in flight on each link; closed loop only.
+    pub window: Option<usize>,
+    /// Planned length.
+    pub seconds: f64,
+    /// Links.
+    pub connections: usize,
+    /// Threads.
+    pub workers: usize,
+    /// Seed of the draws.
+    pub seed: u64,
+    /// Dialect.
+    pub dialect: String,
+    /// When an answer was late, in seconds.
+    pub patience_seconds: f64,
+    /// When it started, UTC.
+    pub started: String,
+    /// From the start to the last answer.
+    pub elapsed_seconds: f64,
+}
+
+/// Messages and answers. planned = sent + not_sent; sent = answered + late + missing.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Counts {
+    /// Messages that the schedule asked for.
+    pub planned: u64,
+    /// Messages handed to the kernel.
+    pub sent: u64,
+    /// Messages that were planned and not sent.
+    pub not_sent: u64,
+    /// Of these, messages that found no link up.
+    pub not_sent_link_down: u64,
+    /// Of these, messages that found their link full.
+    pub not_sent_link_full: u64,
+    /// Messages answered in time.
+    pub answered: u64,
+    /// Of these, approved.
+    pub approved: u64,
+    /// Messages answered when the terminal had given up.
+    pub late: u64,
+    /// Messages that were never answered.
+    pub missing: u64,
+    /// Answers to messages that had been answered.
+    pub duplicate: u64,
+    /// Answers whose key fits no message.
+    pub unmatched: u64,
+    /// Messages that are no sound answer.
+    pub mangled: u64,
+    /// Second answers that say something else than the first.
+    pub contradicting: u64,
+    /// Answers whose code the case does not expect.
+    pub unexpected: u64,
+    /// Connections lost.
+    pub links_lost: u64,
+    /// Times that a socket was full.
+    pub links_blocked: u64,
+    /// Network messages sent, answered, and answered by us.
+    pub network: [u64; 3],
+}
+
+/// Whether the figures are about the host or about the generator.
+#[derive(Clone, Debug, Serialize)]
+pub struct Verdict {
+    /// They are about the generator.
+    pub generator_bound: bool,
+    /// Why.
+    pub reasons: Vec<String>,
+}
+
+/// A distribution of times in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Percentiles {
+    pub count: u64,
+    pub mean_ns: u64,
+    pub p50_ns: u64,
+    pub p90_ns: u64,
+    pub p99_ns: u64,
+    pub p99_9_ns: u64,
+    pub max_ns: u64,
+}
+
+/// One code.
+#[derive(Clone, Debug, Serialize)]
+pub struct OutcomeRow {
+    /// DE 39.
+    pub code: String,
+    /// What it means.
+    pub meaning: &'static str,
+    /// Answers in time.
+    pub count: u64,
+    /// Part of all answers in time, 0 to 1.
+    pub share: f64,
+    /// Whether it approves.
+    pub approval: bool,
+}
+
+/// One case.
+#[derive(Clone, Debug, Serialize)]
+pub struct CaseRow {
+    /// Its name.
+    pub name: String,
+    /// Messages that the schedule asked for.
+    pub planned: u64,
+    /// Messages sent.
+    pub sent: u64,
+    /// Messages answered in time.
+    pub answered: u64,
+    /// Messages answered late.
+    pub late: u64,
+    /// Messages never answered.
+    pub missing: u64,
+    /// Answers outside what the case expects.
+    pub unexpected: u64,
+    /// What it expects; empty when anything.
+    pub expect: Vec<String>,
+    /// Answers by code.
+    pub codes: BTreeMap<String, u64>,
+}
+
+/// One second.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct SecondRow {
+    /// 1 is the first.
+    pub second: u64,
+    /// Messages that became due.
+    pub planned: u64,
+    /// Messages sent.
+    pub sent: u64,
+    /// Answers.
+    pub answered: u64,
+    /// Approvals among them.
+    pub approved: u64,
+    /// Without an answer at its end.
+    pub in_flight: u64,
+    /// Response time, half of the answers.
+    pub p50_ns: u64,
+    /// Response time, all but a hundredth.
+    pub p99_ns: u64,
+}
+
+impl SecondRow {
+    /// The row of a second.
+    pub fn of(second: &Second) -> SecondRow {
+        SecondRow {
+            second: second.number,
+            planned: second.planned,
+            sent: second.sent,
+            answered: second.answered,
+            approved: second.approved,
+            in_flight: second.in_flight,
+            p50_ns: second.response.value_at_quantile(0.5),
+            p99_ns: second.response.value_at_quantile(0.99),
+        }
+    }
+}
+
+impl Counts {
+    pub(super) fn of(tally: &Tally) -> Counts {
+        let (planned, sent) = (tally.sum(|case| case.planned), tally.sum(|case| case.sent));
+        Counts {
+            planned,
+            sent,
+            not_sent: planned - sent,
+            not_sent_link_down: tally.links.refused_down,
+            not_sent_link_full: tally.links.refused_full,
+            answered: tally.sum(|case| case.answered),
+            approved: tally.sum(|case| case.approved),
+            late: tally.late,
+            missing: tally.sum(CaseTally::missing),
+            duplicate: tally.duplicate,
+            unmatched: tally.unmatched,
+            mangled: tally.mangled,
+            contradicting: tally.contradicting,
+            unexpected: tally.sum(|case| case.unexpected),
+            links_lost: tally.links.lost,
+            links_blocked: tally.links.blocked,
+            network: [tally.links.network_sent, tally.links.network_answered, tally.links.network_served],
+        }
+    }
+}
+
+impl Verdict {
+    pub(super) fn of(counts: &Counts, lag: &Histogram<u64>, closed: bool) -> Verdict {
+        let mut reasons = Vec::new();
+        let lag_p99_ns = lag.value_at_quantile(0.99);
+        if lag_p99_ns > LAG_LIMIT_NS && !closed {
+            let limit = text::time(LAG_LIMIT_NS);
+            reasons.push(format!("send lag p99 was {}, above {limit}", text::time(lag_p99_ns)));
+        }
+        if counts.not_sent > 0 {
+            let mut why = Vec::new();
+            let (down, full) = (counts.not_sent_link_down, counts.not_sent_link_full);
+            let other = counts.not_sent.saturating_sub(down + full);
+            for (count, text) in [
+                (down, "found no link up"),
+                (full, "found the host not reading"),
+                (other, "were never reached"),
+            ] {
+                if count > 0 {
+                    why.push(format!("{} {text}", text::count(count)));
+                }
+            }
+            reasons.push(format!(
+                "{} planned messages were not sent: {}",
+                text::count(counts.not_sent),
+                why.join(", ")
+            ));
+        }
+        if !reasons.is_empty() && counts.links_blocked > 0 {
+            reasons.push(format!(
+                "sockets were full {} times: the host read too slowly",
+                text::count(counts.links_blocked)
+            ));
+        }
+        Verdict { generator_bound: !reasons.is_empty(), reasons }
+    }
+}
+
+impl Percentiles {
+    pub(super) fn of(times: &Histogram<u64>) -> Percentiles {
+        let at = |quantile| if times.is_empty() { 0 } else { times.value_at_quantile(quantile) };
+        Percentiles {
+            count: times.len(),
+            mean_ns: times.mean() as u64,
+            p50_ns: at(0.5),
+            p90_ns: at(0.9),
+            p99_ns: at(0.99),
+            p99_9_ns: at(0.999),
+            max_ns: times.max(),
+        }
+    }
+}
+
+impl CaseRow {
+    pub(super) fn of(name: &str, expect: &[Code], tally: &CaseTally) -> CaseRow {
+        CaseRow {
+            name: name.to_string(),
+            planned: tally.planned,
+            sent: tally.sent,
+            answered: tally.answered,
+            late: tally.late,
+            missing: tally.missing(),
+            unexpected: tally.unexpected,
+            expect: expect.iter().map(Code::to_string).collect(),
+            codes: tally.codes.iter().map(|(code, count)| (code.to_string(), *count)).collect(),
+        }
+    }
+}
+
+impl LoadFacts {
+    pub(super) fn of(profile: &Profile, outcome: &Outcome) -> LoadFacts {
+        let (mode, rate, arrivals, window) = match profile.load.drive {
+            Drive::Open { rate, arrivals } => ("open", Some(rate), Some(arrivals), None),
+            Drive::Closed { window } => ("closed", None, None, Some(window)),
+        };
+        LoadFacts {
+            profile: profile.name.clone(),
+            description: profile.description.clone(),
+            mode,
+            rate,
+            arrivals: arrivals.map(|arrivals| format!("{arrivals:?}").to_lowercase()),
+            window,
+            seconds: profile.load.length.as_secs_f64(),
+            connections: profile.load.connections,
+            workers: profile.load.workers,
+            seed: profile.seed,
+            dialect: profile.link.dialect_name.clone(),
+            patience_seconds: profile.load.patience.as_secs_f64(),
+            started: timestamp(outcome.started_unix_second),
+            elapsed_seconds: outcome.elapsed.as_secs_f64(),
+        }
+    }
+}
+
+/// RFC 3339, UTC.
+fn timestamp(unix_second: u64) -> String {
+    let stamp = Stamp::of(unix_second);
+    let pair = |at: usize| String::from_utf8_lossy(&stamp.date_and_time()[at..at + 2]).into_owned();
+    format!("20{}-{}-{}T{}:{}:{}Z", pair(0), pair(2), pair(4), pair(6), pair(8), pair(10))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tally::new_histogram;
+
+    #[test]
+    fn a_late_generator_is_called_so() {
+        let mut lag = new_histogram();
+        let mut counts = Counts::default();
+        assert!(!Verdict::of(&counts, &lag, false).generator_bound);
+        lag.record(5_000_000).unwrap();
+        let verdict = Verdict::of(&counts, &lag, false);
+        assert!(verdict.generator_bound && verdict.reasons[0].contains("above 1.00 ms"), "{verdict:?}");
+        assert!(!Verdict::of(&counts, &lag, true).generator_bound);
+        counts = Counts { not_sent: 1_234, not_sent_link_down: 1_000, ..counts };
+        let verdict = Verdict::of(&counts, &new_histogram(), true);
+        assert_eq!(
+            verdict.reasons,
+            ["1,234 planned messages were not sent: 1,000 found no link up, 234 were never reached"]
+        );
+    }
+
+    #[test]
+    fn times_have_dates() {
+        assert_eq!(timestamp(1_795_392_061), "2026-11-23T00:01:01Z");
+    }
+}

@@ -1,0 +1,123 @@
+//! What a run came to, as data: the figures, and beside them the conditions without which they mean nothing.
+//! [`text`] shows it to people, serde writes it as JSON; both say the same.
+
+pub mod conditions;
+pub mod figures;
+pub mod live;
+pub mod text;
+pub mod threshold;
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::acquirer::Outcome;
+use crate::codes::Code;
+use crate::profile::{Drive, Profile};
+use crate::tally::Tally;
+use conditions::Conditions;
+use figures::{CaseRow, Counts, LoadFacts, OutcomeRow, Percentiles, SecondRow, Verdict};
+use threshold::{Checked, Threshold};
+
+/// Raised when a field of the JSON changes its meaning or goes away; new ones may come without it.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A whole report.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Version of this form.
+    pub schema_version: u32,
+    /// The machine, the program and how it was called.
+    pub conditions: Conditions,
+    /// What was asked for.
+    pub load: LoadFacts,
+    /// Whether it was stopped before its end.
+    pub interrupted: bool,
+    /// Messages and answers.
+    pub counts: Counts,
+    /// Whether the generator kept up.
+    pub generator: Verdict,
+    /// Answered minus planned.
+    pub response: Percentiles,
+    /// Answered minus sent.
+    pub service: Percentiles,
+    /// Sent minus planned.
+    pub lag: Percentiles,
+    /// Answers in time by code.
+    pub outcomes: Vec<OutcomeRow>,
+    /// The same by case.
+    pub cases: Vec<CaseRow>,
+    /// What was promised and whether it held.
+    pub thresholds: Vec<Checked>,
+    /// Second by second.
+    pub seconds: Vec<SecondRow>,
+}
+
+impl Report {
+    /// Puts a report together and judges the thresholds.
+    pub fn new(
+        profile: &Profile,
+        outcome: &Outcome,
+        seconds: Vec<SecondRow>,
+        thresholds: &[Threshold],
+        conditions: Conditions,
+    ) -> Report {
+        let tally = &outcome.tally;
+        let counts = Counts::of(tally);
+        let closed = matches!(profile.load.drive, Drive::Closed { .. });
+        let mut report = Report {
+            schema_version: SCHEMA_VERSION,
+            conditions,
+            load: LoadFacts::of(profile, outcome),
+            interrupted: outcome.interrupted,
+            counts,
+            generator: Verdict::of(&counts, &tally.times.lag, closed),
+            response: Percentiles::of(&tally.times.response),
+            service: Percentiles::of(&tally.times.service),
+            lag: Percentiles::of(&tally.times.lag),
+            outcomes: outcomes(tally, counts.answered),
+            cases: profile
+                .cases
+                .iter()
+                .zip(&tally.cases)
+                .map(|(case, tally)| CaseRow::of(&case.name, &case.expect, tally))
+                .collect(),
+            thresholds: Vec::new(),
+            seconds,
+        };
+        report.thresholds = thresholds.iter().map(|threshold| threshold.check(&report, tally)).collect();
+        report
+    }
+
+    /// Whether everything that was promised held.
+    pub fn passed(&self) -> bool {
+        self.thresholds.iter().all(|checked| checked.passed)
+    }
+
+    /// Answers in time, a second.
+    pub fn answered_rate(&self) -> f64 {
+        // Waiting for stragglers is no time of load.
+        let seconds = self.load.elapsed_seconds.min(self.load.seconds);
+        if seconds > 0.0 { self.counts.answered as f64 / seconds } else { 0.0 }
+    }
+}
+
+/// Answers by code over all cases, approvals first, then by number of answers.
+fn outcomes(tally: &Tally, answered: u64) -> Vec<OutcomeRow> {
+    let mut totals: BTreeMap<Code, u64> = BTreeMap::new();
+    for (code, count) in tally.cases.iter().flat_map(|case| &case.codes) {
+        *totals.entry(*code).or_default() += count;
+    }
+    let mut rows: Vec<(Code, u64)> = totals.into_iter().collect();
+    rows.sort_by_key(|(code, count)| (!code.is_approval(), Reverse(*count)));
+    rows.into_iter()
+        .map(|(code, count)| OutcomeRow {
+            code: code.to_string(),
+            meaning: code.meaning(),
+            count,
+            share: count as f64 / answered.max(1) as f64,
+            approval: code.is_approval(),
+        })
+        .collect()
+}

@@ -1,0 +1,120 @@
+//! Answers and network messages: what both sides of a link write.
+
+use codecs::EncodeError;
+use codecs::iso8583::{De, DeSet, Dialect, Encoder, Message, Version};
+
+use crate::clock::Stamp;
+use crate::codes::Code;
+
+/// Writes the answer to a request: the elements that a response echoes, the code, and the approval code if
+/// there is one. Returns how many bytes it takes; nothing when the request cannot be answered.
+pub fn answer(
+    dialect: &Dialect,
+    request: &Message<'_>,
+    code: Code,
+    approval: Option<[u8; 6]>,
+    out: &mut [u8],
+) -> Option<usize> {
+    let mut present = request.present().intersection(dialect.echo).with(De::RESPONSE_CODE);
+    if approval.is_some() {
+        present = present.with(De::APPROVAL_CODE);
+    }
+    let mut encoder = Encoder::new(dialect, request.mti()?.response(), present, out).ok()?;
+    for de in present.iter() {
+        match (de, &approval) {
+            (De::RESPONSE_CODE, _) => encoder.put(de, code.as_bytes()),
+            (De::APPROVAL_CODE, Some(approval)) => encoder.put(de, approval),
+            _ => encoder.copy(de, request),
+        }
+        .ok()?;
+    }
+    encoder.finish().ok()
+}
+
+/// What a network message is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NetworkPurpose {
+    /// We are here and want to ask.
+    SignOn,
+    /// Are you there?
+    Echo,
+}
+
+/// Writes a network message (0800, 1804).
+pub fn network_request(
+    dialect: &Dialect,
+    purpose: NetworkPurpose,
+    stan: u32,
+    stamp: &Stamp,
+    out: &mut [u8],
+) -> Result<usize, EncodeError> {
+    let (old, new) = match purpose {
+        NetworkPurpose::SignOn => (1, 801),
+        NetworkPurpose::Echo => (301, 831),
+    };
+    if dialect.version == Version::V1987 {
+        let present = DeSet::of(&[De::TRANSMISSION_TIME, De::STAN, De::NETWORK_CODE]);
+        let mut encoder = Encoder::new_with_digits(dialect, *b"0800", present, out)?;
+        encoder.put(De::TRANSMISSION_TIME, stamp.transmission_time())?;
+        encoder.put_number(De::STAN, u64::from(stan))?;
+        encoder.put_number(De::NETWORK_CODE, old)?;
+        encoder.finish()
+    } else {
+        let present = DeSet::of(&[De::TRANSMISSION_TIME, De::STAN, De::LOCAL_TIME, De::FUNCTION_CODE]);
+        let mut encoder = Encoder::new_with_digits(dialect, *b"1804", present, out)?;
+        encoder.put(De::TRANSMISSION_TIME, stamp.transmission_time())?;
+        encoder.put_number(De::STAN, u64::from(stan))?;
+        encoder.put(De::LOCAL_TIME, stamp.date_and_time())?;
+        encoder.put_number(De::FUNCTION_CODE, new)?;
+        encoder.finish()
+    }
+}
+
+/// The code that accepts a network message.
+pub fn network_accepted(version: Version) -> Code {
+    accepted(version, b"800")
+}
+
+/// The code that accepts a reversal.
+pub fn reversal_accepted(version: Version) -> Code {
+    accepted(version, b"400")
+}
+
+/// The code that approves a payment.
+pub fn approved(version: Version) -> Code {
+    accepted(version, b"000")
+}
+
+fn accepted(version: Version, in_1993: &[u8]) -> Code {
+    let text = if version == Version::V1987 { &b"00"[..] } else { in_1993 };
+    Code::parse(text).expect("two or three digits")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use codecs::iso8583::{BUILT_IN, Index};
+
+    #[test]
+    fn network_messages_are_asked_and_answered() {
+        for (name, dialect) in BUILT_IN {
+            let stamp = Stamp::of(1_795_392_061);
+            let mut request = [0; 256];
+            let length = network_request(dialect, NetworkPurpose::Echo, 42, &stamp, &mut request).unwrap();
+            let mut index = Index::new();
+            dialect.parse(&request[..length], &mut index).unwrap();
+            dialect.check_rules(&index).unwrap();
+            let message = Message::new(dialect, &request[..length], &index);
+
+            let mut response = [0; 256];
+            let code = network_accepted(dialect.version);
+            let length = answer(dialect, &message, code, None, &mut response).unwrap();
+            let mut index = Index::new();
+            dialect.parse(&response[..length], &mut index).unwrap();
+            dialect.check_rules(&index).unwrap();
+            let message = Message::new(dialect, &response[..length], &index);
+            assert_eq!(message.number(De::STAN), Some(42), "{name}");
+            assert!(message.mti().unwrap().is_response() && !message.has(De::APPROVAL_CODE));
+        }
+    }
+}

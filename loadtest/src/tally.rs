@@ -1,0 +1,259 @@
+//! What a run counts and measures. One tally per worker, added up without loss.
+
+use hdrhistogram::Histogram;
+
+use crate::clock::SECOND_NS;
+use crate::codes::Code;
+
+/// The longest time that is told apart, in nanoseconds: an hour. Longer ones count as that.
+const LONGEST_NS: u64 = 3600 * SECOND_NS;
+
+/// A histogram of times in nanoseconds, three digits exact.
+pub fn new_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LONGEST_NS, 3).expect("the bounds are constants that fit each other")
+}
+
+/// Everything that one worker saw.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    /// By case, in the profile's order.
+    pub cases: Vec<CaseTally>,
+    /// Answers that came when the terminal had given up.
+    pub late: u64,
+    /// Answers to messages that had been answered already.
+    pub duplicate: u64,
+    /// Answers whose key fits no message.
+    pub unmatched: u64,
+    /// Messages that are no sound answer: unreadable, of the wrong type, without code, with another amount.
+    pub mangled: u64,
+    /// Second answers to one key that say something else than the first.
+    pub contradicting: u64,
+    /// Times that are measured.
+    pub times: Times,
+    /// What happened to the links.
+    pub links: LinkTally,
+}
+
+/// The messages of one case. Planned = sent + not sent; sent = answered + late + missing.
+#[derive(Clone, Default, Debug)]
+pub struct CaseTally {
+    /// Messages that the schedule asked for.
+    pub planned: u64,
+    /// Messages handed to the kernel.
+    pub sent: u64,
+    /// Messages answered in time.
+    pub answered: u64,
+    /// Messages answered late.
+    pub late: u64,
+    /// Answers in time that approve.
+    pub approved: u64,
+    /// Answers in time whose code the case does not expect.
+    pub unexpected: u64,
+    /// Answers in time by code, in the order in which codes were first seen.
+    pub codes: Vec<(Code, u64)>,
+}
+
+impl CaseTally {
+    /// Messages of which nothing was heard.
+    pub fn missing(&self) -> u64 {
+        self.sent.saturating_sub(self.answered + self.late)
+    }
+
+    /// Counts an answer in time.
+    #[inline]
+    pub fn answer(&mut self, code: Code, expected: bool) {
+        self.answered += 1;
+        self.approved += u64::from(code.is_approval());
+        self.unexpected += u64::from(!expected);
+        self.add_code(code, 1);
+    }
+
+    fn add_code(&mut self, code: Code, count: u64) {
+        // A case sees a handful of codes: looking through them is quicker than hashing.
+        match self.codes.iter_mut().find(|(seen, _)| *seen == code) {
+            Some((_, total)) => *total += count,
+            None => self.codes.push((code, count)),
+        }
+    }
+
+    fn add(&mut self, other: &CaseTally) {
+        self.planned += other.planned;
+        self.sent += other.sent;
+        self.answered += other.answered;
+        self.late += other.late;
+        self.approved += other.approved;
+        self.unexpected += other.unexpected;
+        other.codes.iter().for_each(|(code, count)| self.add_code(*code, *count));
+    }
+}
+
+/// What happened to the links.
+#[derive(Clone, Default, Debug)]
+pub struct LinkTally {
+    /// Connections that were lost in the run.
+    pub lost: u64,
+    /// Messages that found no link up.
+    pub refused_down: u64,
+    /// Messages that found the output of their link full: the host did not read.
+    pub refused_full: u64,
+    /// Times that a link's socket would take no more for the moment.
+    pub blocked: u64,
+    /// Network messages (0800) that we sent.
+    pub network_sent: u64,
+    /// Answers to them.
+    pub network_answered: u64,
+    /// Network messages of the host that we answered.
+    pub network_served: u64,
+}
+
+/// Times in nanoseconds.
+#[derive(Clone, Debug)]
+pub struct Times {
+    /// Answered minus planned: what a customer waits. Late answers are in it. Filled second by second.
+    pub response: Histogram<u64>,
+    /// Answered minus sent: what the host needs.
+    pub service: Histogram<u64>,
+    /// Sent minus planned: what the generator, or a host that does not read, adds.
+    pub lag: Histogram<u64>,
+}
+
+impl Times {
+    /// Nothing measured yet.
+    pub fn new() -> Times {
+        Times { response: new_histogram(), service: new_histogram(), lag: new_histogram() }
+    }
+
+    /// Takes over what `other` measured.
+    pub fn add(&mut self, other: &Times) {
+        add(&mut self.response, &other.response);
+        add(&mut self.service, &other.service);
+        add(&mut self.lag, &other.lag);
+    }
+
+    /// Takes over the response times of a second, which are kept apart while it lasts.
+    pub fn add_response(&mut self, second: &Histogram<u64>) {
+        add(&mut self.response, second);
+    }
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Times::new()
+    }
+}
+
+fn add(total: &mut Histogram<u64>, part: &Histogram<u64>) {
+    total.add(part).expect("all histograms here have the same bounds");
+}
+
+impl Tally {
+    /// Nothing counted yet, for so many cases.
+    pub fn new(cases: usize) -> Tally {
+        Tally {
+            cases: vec![CaseTally::default(); cases],
+            late: 0,
+            duplicate: 0,
+            unmatched: 0,
+            mangled: 0,
+            contradicting: 0,
+            times: Times::new(),
+            links: LinkTally::default(),
+        }
+    }
+
+    /// The sum of one figure over all cases.
+    pub fn sum(&self, figure: impl Fn(&CaseTally) -> u64) -> u64 {
+        self.cases.iter().map(figure).sum()
+    }
+
+    /// Takes over what another worker counted.
+    pub fn add(&mut self, other: &Tally) {
+        self.cases.iter_mut().zip(&other.cases).for_each(|(case, theirs)| case.add(theirs));
+        self.late += other.late;
+        self.duplicate += other.duplicate;
+        self.unmatched += other.unmatched;
+        self.mangled += other.mangled;
+        self.contradicting += other.contradicting;
+        self.times.add(&other.times);
+        let (links, theirs) = (&mut self.links, &other.links);
+        links.lost += theirs.lost;
+        links.refused_down += theirs.refused_down;
+        links.refused_full += theirs.refused_full;
+        links.blocked += theirs.blocked;
+        links.network_sent += theirs.network_sent;
+        links.network_answered += theirs.network_answered;
+        links.network_served += theirs.network_served;
+    }
+}
+
+/// What happened in one second of a run.
+#[derive(Clone, Debug)]
+pub struct Second {
+    /// 1 is the first.
+    pub number: u64,
+    /// Messages that became due.
+    pub planned: u64,
+    /// Messages sent.
+    pub sent: u64,
+    /// Answers, late ones included.
+    pub answered: u64,
+    /// Approvals among them.
+    pub approved: u64,
+    /// Messages without an answer at its end.
+    pub in_flight: u64,
+    /// Response times of the answers.
+    pub response: Histogram<u64>,
+}
+
+impl Second {
+    /// The second `number` with nothing in it.
+    pub fn new(number: u64) -> Second {
+        Second {
+            number,
+            planned: 0,
+            sent: 0,
+            answered: 0,
+            approved: 0,
+            in_flight: 0,
+            response: new_histogram(),
+        }
+    }
+
+    /// Whether nothing happened and nothing was waited for: the rest of a run behind its last answer.
+    pub fn is_empty(&self) -> bool {
+        self.planned + self.sent + self.answered + self.in_flight == 0
+    }
+
+    /// Takes over what another worker saw in the same second.
+    pub fn add(&mut self, other: &Second) {
+        self.planned += other.planned;
+        self.sent += other.sent;
+        self.answered += other.answered;
+        self.approved += other.approved;
+        self.in_flight += other.in_flight;
+        add(&mut self.response, &other.response);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tallies_add_up() {
+        let (approved, declined) = (Code::parse(b"00").unwrap(), Code::parse(b"51").unwrap());
+        let mut one = Tally::new(2);
+        one.cases[0].sent = 3;
+        one.cases[0].answer(approved, true);
+        one.times.response.record(1000).unwrap();
+        let mut other = Tally::new(2);
+        other.cases[0].sent = 1;
+        other.cases[0].answer(declined, false);
+        other.cases[1].answer(approved, true);
+        one.add(&other);
+        assert_eq!(one.cases[0].codes, [(approved, 1), (declined, 1)]);
+        assert_eq!((one.cases[0].missing(), one.cases[0].unexpected), (2, 1));
+        assert_eq!(one.sum(|case| case.approved), 2);
+        assert_eq!(one.times.response.len(), 1);
+    }
+}
