@@ -7,21 +7,13 @@ use crate::reader::Reader;
 /// Reads a prefix of `digits` digits and returns the number in it.
 #[inline(always)]
 pub(crate) fn read(text: PrefixText, digits: u8, reader: &mut Reader<'_>) -> Result<u16, Flaw> {
-    let number = match (prefix_bytes(text, digits), text) {
-        (2, PrefixText::Ascii) => reader.take_array().map(|bytes: [u8; 2]| decimal(bytes, b'0')),
-        (3, PrefixText::Ascii) => reader.take_array().map(|bytes: [u8; 3]| decimal(bytes, b'0')),
-        (1, PrefixText::Bcd) => reader.take_array().map(|bytes: [u8; 1]| packed(bytes)),
-        (2, PrefixText::Bcd) => reader.take_array().map(|bytes: [u8; 2]| packed(bytes)),
-        (2, PrefixText::Ebcdic) => reader.take_array().map(|bytes: [u8; 2]| decimal(bytes, 0xF0)),
-        (3, PrefixText::Ebcdic) => reader.take_array().map(|bytes: [u8; 3]| decimal(bytes, 0xF0)),
-        (1, PrefixText::Binary) => reader.take_array().map(|[byte]| Some(u16::from(byte))),
-        (2, PrefixText::Binary) => reader.take_array().map(|bytes| Some(u16::from_be_bytes(bytes))),
-        (1, PrefixText::Ascii) => reader.take_array().map(|bytes: [u8; 1]| decimal(bytes, b'0')),
-        (4, PrefixText::Ascii) => reader.take_array().map(|bytes: [u8; 4]| decimal(bytes, b'0')),
-        (1, PrefixText::Ebcdic) => reader.take_array().map(|bytes: [u8; 1]| decimal(bytes, 0xF0)),
-        (4, PrefixText::Ebcdic) => reader.take_array().map(|bytes: [u8; 4]| decimal(bytes, 0xF0)),
-        // No sound dialect has a prefix of another size.
-        _ => None,
+    let number = match text {
+        PrefixText::Ascii => characters(digits, b'0', reader),
+        PrefixText::Ebcdic => characters(digits, 0xF0, reader),
+        PrefixText::Bcd if digits <= 2 => reader.take_array().map(packed::<1>),
+        PrefixText::Bcd => reader.take_array().map(packed::<2>),
+        PrefixText::Binary if digits <= 2 => reader.take_array().map(|[byte]| Some(u16::from(byte))),
+        PrefixText::Binary => reader.take_array().map(|bytes| Some(u16::from_be_bytes(bytes))),
     };
     number.ok_or(Flaw::TooShort)?.ok_or(Flaw::LengthNotDigits)
 }
@@ -57,6 +49,16 @@ pub(crate) const fn prefix_bytes(text: PrefixText, digits: u8) -> u8 {
     match text {
         PrefixText::Ascii | PrefixText::Ebcdic => digits,
         PrefixText::Bcd | PrefixText::Binary => (digits >> 1).wrapping_add(digits & 1),
+    }
+}
+
+#[inline(always)]
+fn characters(digits: u8, zero: u8, reader: &mut Reader<'_>) -> Option<Option<u16>> {
+    match digits {
+        2 => reader.take_array().map(|bytes: [u8; 2]| decimal(bytes, zero)),
+        3 => reader.take_array().map(|bytes: [u8; 3]| decimal(bytes, zero)),
+        1 => reader.take_array().map(|bytes: [u8; 1]| decimal(bytes, zero)),
+        _ => reader.take_array().map(|bytes: [u8; 4]| decimal(bytes, zero)),
     }
 }
 
@@ -109,7 +111,7 @@ mod tests {
     fn every_form_reads_what_it_writes() {
         for (text, digits, number, bytes) in FORMS {
             assert_eq!(usize::from(prefix_bytes(text, digits)), bytes.len());
-            let mut reader = Reader::new(bytes).unwrap();
+            let mut reader = Reader::new(bytes, 0);
             assert_eq!(read(text, digits, &mut reader), Ok(number), "{text:?} {digits}");
             let mut out = [0; 4];
             let out = &mut out[..bytes.len()];
@@ -120,7 +122,7 @@ mod tests {
 
     #[test]
     fn what_is_no_number() {
-        let read = |text, bytes| read(text, 2, &mut Reader::new(bytes).unwrap());
+        let read = |text, bytes| read(text, 2, &mut Reader::new(bytes, 0));
         assert_eq!(read(PrefixText::Ascii, b"1A"), Err(Flaw::LengthNotDigits));
         assert_eq!(read(PrefixText::Ascii, b" 9"), Err(Flaw::LengthNotDigits));
         assert_eq!(read(PrefixText::Bcd, &[0x1A]), Err(Flaw::LengthNotDigits));

@@ -76,7 +76,10 @@ fn main() -> ExitCode {
 }
 
 fn load(path: &Path) -> Result<Config, ExitCode> {
-    config::load(path, std::env::vars()).map_err(|faults| {
+    // A variable that is no UTF-8 is none of ours.
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    config::load(path, environment).map_err(|faults| {
         eprint!("{faults}");
         exit::CONFIG.into()
     })

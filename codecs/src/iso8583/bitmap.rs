@@ -99,7 +99,7 @@ impl DeSet {
         self.0 >> 64 != 0
     }
 
-    /// Elements lower than `de`.
+    /// Elements lower than `de`; all of them for [`De::END`].
     #[must_use]
     pub(crate) const fn below(self, de: De) -> DeSet {
         DeSet(self.0 & bit(de).wrapping_sub(1))
@@ -175,8 +175,8 @@ impl fmt::Debug for DeSet {
 
 const fn bit(de: De) -> u128 {
     match de.number() {
-        0 => 0,
-        number => 1_u128.wrapping_shl(shift(number)),
+        number @ 1..=128 => 1_u128.wrapping_shl(shift(number)),
+        _ => 0,
     }
 }
 

@@ -108,6 +108,9 @@ impl De {
         De(number)
     }
 
+    /// Behind the last element: the end of a walk.
+    pub(crate) const END: De = De(129);
+
     /// 1 to 128; 0 for [`De::MTI`].
     pub const fn number(self) -> u8 {
         self.0

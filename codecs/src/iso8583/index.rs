@@ -11,10 +11,10 @@ pub struct Index {
     pub(super) mti_digits: Option<[u8; 4]>,
     pub(super) mti: Option<Mti>,
     pub(super) present: DeSet,
-    /// Bytes of the message that were walked.
+    /// Bytes of the message.
     pub(super) end: u16,
     /// Only those of `present` mean anything; the others are left over from earlier messages.
-    pub(super) spans: [Span; 129],
+    spans: [Span; 129],
 }
 
 /// Where one element lies, in bytes from the start of the message.
@@ -28,6 +28,20 @@ pub(super) struct Span {
     pub(super) end: u16,
     /// Its length in the units of its length prefix.
     pub(super) units: u16,
+}
+
+impl Span {
+    /// Of positions in a message, none of which exceeds 65 535.
+    #[inline(always)]
+    pub(super) fn new(start: usize, value: usize, end: usize, units: u16) -> Span {
+        Span { start: position(start), value: position(value), end: position(end), units }
+    }
+
+    /// Its value among the bytes of the message.
+    #[inline(always)]
+    pub(super) fn of<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        bytes.get(usize::from(self.value)..usize::from(self.end)).unwrap_or_default()
+    }
 }
 
 impl Index {
@@ -64,13 +78,33 @@ impl Index {
         self.present
     }
 
+    /// The last entry for an element, also of an earlier message.
+    #[inline(always)]
+    pub(super) fn get(&self, de: De) -> Option<Span> {
+        self.spans.get(usize::from(de.number())).copied()
+    }
+
+    #[inline(always)]
+    pub(super) fn put(&mut self, de: De, span: Span) {
+        if let Some(place) = self.spans.get_mut(usize::from(de.number())) {
+            *place = span;
+        }
+    }
+
     #[inline(always)]
     pub(super) fn span(&self, de: De) -> Option<Span> {
         if !self.present.contains(de) {
             return None;
         }
-        self.spans.get(usize::from(de.number())).copied()
+        self.get(de)
     }
+}
+
+/// The low 16 bits: all there is of a position in a message that has been let in.
+#[inline(always)]
+pub(super) const fn position(at: usize) -> u16 {
+    let [low, high, ..] = at.to_le_bytes();
+    u16::from_le_bytes([low, high])
 }
 
 impl Default for Index {

@@ -37,35 +37,16 @@ pub enum Class {
 /// A message type of the standard, four digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mti {
+    /// ASCII; only those that [`Mti::from_digits`] lets in.
     digits: [u8; 4],
-    version: Version,
-    class: Class,
 }
 
 impl Mti {
     /// Reads four ASCII digits. Nothing when the version is not 0 to 2, the class not 1 to 8, or function or
     /// origin not 0 to 5: those are reserved in both editions.
     pub const fn from_digits(digits: [u8; 4]) -> Option<Mti> {
-        let [version, class, function, origin] = digits;
-        let version = match version {
-            b'0' => Version::V1987,
-            b'1' => Version::V1993,
-            b'2' => Version::V2003,
-            _ => return None,
-        };
-        let class = match class {
-            b'1' => Class::Authorization,
-            b'2' => Class::Financial,
-            b'3' => Class::FileAction,
-            b'4' => Class::Reversal,
-            b'5' => Class::Reconciliation,
-            b'6' => Class::Administrative,
-            b'7' => Class::FeeCollection,
-            b'8' => Class::Network,
-            _ => return None,
-        };
-        match (function, origin) {
-            (b'0'..=b'5', b'0'..=b'5') => Some(Mti { digits, version, class }),
+        match digits {
+            [b'0'..=b'2', b'1'..=b'8', b'0'..=b'5', b'0'..=b'5'] => Some(Mti { digits }),
             _ => None,
         }
     }
@@ -77,12 +58,25 @@ impl Mti {
 
     /// The edition of the standard.
     pub const fn version(self) -> Version {
-        self.version
+        match self.digits {
+            [b'0', ..] => Version::V1987,
+            [b'1', ..] => Version::V1993,
+            _ => Version::V2003,
+        }
     }
 
     /// What the message is about.
     pub const fn class(self) -> Class {
-        self.class
+        match self.digits {
+            [_, b'1', ..] => Class::Authorization,
+            [_, b'2', ..] => Class::Financial,
+            [_, b'3', ..] => Class::FileAction,
+            [_, b'4', ..] => Class::Reversal,
+            [_, b'5', ..] => Class::Reconciliation,
+            [_, b'6', ..] => Class::Administrative,
+            [_, b'7', ..] => Class::FeeCollection,
+            _ => Class::Network,
+        }
     }
 
     /// Class and function as ASCII digits, for example `10` of 0100: the key of a dialect's rules.
@@ -116,13 +110,13 @@ impl Mti {
     /// without the repeat mark.
     pub const fn response(self) -> Mti {
         let [version, class, function, origin] = self.digits;
-        Mti { digits: [version, class, function | 1, origin & !1], ..self }
+        Mti { digits: [version, class, function | 1, origin & !1] }
     }
 
     /// The type without its repeat mark: 0421 gives 0420.
     pub const fn first(self) -> Mti {
         let [version, class, function, origin] = self.digits;
-        Mti { digits: [version, class, function, origin & !1], ..self }
+        Mti { digits: [version, class, function, origin & !1] }
     }
 
     const fn function(self) -> u8 {

@@ -115,35 +115,22 @@ impl FieldSpec {
                 0 < max && max <= largest
             }
         };
-        text_fits && length_fits
+        let sign_fits = match (self.kind, self.text, self.length) {
+            (Kind::SignedDigits, Text::Bcd | Text::BcdLeft, Length::Fixed(units)) => units & 1 == 1,
+            (Kind::SignedDigits, Text::Bcd | Text::BcdLeft, _) => false,
+            _ => true,
+        };
+        text_fits && length_fits && sign_fits
     }
 
     /// Bytes that `units` of this element take on the wire. Units are those of the prefix.
     #[inline(always)]
     pub(crate) const fn wire_bytes(&self, units: u16) -> u16 {
-        match self.text {
-            Text::Bcd | Text::BcdLeft => self.packed_bytes(units),
-            Text::HexAscii | Text::HexEbcdic => self.hex_characters(units),
-            Text::Ascii | Text::Ebcdic | Text::Raw => units,
-        }
-    }
-
-    /// The same for BCD. A sign is a whole byte, with the digits packed behind it.
-    #[inline(always)]
-    pub(crate) const fn packed_bytes(&self, units: u16) -> u16 {
-        let unpaired = match self.kind {
-            Kind::SignedDigits => 1,
-            _ => units & 1,
-        };
-        (units >> 1).wrapping_add(unpaired)
-    }
-
-    /// The same for hex text, whose fixed lengths are in bytes.
-    #[inline(always)]
-    pub(crate) const fn hex_characters(&self, units: u16) -> u16 {
-        match self.length {
-            Length::Fixed(_) => units.saturating_mul(2),
-            Length::Var { .. } => units,
+        match (self.text, self.length) {
+            // A sign takes a byte too: with it go an even number of digits, and the units are odd.
+            (Text::Bcd | Text::BcdLeft, _) => (units >> 1).wrapping_add(units & 1),
+            (Text::HexAscii | Text::HexEbcdic, Length::Fixed(_)) => units.saturating_mul(2),
+            _ => units,
         }
     }
 }

@@ -1,34 +1,33 @@
 //! One ASCII character a byte, and which characters each kind of field may hold.
 
-use super::words::{self, HIGH, all, within};
+use super::every::every;
 use crate::iso8583::Kind;
 
-/// Whether the first `len` bytes of `window` are allowed in a field of this kind.
-#[inline(never)]
-pub(super) fn fits(kind: Kind, window: &[u8], len: usize) -> bool {
-    match kind {
-        Kind::Digits => words::every(window, len, no_digits),
-        Kind::Text => words::every(window, len, not_printable),
-        Kind::AlphaDigits => words::every(window, len, no_letters_or_digits),
-        Kind::Track => words::every(window, len, no_track),
-        Kind::Alpha => words::every(window, len, no_letters),
-        Kind::SignedDigits => match window {
-            [b'C' | b'D', digits @ ..] => words::every(digits, len.wrapping_sub(1), no_digits),
-            _ => false,
-        },
-        Kind::Binary => true,
+/// Whether all bytes are allowed in a field of this kind.
+#[inline(always)]
+pub(super) fn fits(kind: Kind, bytes: &[u8]) -> bool {
+    match (kind, bytes) {
+        (Kind::Digits, _) => every(bytes, |byte| allows(Kind::Digits, byte)),
+        (Kind::Text, _) => every(bytes, |byte| allows(Kind::Text, byte)),
+        (Kind::AlphaDigits, _) => every(bytes, |byte| allows(Kind::AlphaDigits, byte)),
+        (Kind::Track, _) => every(bytes, |byte| allows(Kind::Track, byte)),
+        (Kind::Alpha, _) => every(bytes, |byte| allows(Kind::Alpha, byte)),
+        (Kind::SignedDigits, [b'C' | b'D', digits @ ..]) => fits(Kind::Digits, digits),
+        (Kind::SignedDigits, _) => false,
+        (Kind::Binary, _) => true,
     }
 }
 
-/// Whether one character is allowed in a field of this kind: what [`fits`] means, byte by byte. The sign of
-/// a signed field is not a matter of the character alone.
+/// Whether one character is allowed in a field of this kind. The sign of a signed field is not a matter of the
+/// character alone.
+#[inline(always)]
 pub(super) const fn allows(kind: Kind, byte: u8) -> bool {
     match kind {
         Kind::Digits | Kind::SignedDigits => byte.is_ascii_digit(),
-        Kind::Alpha => byte.is_ascii_alphabetic() || byte == b' ',
-        Kind::AlphaDigits => byte.is_ascii_alphanumeric() || byte == b' ',
+        Kind::Alpha => byte.is_ascii_alphabetic() | (byte == b' '),
+        Kind::AlphaDigits => byte.is_ascii_alphanumeric() | (byte == b' '),
         Kind::Text => matches!(byte, b' '..=b'~'),
-        Kind::Track => byte.is_ascii_digit() || matches!(byte, b'=' | b'D'),
+        Kind::Track => byte.is_ascii_digit() | (byte == b'=') | (byte == b'D'),
         Kind::Binary => true,
     }
 }
@@ -38,15 +37,6 @@ pub(super) const fn allows(kind: Kind, byte: u8) -> bool {
 pub(super) fn read_track(value: &[u8], out: &mut [u8]) {
     for (to, &from) in out.iter_mut().zip(value) {
         *to = if from == b'D' { b'=' } else { from };
-    }
-}
-
-/// The same in place.
-pub(super) fn mark_separator(track: &mut [u8]) {
-    for byte in track {
-        if *byte == b'D' {
-            *byte = b'=';
-        }
     }
 }
 
@@ -71,60 +61,26 @@ pub(super) fn write(kind: Kind, canonical: &[u8], out: &mut [u8]) {
     }
 }
 
-#[inline(always)]
-const fn no_digits(word: u64) -> u64 {
-    words::no_digits(word, b'0')
-}
-
-#[inline(always)]
-const fn not_printable(word: u64) -> u64 {
-    let low = word & !HIGH;
-    (word | !low.wrapping_add(all(0x80 - b' ')) | low.wrapping_add(all(0x7F - b'~'))) & HIGH
-}
-
-#[inline(always)]
-const fn no_letters(word: u64) -> u64 {
-    word & HIGH | !(letters(word) | spaces(word)) & HIGH
-}
-
-#[inline(always)]
-const fn no_letters_or_digits(word: u64) -> u64 {
-    word & HIGH | !(letters(word) | spaces(word) | within(word & !HIGH, b'0', b'9')) & HIGH
-}
-
-#[inline(always)]
-const fn no_track(word: u64) -> u64 {
-    let low = word & !HIGH;
-    let separators = within(low, b'=', b'=') | within(low, b'D', b'D');
-    word & HIGH | !(separators | within(low, b'0', b'9')) & HIGH
-}
-
-/// The high bit of each letter.
-#[inline(always)]
-const fn letters(word: u64) -> u64 {
-    // Setting bit 5 turns capitals into small letters and moves nothing else into their range.
-    within(word & !HIGH | all(0x20), b'a', b'z')
-}
-
-#[inline(always)]
-const fn spaces(word: u64) -> u64 {
-    within(word & !HIGH, b' ', b' ')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn words_and_characters_agree() {
-        for kind in [Kind::Digits, Kind::Alpha, Kind::AlphaDigits, Kind::Text, Kind::Track, Kind::Binary] {
-            for byte in 0..=255 {
-                for len in [1, 5, 9] {
-                    let bytes = &[byte; 9][..len];
-                    assert_eq!(fits(kind, bytes, len), allows(kind, byte), "{kind:?} {byte:#x} {len}");
-                }
+    fn repertoires() {
+        for (kind, allowed, refused) in [
+            (Kind::Digits, &b"09"[..], &b"/:A= \xF0"[..]),
+            (Kind::Alpha, b"AZaz ", b"0@[`{"),
+            (Kind::AlphaDigits, b"AZaz09 ", b"-/:"),
+            (Kind::Text, b" ~^=Az0", b"\x00\x1F\x7F\x80\xFF"),
+            (Kind::Track, b"09=D", b"E<>?A "),
+            (Kind::Binary, b"\x00\xFF", b""),
+        ] {
+            assert!(fits(kind, allowed), "{kind:?}");
+            for byte in refused {
+                assert!(!fits(kind, &[*byte]), "{kind:?} {byte:#x}");
             }
         }
+        assert!(fits(Kind::SignedDigits, b"C00000100") && !fits(Kind::SignedDigits, b"000000100"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Two digits a byte. An odd count leaves one nibble over: zero on the left where digits are a number, F on
 //! the right where they are a sequence. The separator of a track is the nibble D.
 
-use super::words;
+use super::every::every;
+use super::nibbles;
 use crate::iso8583::Kind;
 
 /// On which side the digits stand when their count is odd.
@@ -11,49 +12,64 @@ pub(super) enum Justified {
     Right,
 }
 
-/// Whether every nibble of the first `len` bytes of `window` is a digit (or the separator of a track), and the
-/// padding what it should be.
-#[inline(never)]
-pub(super) fn fits(kind: Kind, window: &[u8], len: usize, units: u16, justified: Justified) -> bool {
+/// Whether every nibble is a digit, or the separator of a track.
+#[inline(always)]
+pub(super) fn fits(kind: Kind, bytes: &[u8]) -> bool {
     match kind {
-        Kind::Track => nibbles_fit(window, len, units, justified, no_track),
-        Kind::SignedDigits => match window {
-            // The sign takes a byte, so that the digits are one fewer than the units.
-            [b'C' | b'D', digits @ ..] => {
-                nibbles_fit(digits, len.wrapping_sub(1), units.wrapping_sub(1), justified, above_nine)
-            }
-            _ => false,
-        },
-        _ => nibbles_fit(window, len, units, justified, above_nine),
+        Kind::Track => every(bytes, |byte| {
+            is_track_digit(byte & 0x0F) & ((byte <= 0x9F) | (byte & 0xF0 == SEPARATOR << 4))
+        }),
+        _ => every(bytes, |byte| (byte & 0x0F <= 9) & (byte <= 0x9F)),
     }
 }
 
-/// The first byte that [`fits`] objects to; for a signed field the sign is byte 0.
-pub(super) fn first_flaw(kind: Kind, value: &[u8], units: u16, left: bool) -> Option<usize> {
-    let justified = if left { Justified::Left } else { Justified::Right };
+/// Whether a value is of its kind, and its padding what it should be.
+pub(super) fn is_sound(kind: Kind, value: &[u8], is_odd: bool, justified: Justified) -> bool {
+    match (justified, value) {
+        _ if kind == Kind::SignedDigits => first_flaw(kind, value, is_odd, justified).is_none(),
+        (Justified::Right, [first, ..]) if is_odd => first >> 4 == 0 && fits(kind, value),
+        (Justified::Left, [body @ .., last]) if is_odd => is_left_padded(kind, *last) && fits(kind, body),
+        _ => fits(kind, value),
+    }
+}
+
+/// The first wrong byte of a value, byte by byte; for a signed field the sign is byte 0.
+pub(super) fn first_flaw(kind: Kind, value: &[u8], is_odd: bool, justified: Justified) -> Option<usize> {
     if kind == Kind::SignedDigits {
-        let (sign, digits) = value.split_first()?;
-        return match sign {
-            b'C' | b'D' => {
-                first_flaw(Kind::Digits, digits, units.wrapping_sub(1), left).map(|at| at.saturating_add(1))
+        // The sign takes a byte, so that the digits are one fewer than the units.
+        return match value {
+            [b'C' | b'D', digits @ ..] => {
+                first_flaw(Kind::Digits, digits, !is_odd, justified).map(|at| at.saturating_add(1))
             }
             _ => Some(0),
         };
     }
     let last = value.len().saturating_sub(1);
-    value.iter().enumerate().position(|(at, byte)| {
-        // Each byte is judged as a field of its own; only the ends can hold padding.
-        let is_padded = units & 1 == 1 && at == if left { last } else { 0 };
-        !fits(kind, &[*byte], 1, if is_padded { 1 } else { 2 }, justified)
+    value.iter().enumerate().position(|(at, byte)| !match justified {
+        Justified::Right if is_odd && at == 0 => byte >> 4 == 0 && fits(kind, &[*byte]),
+        Justified::Left if is_odd && at == last => is_left_padded(kind, *byte),
+        _ => fits(kind, &[*byte]),
     })
+}
+
+/// Whether the last byte holds a digit and what may stand behind the last digit.
+fn is_left_padded(kind: Kind, last: u8) -> bool {
+    let digit = last >> 4;
+    let is_digit = if kind == Kind::Track { is_track_digit(digit) } else { digit <= 9 };
+    is_digit && matches!(last & 0x0F, 0 | 0x0F)
+}
+
+#[inline(always)]
+fn is_track_digit(nibble: u8) -> bool {
+    (nibble <= 9) | (nibble == SEPARATOR)
 }
 
 /// Unpacks as many digits as `out` is long.
 #[inline]
-pub(super) fn read(value: &[u8], out: &mut [u8], left: bool) {
+pub(super) fn read(value: &[u8], out: &mut [u8], justified: Justified) {
     let (value, out) = match (value, out) {
         (value, out) if out.len() & 1 == 0 => (value, out),
-        ([value @ .., last], [out @ .., digit]) if left => {
+        ([value @ .., last], [out @ .., digit]) if justified == Justified::Left => {
             *digit = character(last >> 4);
             (value, out)
         }
@@ -78,13 +94,13 @@ pub(super) fn read(value: &[u8], out: &mut [u8], left: bool) {
 /// Packs digits into `out`, which has room for them. Left-justified digits are followed by F, others are
 /// preceded by zeros.
 #[inline]
-pub(super) fn write(digits: &[u8], out: &mut [u8], left: bool) {
+pub(super) fn write(digits: &[u8], out: &mut [u8], justified: Justified) {
     let padding = out.len().saturating_sub(digits.len().div_ceil(2));
     let (zeros, out) = out.split_at_mut_checked(padding).unwrap_or_default();
     zeros.fill(0);
     let (digits, out) = match (digits, out) {
         (digits, out) if digits.len() & 1 == 0 => (digits, out),
-        ([digits @ .., last], [out @ .., byte]) if left => {
+        ([digits @ .., last], [out @ .., byte]) if justified == Justified::Left => {
             *byte = nibble(*last) << 4 | 0x0F;
             (digits, out)
         }
@@ -115,44 +131,6 @@ pub(crate) fn packed_number(value: &[u8]) -> u64 {
     })
 }
 
-#[inline(always)]
-fn nibbles_fit(
-    window: &[u8],
-    len: usize,
-    units: u16,
-    justified: Justified,
-    wrong: impl Fn(u64) -> u64,
-) -> bool {
-    let is_odd = units & 1 == 1;
-    match justified {
-        Justified::Right => {
-            let is_padded = !is_odd || window.first().is_some_and(|first| first >> 4 == 0);
-            is_padded && words::every(window, len, wrong)
-        }
-        Justified::Left if is_odd => {
-            let body = len.wrapping_sub(1);
-            let is_padded = window
-                .get(body)
-                .is_some_and(|last| matches!(last & 0x0F, 0 | 0x0F) && wrong(words::all(last & 0xF0)) == 0);
-            is_padded && words::every(window, body, wrong)
-        }
-        Justified::Left => words::every(window, len, wrong),
-    }
-}
-
-/// The nibbles that are no digits: bit 3 set, and bit 2 or bit 1.
-#[inline(always)]
-const fn above_nine(word: u64) -> u64 {
-    word & ((word << 1) | (word << 2)) & words::all(0x88)
-}
-
-/// The same, but D may stand among the digits.
-#[inline(always)]
-const fn no_track(word: u64) -> u64 {
-    let separators = word & (word << 1) & !(word << 2) & (word << 3);
-    above_nine(word) & !separators
-}
-
 /// A digit as a character; 0xD becomes the separator `=`.
 #[inline(always)]
 const fn character(nibble: u8) -> u8 {
@@ -168,24 +146,18 @@ const fn nibble(character: u8) -> u8 {
 
 #[inline(always)]
 const fn unpack(four: [u8; 4]) -> [u8; 8] {
-    let [a, b, c, d] = four;
-    let word = u64::from_be_bytes([0, 0, 0, 0, a, b, c, d]);
-    let word = (word | word << 16) & 0x0000_FFFF_0000_FFFF;
-    let word = (word | word << 8) & 0x00FF_00FF_00FF_00FF;
-    let word = (word | word << 4) & words::all(0x0F);
-    (word | words::all(0x30)).to_be_bytes()
+    (nibbles::split(four) | nibbles::all(0x30)).to_be_bytes()
 }
 
 #[inline(always)]
 const fn pack(eight: [u8; 8]) -> [u8; 4] {
     let word = u64::from_be_bytes(eight);
-    let letters = (word >> 6) & words::all(0x01);
-    let word = (word & words::all(0x0F)) | letters | letters << 3;
-    let word = (word | word >> 4) & 0x00FF_00FF_00FF_00FF;
-    let word = (word | word >> 8) & 0x0000_FFFF_0000_FFFF;
-    let [_, _, a, b, _, _, c, d] = word.to_be_bytes();
-    [a, b, c, d]
+    let letters = (word >> 6) & nibbles::all(0x01);
+    nibbles::join(word & nibbles::all(0x0F) | letters | letters << 3)
 }
+
+/// The nibble that separates the parts of a track.
+const SEPARATOR: u8 = 0x0D;
 
 #[cfg(test)]
 mod tests {
@@ -196,19 +168,14 @@ mod tests {
     fn all_lengths_come_back() {
         let digits = b"8123456790123456=890123456789012345678";
         for len in 0..=digits.len() {
-            for left in [false, true] {
+            for justified in [Justified::Left, Justified::Right] {
                 let digits = &digits[..len];
                 let mut packed = vec![0xAA; len.div_ceil(2)];
-                write(digits, &mut packed, left);
-                let justified = if left { Justified::Left } else { Justified::Right };
-                let units = u16::try_from(len).unwrap();
-                assert!(
-                    fits(Kind::Track, &packed, packed.len(), units, justified),
-                    "{len} {left} {packed:02x?}"
-                );
+                write(digits, &mut packed, justified);
+                assert!(is_sound(Kind::Track, &packed, len % 2 == 1, justified), "{len} {packed:02x?}");
                 let mut back = vec![0; len];
-                read(&packed, &mut back, left);
-                assert_eq!(back, digits, "{len} {left}");
+                read(&packed, &mut back, justified);
+                assert_eq!(back, digits, "{len}");
             }
         }
     }
@@ -216,14 +183,14 @@ mod tests {
     #[test]
     fn padding_is_zero_on_the_left_and_f_on_the_right() {
         let mut out = [0xAA; 4];
-        write(b"123", &mut out, false);
+        write(b"123", &mut out, Justified::Right);
         assert_eq!(out, [0, 0, 0x01, 0x23]);
         let mut out = [0xAA; 2];
-        write(b"123", &mut out, true);
+        write(b"123", &mut out, Justified::Left);
         assert_eq!(out, [0x12, 0x3F]);
-        assert!(fits(Kind::Digits, &[0x12, 0x30], 2, 3, Justified::Left));
-        assert!(!fits(Kind::Digits, &[0x12, 0x31], 2, 3, Justified::Left));
-        assert!(!fits(Kind::Digits, &[0x11, 0x23], 2, 3, Justified::Right));
+        assert!(is_sound(Kind::Digits, &[0x12, 0x30], true, Justified::Left));
+        assert!(!is_sound(Kind::Digits, &[0x12, 0x31], true, Justified::Left));
+        assert!(!is_sound(Kind::Digits, &[0x11, 0x23], true, Justified::Right));
     }
 
     #[test]
@@ -231,7 +198,7 @@ mod tests {
         for byte in 0..=255_u8 {
             let digit = |nibble: u8| nibble <= 9;
             let (high, low) = (byte >> 4, byte & 15);
-            let fits = |kind| fits(kind, &[0x11, byte, 0x22], 3, 6, Justified::Right);
+            let fits = |kind| fits(kind, &[0x11, byte, 0x22]);
             assert_eq!(fits(Kind::Digits), digit(high) && digit(low), "{byte:#x}");
             let track = |nibble| digit(nibble) || nibble == 13;
             assert_eq!(fits(Kind::Track), track(high) && track(low), "{byte:#x}");
@@ -240,17 +207,19 @@ mod tests {
 
     #[test]
     fn the_flaw_is_found_where_it_is() {
-        assert_eq!(first_flaw(Kind::Digits, &[0x01, 0x2B], 3, false), Some(1));
-        assert_eq!(first_flaw(Kind::Digits, &[0x11, 0x22], 3, false), Some(0));
-        assert_eq!(first_flaw(Kind::Track, &[0x12, 0xD3, 0x4E], 5, true), Some(2));
-        assert_eq!(first_flaw(Kind::SignedDigits, &[b'C', 0x12, 0xA2], 5, false), Some(2));
-        assert_eq!(first_flaw(Kind::SignedDigits, &[b'E', 0x12], 3, false), Some(0));
+        use Justified::{Left, Right};
+        assert_eq!(first_flaw(Kind::Digits, &[0x01, 0x2B], true, Right), Some(1));
+        assert_eq!(first_flaw(Kind::Digits, &[0x11, 0x22], true, Right), Some(0));
+        assert_eq!(first_flaw(Kind::Track, &[0x12, 0xD3, 0x4E], true, Left), Some(2));
+        assert_eq!(first_flaw(Kind::SignedDigits, &[b'C', 0x12, 0xA2], true, Right), Some(2));
+        assert_eq!(first_flaw(Kind::SignedDigits, &[b'E', 0x12], true, Right), Some(0));
+        assert_eq!(first_flaw(Kind::SignedDigits, &[b'D', 0x01, 0x22], false, Right), None);
     }
 
     #[test]
     fn the_letter_d_is_a_separator_too() {
         let mut out = [0; 5];
-        write(b"12345678D0", &mut out, true);
+        write(b"12345678D0", &mut out, Justified::Left);
         assert_eq!(out, [0x12, 0x34, 0x56, 0x78, 0xD0]);
         assert_eq!(packed_number(&[0x01, 0x23]), 123);
     }

@@ -4,22 +4,19 @@
 //! which separates the parts of track 1, where 037 has the not sign; that byte is read as a caret.
 
 use super::ascii;
-use super::words;
+use super::every::every;
 use crate::iso8583::Kind;
 
-/// Whether the first `len` bytes of `window` are allowed in a field of this kind.
-#[inline(never)]
-pub(super) fn fits(kind: Kind, window: &[u8], len: usize) -> bool {
-    match (kind, window) {
-        (Kind::Digits, _) => words::every(window, len, no_digits),
+/// Whether all bytes are allowed in a field of this kind.
+#[inline(always)]
+pub(super) fn fits(kind: Kind, bytes: &[u8]) -> bool {
+    match (kind, bytes) {
+        (Kind::Digits, _) => every(bytes, |byte| matches!(byte, 0xF0..=0xF9)),
         (Kind::SignedDigits, [sign, digits @ ..]) => {
-            matches!(to_ascii(*sign), b'C' | b'D') && words::every(digits, len.wrapping_sub(1), no_digits)
+            matches!(to_ascii(*sign), b'C' | b'D') && fits(Kind::Digits, digits)
         }
         (Kind::SignedDigits, []) => false,
-        _ => {
-            let value = window.get(..len).unwrap_or(window);
-            value.iter().all(|&byte| ascii::allows(kind, to_ascii(byte)))
-        }
+        _ => bytes.iter().all(|&byte| ascii::allows(kind, to_ascii(byte))),
     }
 }
 
@@ -28,6 +25,14 @@ pub(super) fn fits(kind: Kind, window: &[u8], len: usize) -> bool {
 pub(super) fn read(value: &[u8], out: &mut [u8]) {
     for (to, &from) in out.iter_mut().zip(value) {
         *to = to_ascii(from);
+    }
+}
+
+/// The same for a track, whose separator is made canonical.
+pub(super) fn read_track(value: &[u8], out: &mut [u8]) {
+    for (to, &from) in out.iter_mut().zip(value) {
+        let character = to_ascii(from);
+        *to = if character == b'D' { b'=' } else { character };
     }
 }
 
@@ -43,11 +48,6 @@ pub(crate) fn write_in_place(characters: &mut [u8]) {
 #[inline(always)]
 pub(crate) fn to_ascii(byte: u8) -> u8 {
     TO_ASCII.as_flattened().get(usize::from(byte)).copied().unwrap_or_default()
-}
-
-#[inline(always)]
-const fn no_digits(word: u64) -> u64 {
-    words::no_digits(word, 0xF0)
 }
 
 /// What EBCDIC calls SUB; it stands for characters that are not of the code page.
@@ -114,7 +114,7 @@ mod tests {
         write_in_place(&mut text);
         assert_eq!(text, [0xC1, 0xA9, 0xF0, 0xF9, 0x40, 0x7E, 0xB0]);
         assert_eq!(to_ascii(0x5F), b'^');
-        assert!(fits(Kind::Track, &[0xF4, 0x7E, 0xF0], 3) && !fits(Kind::Track, b"4=0", 3));
-        assert!(fits(Kind::SignedDigits, &[0xC3, 0xF0], 2) && !fits(Kind::SignedDigits, &[0xF0, 0xF0], 2));
+        assert!(fits(Kind::Track, &[0xF4, 0x7E, 0xF0]) && !fits(Kind::Track, b"4=0"));
+        assert!(fits(Kind::SignedDigits, &[0xC3, 0xF0]) && !fits(Kind::SignedDigits, &[0xF0, 0xF0]));
     }
 }

@@ -6,55 +6,74 @@
 mod ascii;
 mod bcd;
 mod ebcdic;
+mod every;
 mod hex;
-mod words;
+mod nibbles;
 
 pub(crate) use bcd::packed_number;
 pub(crate) use ebcdic::{to_ascii as from_ebcdic, write_in_place as to_ebcdic};
 pub(crate) use hex::{read_array as read_hex_array, write as write_hex};
 
 use crate::error::Flaw;
-use crate::iso8583::{FieldSpec, Kind, Length, Text};
+use crate::iso8583::{FieldSpec, Kind, Length, PrefixText, Text};
 
 /// Whether a value as it stands on the wire is of its field's kind, padding included.
 pub(crate) fn is_sound(spec: &FieldSpec, value: &[u8], units: u16) -> bool {
     let is_odd = units & 1 == 1;
     match spec.text {
-        Text::Ascii => ascii::fits(spec.kind, value, value.len()),
-        Text::Ebcdic => ebcdic::fits(spec.kind, value, value.len()),
-        Text::Bcd => bcd::is_sound(spec.kind, value, is_odd, bcd::Justified::Right),
-        Text::BcdLeft => bcd::is_sound(spec.kind, value, is_odd, bcd::Justified::Left),
+        Text::Ascii => ascii::fits(spec.kind, value),
+        Text::Ebcdic => ebcdic::fits(spec.kind, value),
+        Text::Bcd | Text::BcdLeft => bcd::is_sound(spec.kind, value, is_odd, justified(spec.text)),
         Text::Raw => true,
-        Text::HexAscii => hex::fits_ascii(value, value.len()) && value.len() & 1 == 0,
-        Text::HexEbcdic => hex::fits_ebcdic(value, value.len()) && value.len() & 1 == 0,
+        Text::HexAscii => hex::fits_ascii(value) && value.len() & 1 == 0,
+        Text::HexEbcdic => hex::fits_ebcdic(value) && value.len() & 1 == 0,
     }
 }
 
-/// Whether the first `len` bytes of `window` are of a kind. They may be the values of several elements, and
-/// their length prefixes too, if [`joins`] says so of each. See [`words::every`] for what stands behind them.
-#[inline(never)]
-pub(crate) fn run_fits(text: Text, kind: Kind, window: &[u8], len: usize) -> bool {
+/// Whether all bytes are of a kind: several elements of which [`joins`] holds, and the length prefixes between
+/// them if [`prefix_joins`] does.
+#[inline(always)]
+pub(crate) fn run_fits(text: Text, kind: Kind, bytes: &[u8]) -> bool {
     match text {
-        Text::Ascii => ascii::fits(kind, window, len),
-        Text::Bcd | Text::BcdLeft => bcd::fits(kind, window, len),
-        Text::Ebcdic => ebcdic::fits(kind, window, len),
+        Text::Ascii => ascii::fits(kind, bytes),
+        Text::Bcd | Text::BcdLeft => bcd::fits(kind, bytes),
+        Text::Ebcdic => ebcdic::fits(kind, bytes),
         Text::Raw => true,
-        Text::HexAscii => hex::fits_ascii(window, len),
-        Text::HexEbcdic => hex::fits_ebcdic(window, len),
+        Text::HexAscii => hex::fits_ascii(bytes),
+        Text::HexEbcdic => hex::fits_ebcdic(bytes),
     }
 }
 
-/// Whether an element of so many units may be checked together with its neighbours of the same kind: whether
-/// nothing about it depends on where it starts and ends.
+/// Whether an odd number of units leaves something over: half a byte to be filled, or half a byte too few.
+#[inline(always)]
+pub(crate) const fn has_pairs(text: Text) -> bool {
+    matches!(text, Text::Bcd | Text::BcdLeft | Text::HexAscii | Text::HexEbcdic)
+}
+
+/// Whether an element can be checked as part of a run: whether each of its bytes can be judged without knowing
+/// its place. A sign cannot, nor F as padding, nor an odd number of hexadecimal characters.
 #[inline(always)]
 pub(crate) const fn joins(spec: &FieldSpec, units: u16) -> bool {
-    let is_signed = matches!(spec.kind, Kind::SignedDigits);
-    let has_padding = matches!(spec.text, Text::Bcd | Text::BcdLeft | Text::HexAscii | Text::HexEbcdic);
-    !is_signed && !(has_padding && units & 1 == 1 && matches!(spec.length, Length::Var{..}))
+    match spec.text {
+        _ if matches!(spec.kind, Kind::SignedDigits) => false,
+        Text::BcdLeft | Text::HexAscii | Text::HexEbcdic => units & 1 == 0,
+        Text::Ascii | Text::Ebcdic | Text::Bcd | Text::Raw => true,
+    }
+}
+
+/// Whether a length prefix that is a number would also pass as content of its element.
+#[inline(always)]
+pub(crate) const fn prefix_joins(spec: &FieldSpec) -> bool {
+    match (spec.prefix, spec.text) {
+        (PrefixText::Ascii, Text::Ascii | Text::HexAscii) => !matches!(spec.kind, Kind::Alpha),
+        (PrefixText::Ebcdic, Text::Ebcdic | Text::HexEbcdic) => !matches!(spec.kind, Kind::Alpha),
+        (PrefixText::Bcd, Text::Bcd | Text::BcdLeft) => true,
+        _ => false,
+    }
 }
 
 /// Where the first wrong byte of a value stands, and what is wrong with it, for a value that
-/// [`measure`] calls unsound. Slow and exact.
+/// [`is_sound`] refuses. Slow and exact.
 #[cold]
 pub(crate) fn first_flaw(spec: &FieldSpec, value: &[u8], units: u16) -> (usize, Flaw) {
     let signed = spec.kind == Kind::SignedDigits;
@@ -67,7 +86,7 @@ pub(crate) fn first_flaw(spec: &FieldSpec, value: &[u8], units: u16) -> (usize, 
     let at = match spec.text {
         Text::Ascii => value.iter().position(|&byte| !ascii::allows(spec.kind, byte)),
         Text::Ebcdic => value.iter().position(|&byte| !ascii::allows(spec.kind, ebcdic::to_ascii(byte))),
-        Text::Bcd | Text::BcdLeft => bcd::first_flaw(spec.kind, value, units, spec.text == Text::BcdLeft),
+        Text::Bcd | Text::BcdLeft => bcd::first_flaw(spec.kind, value, units & 1 == 1, justified(spec.text)),
         Text::HexAscii => value.iter().position(|byte| !byte.is_ascii_hexdigit()),
         Text::HexEbcdic => value.iter().position(|&byte| !ebcdic::to_ascii(byte).is_ascii_hexdigit()),
         Text::Raw => None,
@@ -101,18 +120,14 @@ pub(crate) fn decode<'b>(spec: &FieldSpec, value: &[u8], units: u16, out: &'b mu
             }
             out.copy_from_slice(value);
         }
-        (Text::Ebcdic, Kind::Track) => {
-            ebcdic::read(value, out);
-            ascii::mark_separator(out);
-        }
+        (Text::Ebcdic, Kind::Track) => ebcdic::read_track(value, out),
         (Text::Ebcdic, _) => ebcdic::read(value, out),
         (Text::Bcd | Text::BcdLeft, Kind::SignedDigits) => {
             let (sign, digits) = (value.split_first()?, out.split_first_mut()?);
             *digits.0 = *sign.0;
-            bcd::read(sign.1, digits.1, spec.text == Text::BcdLeft);
+            bcd::read(sign.1, digits.1, justified(spec.text));
         }
-        (Text::Bcd, _) => bcd::read(value, out, false),
-        (Text::BcdLeft, _) => bcd::read(value, out, true),
+        (Text::Bcd | Text::BcdLeft, _) => bcd::read(value, out, justified(spec.text)),
         (Text::HexAscii, _) => hex::read(value, out, |byte| byte),
         (Text::HexEbcdic, _) => hex::read(value, out, ebcdic::to_ascii),
     }
@@ -128,7 +143,7 @@ pub(crate) fn number(digits: &[u8]) -> u64 {
 /// Whether a canonical form is of its field's kind.
 #[inline(always)]
 pub(crate) fn is_canonical(kind: Kind, canonical: &[u8]) -> bool {
-    ascii::fits(kind, canonical, canonical.len())
+    ascii::fits(kind, canonical)
 }
 
 /// Writes a canonical form of the right kind, padded to `units`, into `out`, which has the size that
@@ -148,14 +163,17 @@ pub(crate) fn encode(spec: &FieldSpec, canonical: &[u8], out: &mut [u8]) {
                 return;
             };
             *first = *sign;
-            bcd::write(digits, rest, spec.text == Text::BcdLeft);
+            bcd::write(digits, rest, justified(spec.text));
         }
-        (Text::Bcd, _) => bcd::write(canonical, out, false),
-        (Text::BcdLeft, _) => bcd::write(canonical, out, true),
+        (Text::Bcd | Text::BcdLeft, _) => bcd::write(canonical, out, justified(spec.text)),
         (Text::HexAscii, _) => hex::write(canonical, out),
         (Text::HexEbcdic, _) => {
             hex::write(canonical, out);
             ebcdic::write_in_place(out);
         }
     }
+}
+
+fn justified(text: Text) -> bcd::Justified {
+    if text == Text::BcdLeft { bcd::Justified::Left } else { bcd::Justified::Right }
 }

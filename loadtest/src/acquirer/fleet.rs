@@ -40,6 +40,8 @@ pub(super) struct Fleet {
     /// The second that is under way.
     pub(super) second: Second,
     pub(super) links: Vec<Output>,
+    /// Links that were given bytes in this turn.
+    pub(super) touched: Vec<usize>,
     /// Reused for every answer.
     pub(super) index: Index,
     /// Of the message last looked at: most have the same.
@@ -108,6 +110,7 @@ impl Fleet {
             tally: Tally::new(cases),
             second: Second::new(1),
             links,
+            touched: Vec::new(),
             index: Index::new(),
             stamp: Stamp::of(clock.unix_second(0)),
             repeatable: VecDeque::new(),

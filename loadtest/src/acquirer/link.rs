@@ -119,7 +119,7 @@ async fn use_connection(
     {
         let mut fleet = fleet.borrow_mut();
         fleet.fill_window(number);
-        fleet.flush_link(number);
+        fleet.flush();
     }
     tokio::select! {
         _ = read(fleet, number, reader, buffer) => {}
@@ -146,7 +146,7 @@ async fn read(
             }
             // More may be due than one turn sends; the pacer's bell is for the rest.
             fleet.send_due();
-            fleet.flush_link(number);
+            fleet.flush();
         }
         if buffer.capacity() - buffer.len() < READ_BYTES / 4 {
             buffer.reserve(READ_BYTES);

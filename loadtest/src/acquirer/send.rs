@@ -115,6 +115,7 @@ impl Fleet {
             repeat: false,
             answer: None,
         };
+        self.touch(link);
         let original = if draw.case == draw.first { None } else { self.take_repeatable(number) };
         match original {
             None => self.render(link, &pending, draw.card),
@@ -176,9 +177,19 @@ impl Fleet {
         }
     }
 
-    /// Writes what waits, on every link.
+    /// Notes that a link is about to be given bytes, to be written at the end of the turn.
+    pub(super) fn touch(&mut self, link: usize) {
+        // One that has work already is noted, or waits for its socket.
+        if !self.links[link].has_work() {
+            self.touched.push(link);
+        }
+    }
+
+    /// Writes what this turn brought, each link once.
     pub(super) fn flush(&mut self) {
-        (0..self.links.len()).for_each(|link| self.flush_link(link));
+        while let Some(link) = self.touched.pop() {
+            self.flush_link(link);
+        }
     }
 
     /// Writes what waits on one link.

@@ -30,6 +30,7 @@ impl Fleet {
 
     /// Answers an echo test or the like.
     fn serve_network(&mut self, link: usize, frame: &Frame) {
+        self.touch(link);
         let message = Message::new(self.dialect, frame.message(), &self.index);
         let code = respond::network_accepted(self.dialect.version);
         let room_bytes = frame.message().len() + 64;

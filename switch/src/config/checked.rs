@@ -92,8 +92,6 @@ pub struct Timers {
     pub reconnect_max: Duration,
     /// How long sent bytes may stay unacknowledged (`TCP_USER_TIMEOUT`).
     pub user_timeout: Duration,
-    /// How long an ended leg is recognised when its answer comes late.
-    pub late_memory: Duration,
 }
 
 /// A principal that sends requests.

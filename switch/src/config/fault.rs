@@ -1,8 +1,12 @@
 //! Faults: where each stands, what was found there, what was expected instead.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use super::environment::{self, Variable};
 
@@ -33,14 +37,10 @@ impl<'f> IntoIterator for &'f Faults {
     }
 }
 
-/// One line per fault.
+/// One line per fault, each ended.
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, fault) in self.list.iter().enumerate() {
-            let end_of_line = if index == 0 { "" } else { "\n" };
-            write!(f, "{end_of_line}{fault}")?;
-        }
-        Ok(())
+        self.list.iter().try_for_each(|fault| writeln!(f, "{fault}"))
     }
 }
 
@@ -99,18 +99,75 @@ pub(super) struct Report<'t> {
     path: &'t Path,
     text: &'t str,
     variables: &'t [Variable],
+    /// The name of each setting by the bytes that its value takes.
+    settings: HashMap<Range<usize>, Setting>,
     pub(super) faults: Vec<Fault>,
+}
+
+/// What stands at a range of bytes.
+enum Setting {
+    /// The value of this setting.
+    Value(String),
+    /// One item of the list that is this setting's value.
+    Item(String),
 }
 
 impl<'t> Report<'t> {
     pub(super) fn new(path: &'t Path, text: &'t str, variables: &'t [Variable]) -> Self {
-        Self { path, text, variables, faults: Vec::new() }
+        Self { path, text, variables, settings: HashMap::new(), faults: Vec::new() }
+    }
+
+    /// Learns the names of the settings, so that faults can speak of them.
+    pub(super) fn learn(&mut self, table: &DeTable<'_>) {
+        for (key, value) in table {
+            self.learn_value(key.get_ref(), value);
+        }
+    }
+
+    fn learn_value(&mut self, key: &str, value: &Spanned<DeValue<'_>>) {
+        match value.get_ref() {
+            DeValue::Table(table) => return self.learn(table),
+            DeValue::Array(list) => {
+                for item in list {
+                    match item.get_ref() {
+                        DeValue::Table(table) => self.learn(table),
+                        _ => self.name(item.span(), Setting::Item(key.to_owned())),
+                    }
+                }
+            }
+            _ => {}
+        }
+        self.name(value.span(), Setting::Value(key.to_owned()));
+    }
+
+    fn name(&mut self, at: Range<usize>, setting: Setting) {
+        // A list of tables has the range of its first one, and faults of a table speak for themselves.
+        let is_own = self.text.get(at.clone()).is_some_and(|text| !text.starts_with("[["));
+        if is_own {
+            self.settings.insert(at, setting);
+        }
     }
 
     /// Notes a fault at a range of bytes.
     pub(super) fn fault(&mut self, at: &Range<usize>, found: impl Into<String>, expected: impl Into<String>) {
         let (found, expected) = (found.into(), expected.into());
         self.faults.push(Fault { place: self.place(at), found, expected, suggestion: None });
+    }
+
+    /// Notes that the value at a range of bytes is not what was expected. `found` is the value.
+    pub(super) fn wrong(&mut self, at: &Range<usize>, found: &str, expected: impl Into<String>) {
+        let found = self.named(at, found);
+        self.fault(at, found, expected);
+    }
+
+    /// A value found, with the name of its setting.
+    fn named(&self, at: &Range<usize>, found: &str) -> String {
+        match self.settings.get(at) {
+            Some(Setting::Value(key)) if found.starts_with("a ") => format!("{found} for {key}"),
+            Some(Setting::Value(key)) => format!("{key} = {found}"),
+            Some(Setting::Item(key)) => format!("{found} in {key}"),
+            None => found.to_owned(),
+        }
     }
 
     /// Notes a word that is none of those known. `found` says what kind of word it is.

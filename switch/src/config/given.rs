@@ -180,7 +180,7 @@ impl Report<'_> {
         match &given.value {
             Ok(value) => Some(value.clone()),
             Err(found) => {
-                self.fault(&given.at, found.as_str(), T::EXPECTED);
+                self.wrong(&given.at, found, T::EXPECTED);
                 None
             }
         }
@@ -198,7 +198,7 @@ impl Report<'_> {
             let Some(text) = self.sound(given) else { continue };
             match read(&text) {
                 Some(value) => values.push(value),
-                None => self.fault(&given.at, format!("{text:?}"), expected),
+                None => self.wrong(&given.at, &format!("{text:?}"), expected),
             }
         }
         values
@@ -226,7 +226,7 @@ impl Report<'_> {
         let address = text.parse().ok();
         if address.is_none() {
             let expected = "an IP address and a port such as \"127.0.0.1:7001\"";
-            self.fault(&given.at, format!("{text:?}"), expected);
+            self.wrong(&given.at, &format!("{text:?}"), expected);
         }
         address
     }
@@ -280,7 +280,7 @@ impl Report<'_> {
             Err(found) => found.clone(),
         };
         let expected = format!("{}, from {} to {}", T::EXPECTED, bounds.start(), bounds.end());
-        self.fault(&given.at, found, expected);
+        self.wrong(&given.at, &found, expected);
         None
     }
 }

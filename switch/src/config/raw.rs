@@ -68,7 +68,6 @@ pub(super) struct Timers {
     pub(super) reconnect_min: Option<Given<Period>>,
     pub(super) reconnect_max: Option<Given<Period>>,
     pub(super) user_timeout: Option<Given<Period>>,
-    pub(super) late_memory: Option<Given<Period>>,
 }
 
 #[derive(Deserialize, Debug)]

@@ -34,6 +34,7 @@ pub(super) fn read<T: DeserializeOwned>(
     if !errors.is_empty() {
         return None;
     }
+    report.learn(table.get_ref());
     environment::apply(variables, table.get_mut(), report);
     deserialized(table, report)
 }
@@ -78,14 +79,16 @@ fn form_fault(error: &Error, at: &Range<usize>, report: &mut Report<'_>) {
         "map" => "a table",
         "sequence" => "a list",
         length if length.starts_with("invalid length") => "a list",
-        other => other,
+        // "string "x"", "integer `1`"
+        scalar => scalar.split('`').nth(1).or(scalar.strip_prefix("string ")).unwrap_or(scalar),
     };
     let expected = match (found, expected) {
         ("a table", "a sequence") => "a list: [[...]] for each table of it",
         (_, "a sequence") => "a list",
+        (_, "any valid TOML value") => "a smaller number",
         (_, other) => other,
     };
-    report.fault(at, found, expected);
+    report.wrong(at, found, expected);
 }
 
 /// Removes the entry whose key or value has this range; whether there was one.

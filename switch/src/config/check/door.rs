@@ -71,13 +71,13 @@ impl Check<'_, '_> {
     fn addresses(&mut self, list: &List<String>) -> Vec<String> {
         const ADDRESS: &str = "a host and a port such as \"10.0.0.7:7001\"";
         if list.get_ref().is_empty() {
-            self.report.fault(&list.span(), "no address", ADDRESS);
+            self.report.wrong(&list.span(), "[]", ADDRESS);
         }
         let mut addresses: Vec<String> = Vec::new();
         for given in list.get_ref() {
             let Some(address) = self.report.sound(given) else { continue };
             if host_and_port(&address).is_none_or(|(_, port)| port == 0) {
-                self.report.fault(&given.at, format!("{address:?}"), ADDRESS);
+                self.report.wrong(&given.at, &format!("{address:?}"), ADDRESS);
             } else if addresses.contains(&address) {
                 self.report.fault(&given.at, format!("{address:?} twice"), "each address once");
             }
@@ -143,7 +143,7 @@ impl Check<'_, '_> {
             Err(error) => error.to_string(),
         };
         let at = given.as_ref().map_or(tls, |given| &given.at);
-        self.report.fault(at, format!("{}: {error}", path.display()), "a file that can be read");
+        self.report.wrong(at, &format!("{}: {error}", path.display()), "a file that can be read");
         None
     }
 
@@ -163,7 +163,7 @@ impl Check<'_, '_> {
             && name.parse::<IpAddr>().is_err()
         {
             let expected = "a DNS name or an IP address as in the peer's certificate";
-            self.report.fault(at, format!("{name:?}"), expected);
+            self.report.wrong(at, &format!("{name:?}"), expected);
         }
     }
 }

@@ -129,7 +129,7 @@ impl Check<'_, '_> {
         let at = given.as_ref().map_or(peer, |given| &given.at);
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
         if !(1..=32).contains(&name.len()) || !name.bytes().all(allowed) {
-            self.report.fault(at, format!("{name:?}"), "1 to 32 of a-z, 0-9, \"-\" and \"_\"");
+            self.report.wrong(at, &format!("{name:?}"), "1 to 32 of a-z, 0-9, \"-\" and \"_\"");
             return None;
         }
         if self.names.contains(&name) {
@@ -220,7 +220,7 @@ impl Check<'_, '_> {
                     self.report.fault(&given.at, found, "a code that declines");
                 }
                 Some(code) => codes.push((name.clone(), code)),
-                None => self.report.fault(&given.at, format!("{text:?}"), expected),
+                None => self.report.wrong(&given.at, &format!("{text:?}"), expected),
             }
         }
         codes

@@ -22,6 +22,11 @@ impl Check<'_, '_> {
             }
         }
         self.one_version(raw);
+        for (is_absent, kind) in [(raw.acquirer.is_empty(), "acquirer"), (raw.issuer.is_empty(), "issuer")] {
+            if is_absent {
+                self.report.fault(&(0..0), format!("no {kind}"), format!("at least one [[{kind}]]"));
+            }
+        }
         let superfluous = [
             raw.acquirer.get(PEERS_MAX).map(|peer| (peer.span(), "acquirers")),
             raw.issuer.get(PEERS_MAX).map(|peer| (peer.span(), "issuers")),
@@ -73,9 +78,6 @@ impl Check<'_, '_> {
 /// What is allowed but looks like a mistake.
 pub(super) fn warnings(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
-    if config.acquirers.is_empty() {
-        warnings.push(String::from("there is no acquirer: nobody can ask for anything"));
-    }
     for (index, issuer) in config.issuers.iter().enumerate() {
         if !config.routes.iter().any(|route| route.issuers.contains(&index)) {
             warnings.push(format!("issuer {}: no route leads to it", issuer.name));

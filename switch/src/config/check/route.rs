@@ -46,7 +46,7 @@ impl Check<'_, '_> {
         let digits = self.report.required(&raw.iin, at, "iin")?;
         let at = raw.iin.as_ref().map_or(at, |given| &given.at);
         let Some(iin) = Iin::parse(digits.as_bytes()) else {
-            self.report.fault(at, format!("{digits:?}"), "1 to 11 digits");
+            self.report.wrong(at, &format!("{digits:?}"), "1 to 11 digits");
             return None;
         };
         if known.contains(&iin) {

@@ -56,7 +56,7 @@ fn approval_codes(given: &Option<List<String>>, report: &mut Report<'_>) -> Vec<
         return APPROVAL_CODES.to_vec();
     };
     if list.get_ref().is_empty() {
-        report.fault(&list.span(), "no approval code", "at least one, or nothing would ever be approved");
+        report.wrong(&list.span(), "[]", "at least one code, or nothing would ever be approved");
     }
     report.each(given, "a response code of two or three letters or digits", |code| {
         ResponseCode::parse(code.as_bytes())
@@ -69,7 +69,8 @@ pub(super) fn admin(raw: &raw::Admin, report: &mut Report<'_>) -> Option<Admin> 
     };
     let listen = report.address(given)?;
     if !listen.ip().to_canonical().is_loopback() {
-        report.fault(&given.at, listen.to_string(), "a loopback address: this door asks nobody who they are");
+        let expected = "a loopback address: this door asks nobody who they are";
+        report.wrong(&given.at, &format!("{:?}", listen.to_string()), expected);
         return None;
     }
     Some(Admin { listen })
@@ -101,7 +102,6 @@ pub(super) fn timers(raw: &raw::Timers, report: &mut Report<'_>) -> Option<Timer
     let reconnect_min = report.period(&raw.reconnect_min, ms(100), TIMER);
     let reconnect_max = report.period(&raw.reconnect_max, seconds(10), TIMER);
     let user_timeout = report.period(&raw.user_timeout, seconds(20), TIMER);
-    let late_memory = report.period(&raw.late_memory, seconds(600), ms(1)..=HOUR * 24);
     if let (Some(min), Some(max)) = (reconnect_min, reconnect_max)
         && min > max
         && let Some(given) = raw.reconnect_max.as_ref().or(raw.reconnect_min.as_ref())
@@ -118,6 +118,5 @@ pub(super) fn timers(raw: &raw::Timers, report: &mut Report<'_>) -> Option<Timer
         reconnect_min: reconnect_min?,
         reconnect_max: reconnect_max?,
         user_timeout: user_timeout?,
-        late_memory: late_memory?,
     })
 }

@@ -179,7 +179,7 @@ fn spec(
         return Some(None);
     }
     let Some((kind, length)) = attribute(&word) else {
-        report.fault(at, format!("{word:?}"), EXPECTED);
+        report.wrong(at, &format!("{word:?}"), EXPECTED);
         return None;
     };
     let text = match text {
@@ -192,7 +192,7 @@ fn spec(
     };
     let spec = written(kind, length, text, prefix);
     if !spec.is_sound() {
-        report.fault(at, format!("{word:?}"), "a length from 1 to what its prefix can count");
+        report.wrong(at, &format!("{word:?}"), "a length from 1 to what its prefix can count");
         return None;
     }
     Some(Some(spec))

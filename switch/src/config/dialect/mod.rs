@@ -90,7 +90,7 @@ fn version(given: &Given<u64>, base: Option<&Dialect>, report: &mut Report<'_>) 
         1987 => Version::V1987,
         1993 => Version::V1993,
         year => {
-            report.fault(&given.at, year.to_string(), "1987 or 1993");
+            report.wrong(&given.at, &year.to_string(), "1987 or 1993");
             return None;
         }
     };

@@ -135,7 +135,7 @@ fn element(given: &Given<u64>, report: &mut Report<'_>) -> Option<De> {
     let number = report.sound(given)?;
     let de = u8::try_from(number).ok().and_then(De::new);
     if de.is_none() {
-        report.fault(&given.at, number.to_string(), ELEMENT);
+        report.wrong(&given.at, &number.to_string(), ELEMENT);
     }
     de
 }

@@ -131,9 +131,9 @@ echo = [2, 65, 200]
         r#"
 d.toml:2:11: found another version than that of the base, expected the same, or none
 d.toml:3:7: found unknown encoding "raw", expected one of ascii, ebcdic, bcd
-d.toml:4:10: found 1, expected a text in quotes
+d.toml:4:10: found bitmap = 1, expected a text in quotes
 d.toml:5:12: found DE 65, which the dialect does not define, expected an element of [fields]
-d.toml:5:16: found 200, expected the number of an element, 1 to 128
+d.toml:5:16: found 200 in echo, expected the number of an element, 1 to 128
 d.toml:6:2: found unknown key "encodings", expected one of base, version, mti, bitmap, echo, encoding, fields, rules; did you mean "encoding"?"#,
     );
     check(
@@ -147,7 +147,7 @@ d.toml:1:1: found neither "encoding.characters" nor a base that has it, expected
 d.toml:1:1: found neither "encoding.binary" nor a base that has it, expected encoding.binary = "raw"
 d.toml:1:1: found neither "encoding.prefix" nor a base that has it, expected encoding.prefix = "ascii"
 d.toml:1:1: found neither "echo" nor a base that has it, expected echo = [2, 3, 4, 7, 11, ...]
-d.toml:1:11: found 2003, expected 1987 or 1993"#,
+d.toml:1:11: found version = 2003, expected 1987 or 1993"#,
     );
     check(
         r#"base = "iso87-ascii"
@@ -188,12 +188,12 @@ d.toml:4:1: found element "65", expected a number from 2 to 128, but not 65
 d.toml:5:1: found element "129", expected a number from 2 to 128, but not 65
 d.toml:6:1: found element "02", expected a number from 2 to 128, but not 65
 d.toml:7:1: found element "x", expected a number from 2 to 128, but not 65
-d.toml:8:5: found "n", expected an attribute as the standard writes it, such as "n6", "x+n8", "ans..25", "ans...999" or "b8"
-d.toml:9:5: found "q6", expected an attribute as the standard writes it, such as "n6", "x+n8", "ans..25", "ans...999" or "b8"
-d.toml:10:5: found "n..100", expected a length from 1 to what its prefix can count
-d.toml:11:5: found "n0", expected a length from 1 to what its prefix can count
-d.toml:12:5: found "n.....5", expected an attribute as the standard writes it, such as "n6", "x+n8", "ans..25", "ans...999" or "b8"
-d.toml:13:5: found integer `7`, expected an attribute as the standard writes it, such as "n6", "x+n8", "ans..25", "ans...999" or "b8"
+d.toml:8:5: found 2 = "n", expected an attribute as the standard writes it, such as "n6", "x+n8", "ans..25", "ans...999" or "b8"
+d.toml:9:5: found 3 = "q6", expected an attribute as the standard writes it, such as "n6", "x+n8", "ans..25", "ans...999" or "b8"
+d.toml:10:5: found 4 = "n..100", expected a length from 1 to what its prefix can count
+d.toml:11:5: found 5 = "n0", expected a length from 1 to what its prefix can count
+d.toml:12:5: found 6 = "n.....5", expected an attribute as the standard writes it, such as "n6", "x+n8", "ans..25", "ans...999" or "b8"
+d.toml:13:5: found 7 = 7, expected an attribute as the standard writes it, such as "n6", "x+n8", "ans..25", "ans...999" or "b8"
 d.toml:14:5: found no "attribute", expected attribute = "..."
 d.toml:15:25: found unknown key "txt", expected one of attribute, text, prefix; did you mean "text"?
 d.toml:16:33: found unknown encoding "bcd", expected one of raw, hex-ascii, hex-ebcdic
@@ -229,7 +229,7 @@ d.toml:10:10: found "0", expected the number of an element, 1 to 128
 d.toml:10:15: found DE 1, which the dialect does not define, expected an element of [fields]
 d.toml:10:24: found DE 61, which the dialect does not define, expected an element of [fields]
 d.toml:12:14: found DE 61, which the dialect does not define, expected an element of [fields]
-d.toml:12:18: found "3", expected a whole number
+d.toml:12:18: found "3" in mandatory, expected a whole number
 d.toml:13:46: found one condition too many, expected at most 4
 d.toml:15:8: found a second rule for one class and function, expected one rule for each
 d.toml:16:1: found unknown key "always", expected one of mandatory, forbidden, one_of, when"#,

@@ -36,11 +36,12 @@ impl Drop for Folder {
 
 /// Reads an acquirer whose `tls` is given, with its folder written as DIR in faults.
 fn read(folder: &Folder, tls: &str) -> Result<TlsFiles, String> {
-    let text = format!("[[acquirer]]\nname = \"north\"\nlisten = \"0.0.0.0:7001\"\ntls = {tls}\n");
+    let issuer = "[[issuer]]\nname = \"maple\"\nlisten = \"127.0.0.1:0\"\nplain_tcp = true\n";
+    let text = format!("[[acquirer]]\nname = \"north\"\nlisten = \"0.0.0.0:7001\"\ntls = {tls}\n{issuer}");
     let origin = folder.path("f.toml");
     match parse(&text, &origin, std::iter::empty()) {
         Ok(config) => Ok(config.acquirers[0].door.tls.clone().unwrap()),
-        Err(faults) => Err(faults.to_string().replace(&format!("{}/", folder.0.display()), "")),
+        Err(faults) => Err(faults.to_string().trim_end().replace(&format!("{}/", folder.0.display()), "")),
     }
 }
 
@@ -93,10 +94,10 @@ fn files_that_are_missing() {
     let tls = r#"{ certificate = "folder.pem", key = "no.key", crl = "no.crl", peer_name = "" }"#;
     let faults = [
         "f.toml:4:7: found no \"ca\", expected ca = \"...\"",
-        "f.toml:4:23: found folder.pem: not a file, expected a file that can be read",
-        "f.toml:4:43: found no.key: No such file or directory (os error 2), expected a file that can be read",
-        "f.toml:4:59: found no.crl: No such file or directory (os error 2), expected a file that can be read",
-        "f.toml:4:81: found \"\", expected a DNS name or an IP address as in the peer's certificate",
+        "f.toml:4:23: found certificate = folder.pem: not a file, expected a file that can be read",
+        "f.toml:4:43: found key = no.key: No such file or directory (os error 2), expected a file that can be read",
+        "f.toml:4:59: found crl = no.crl: No such file or directory (os error 2), expected a file that can be read",
+        "f.toml:4:81: found peer_name = \"\", expected a DNS name or an IP address as in the peer's certificate",
     ];
     assert_eq!(read(&folder, tls), Err(faults.join("\n")));
 }
