@@ -1,0 +1,105 @@
+//! CVC3: the dynamic code of a contactless card in stripe mode.
+//!
+//! The card's key makes a MAC of the track data it was personalised with; the last two bytes of it, IVCVC3,
+//! are the same for the life of the card and are computed when it is enrolled. A code is the last two bytes
+//! of 3DES(IVCVC3, unpredictable number, ATC), as a number of which the track carries the low digits.
+
+use zeroize::Zeroizing;
+
+use super::xor;
+use crate::compare::which_code;
+use crate::derive::{card_block, left_half_twice, whole_key};
+use crate::digits::low_digits;
+use crate::error::Cause;
+use crate::question::{Answer, Cvc3, EnrolCvc3, Ivcvc3, MAX_CANDIDATES, TrackData, UnpredictableNumber};
+use crate::token::{CardKey, CardKeyUse, Master, Token};
+
+/// Derives the card's key and makes the card's constant.
+pub(crate) fn enrol(token: &Token, master: &Master, asked: &EnrolCvc3) -> Result<Answer, Cause> {
+    let y = card_block(&asked.card, asked.derivation);
+    let left = token.derive(master, &left_half_twice(&y), CardKeyUse::Ecb)?;
+    let whole = token.derive(master, &whole_key(&y), CardKeyUse::Ecb)?;
+    enrol_with(&whole, &left, &asked.track).map(Answer::Ivcvc3)
+}
+
+/// The constant, made with the card's key and its left half, twice.
+///
+/// The MAC is algorithm 3 of ISO/IEC 9797-1 with padding method 2: a chain of single DES, and 3DES at its end.
+pub(super) fn enrol_with(
+    whole: &CardKey<'_>,
+    left: &CardKey<'_>,
+    track: &TrackData,
+) -> Result<Ivcvc3, Cause> {
+    let padded = padded(&track.0);
+    let (blocks, _) = padded.as_chunks::<8>();
+    let (last, chain) = blocks.split_last().expect("padding makes at least one block");
+    let mut state = Zeroizing::new([0; 8]);
+    for block in chain {
+        state = left.encrypt_block(&xor(&state, block))?;
+    }
+    let mac = whole.encrypt_block(&xor(&state, last))?;
+    Ok(Ivcvc3([mac[6], mac[7]]))
+}
+
+/// Derives the card's key and looks for the candidate that the code belongs to.
+pub(crate) fn check(token: &Token, master: &Master, asked: &Cvc3) -> Result<Answer, Cause> {
+    let y = card_block(&asked.card, asked.derivation);
+    let key = token.derive(master, &whole_key(&y), CardKeyUse::Ecb)?;
+    check_with(&key, asked)
+}
+
+/// Makes the codes of all candidates in one call, and compares them all.
+pub(super) fn check_with(key: &CardKey<'_>, asked: &Cvc3) -> Result<Answer, Cause> {
+    let atcs = asked.atcs.atcs();
+    let mut blocks = [[0; 8]; MAX_CANDIDATES];
+    for (block, atc) in blocks.iter_mut().zip(atcs) {
+        *block = input(asked.ivcvc3, asked.un, *atc);
+    }
+    let mut made = Zeroizing::new([[0; 8]; MAX_CANDIDATES]);
+    let used = ..atcs.len();
+    key.encrypt(blocks[used].as_flattened(), made[used].as_flattened_mut())?;
+    let codes: Vec<_> = made[used].iter().map(code).collect();
+    let from = CODE_DIGITS - asked.length.digits();
+    let place = which_code(codes.iter().map(|code| &code[from..]), &asked.presented);
+    Ok(place.map_or(Answer::Wrong, |place| Answer::RightFor(atcs[usize::from(place)])))
+}
+
+fn input(Ivcvc3(iv): Ivcvc3, UnpredictableNumber(un): UnpredictableNumber, atc: u16) -> [u8; 8] {
+    let atc = atc.to_be_bytes();
+    [iv[0], iv[1], un[0], un[1], un[2], un[3], atc[0], atc[1]]
+}
+
+fn code(block: &[u8; 8]) -> Zeroizing<[u8; CODE_DIGITS]> {
+    low_digits(u16::from_be_bytes([block[6], block[7]]).into())
+}
+
+/// A one bit, and zeros to the end of a block (ISO/IEC 9797-1, padding method 2).
+fn padded(track: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut padded = Zeroizing::new(Vec::with_capacity(track.len() + 8));
+    padded.extend_from_slice(track);
+    padded.push(0x80);
+    let whole = padded.len().next_multiple_of(8);
+    padded.resize(whole, 0);
+    padded
+}
+
+/// Decimal digits of a number of two bytes.
+const CODE_DIGITS: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constant_number_and_counter_fill_a_block() {
+        let un = UnpredictableNumber::parse(b"899").expect("digits");
+        let block = input(Ivcvc3([0xA4, 0x6B]), un, 0x005E);
+        assert_eq!(block, 0xA46B_0000_0899_005E_u64.to_be_bytes());
+    }
+
+    #[test]
+    fn a_full_block_is_followed_by_padding_too() {
+        assert_eq!(padded(b"1234567").as_slice(), b"1234567\x80");
+        assert_eq!(padded(b"12345678").as_slice(), b"12345678\x80\0\0\0\0\0\0\0");
+    }
+}

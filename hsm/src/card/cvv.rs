@@ -1,0 +1,66 @@
+//! Static codes: CVV and CVC on the stripe, CVV2 on the card, iCVV in the chip.
+//!
+//! Number, expiry and service code fill two blocks A and B of 16 digits, with zeros behind. The code is made
+//! of the decimal digits of 3DES(DES(A) xor B): single DES under the left half of the key, then 3DES under
+//! all of it.
+
+use zeroize::Zeroizing;
+
+use super::xor;
+use crate::compare::code_is;
+use crate::digits::{decimalised, packed};
+use crate::error::Cause;
+use crate::question::{Answer, Printed, StaticCode};
+use crate::token::Stream;
+
+/// A card verification key, ready for use.
+pub(crate) struct CvvKey {
+    /// Under the whole key.
+    pub(crate) whole: Stream,
+    /// Under its left half, twice: single DES.
+    pub(crate) left: Stream,
+}
+
+/// Checks many codes in two calls of the token.
+pub(crate) fn check(key: &mut CvvKey, asked: &[&StaticCode]) -> Result<Vec<Answer>, Cause> {
+    let of = |code: &&StaticCode| blocks(code.pan.danger_clear_digits(), &code.printed);
+    let (first, second): (Vec<_>, Vec<_>) = asked.iter().map(of).unzip();
+    let (first, second) = (Zeroizing::new(first), Zeroizing::new(second));
+    let mut made = Zeroizing::new(vec![[0; 8]; asked.len()]);
+    key.left.encrypt(&first, &mut made)?;
+    let mixed: Vec<_> = made.iter().zip(second.iter()).map(|(block, other)| xor(block, other)).collect();
+    let mixed = Zeroizing::new(mixed);
+    key.whole.encrypt(&mixed, &mut made)?;
+    Ok(asked.iter().zip(made.iter()).map(|(code, block)| judge(code, block)).collect())
+}
+
+fn judge(code: &StaticCode, block: &[u8; 8]) -> Answer {
+    let digits = decimalised(block);
+    let is_right = code_is(&digits[..code.length.digits()], &code.presented);
+    if is_right { Answer::Right } else { Answer::Wrong }
+}
+
+/// The blocks A and B of a card number of up to 19 ASCII digits.
+pub(crate) fn blocks(number: &[u8], printed: &Printed) -> ([u8; 8], [u8; 8]) {
+    let mut digits = Zeroizing::new([b'0'; 32]);
+    let (of_card, behind) = digits.split_at_mut(number.len());
+    of_card.copy_from_slice(number);
+    behind[..7].copy_from_slice(&printed.digits());
+    (packed(&digits[..16]), packed(&digits[16..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn number_expiry_and_service_code_fill_two_blocks() {
+        let printed = Printed::stripe(*b"8701", *b"101").expect("digits");
+        let [long, short] =
+            [&b"4123456789012345"[..], b"4123456789012"].map(|number| blocks(number, &printed));
+        assert_eq!(long.0, 0x4123_4567_8901_2345_u64.to_be_bytes());
+        assert_eq!(long.1, 0x8701_1010_0000_0000_u64.to_be_bytes());
+        assert_eq!(short.0, 0x4123_4567_8901_2870_u64.to_be_bytes());
+        assert_eq!(short.1, 0x1101_0000_0000_0000_u64.to_be_bytes());
+    }
+}

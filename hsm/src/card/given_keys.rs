@@ -1,0 +1,144 @@
+//! Vectors that give the card's own key, and vectors of the derivation itself: through SoftHSM2, below the
+//! questions.
+
+use super::{cvc3, dynamic_cvv};
+use crate::derive::{Card, Derivation, aes_block, card_block, left_half_twice, whole_key};
+use crate::digits::{Code, CodeLength, Pan, Psn};
+use crate::question::{
+    Answer, Candidates, Cvc3, DynamicCvv, Ivcvc3, KeyId, Printed, TrackData, UnpredictableNumber,
+};
+use crate::secret::Secret;
+use crate::softhsm::{self, AES_DERIVE, DES3_DERIVE, LABEL, PIN, SoftHsm, Vector, hex, vectors};
+use crate::token::{CardKey, CardKeyUse, CheckValue, Cipher, KeySpec, Master, Token, Usage};
+
+fn open(hsm: &SoftHsm) -> Token {
+    Token::open(&hsm.module, LABEL, &Secret::from(PIN.to_owned())).expect("a token")
+}
+
+fn master(hsm: &SoftHsm, token: &Token, vector: &Vector, name: &str, usage: Usage) -> Master {
+    let mechanism = if usage.cipher() == Cipher::Aes { AES_DERIVE } else { DES3_DERIVE };
+    let template = softhsm::master(vector.id(), &hex(vector.input(name)), mechanism);
+    let check_value = CheckValue(hsm.create(&template));
+    let spec = KeySpec { label: vector.id().to_owned(), check_value, danger_modifiable: false };
+    token.load(&spec, usage).expect("a master key")
+}
+
+fn card(vector: &Vector) -> Card {
+    let pan = Pan::parse(vector.input("pan").as_bytes()).expect("a number");
+    let psn = vector.given("psn").map_or(0, |psn| psn.parse().expect("a number"));
+    Card { pan, psn: Psn::new(psn).expect("below 100") }
+}
+
+/// Two keys are the same if they encrypt the same.
+fn same(one: &CardKey<'_>, other: &CardKey<'_>) -> bool {
+    let [one, other] = [one, other].map(|key| {
+        let mut out = [0; 256];
+        key.encrypt(&(0..=255).collect::<Vec<u8>>(), &mut out).expect("an encryption");
+        out
+    });
+    one == other
+}
+
+#[test]
+fn card_keys_of_options_a_and_b() {
+    softhsm::run("card::given_keys::card_keys_of_options_a_and_b", |hsm| {
+        let token = open(hsm);
+        let of = |scheme| vectors(scheme).into_iter();
+        let a = of("kd_option_a").map(|vector| (vector, Derivation::OptionA));
+        let b = of("kd_option_b").map(|vector| (vector, Derivation::OptionB));
+        for (vector, derivation) in a.chain(b) {
+            let master = master(hsm, &token, &vector, "imk", Usage::Cvc3Master);
+            let y = card_block(&card(&vector), derivation);
+            let key = token.derive(&master, &whole_key(&y), CardKeyUse::Ecb).expect("a card key");
+            let udk = hex(vector.text("udk"));
+            assert!(same(&key, &token.given(Cipher::TripleDes, &udk)), "{}", vector.id());
+            if let Some(kcv) = vector.expected(&["kcv"]).as_str() {
+                let zeros = key.encrypt_block(&[0; 8]).expect("an encryption");
+                assert_eq!(zeros[..3], hex(kcv), "{}", vector.id());
+            }
+            let left = token.derive(&master, &left_half_twice(&y), CardKeyUse::Ecb).expect("its left half");
+            let twice = [&udk[..8], &udk[..8]].concat();
+            assert!(same(&left, &token.given(Cipher::TripleDes, &twice)), "{}", vector.id());
+            assert!(!same(&left, &key), "{}", vector.id());
+        }
+    });
+}
+
+#[test]
+fn card_keys_of_option_c() {
+    softhsm::run("card::given_keys::card_keys_of_option_c", |hsm| {
+        let token = open(hsm);
+        // Longer keys have no use here yet.
+        for vector in vectors("kd_option_c_aes").into_iter().filter(|vector| vector.number("key_bits") == 128)
+        {
+            let master = master(hsm, &token, &vector, "imk", Usage::ResponseMaster);
+            let key = token.derive(&master, &aes_block(&card(&vector)), CardKeyUse::Ecb).expect("a card key");
+            assert!(same(&key, &token.given(Cipher::Aes, &hex(vector.text("udk")))), "{}", vector.id());
+        }
+    });
+}
+
+#[test]
+fn cvc3_under_a_given_key() {
+    softhsm::run("card::given_keys::cvc3_under_a_given_key", |hsm| {
+        let token = open(hsm);
+        let given = |vector: &Vector| vector.given("kd_cvc3").is_some();
+        let track2 = vectors("cvc3_track2").into_iter().filter(given);
+        let of_track2 = track2.map(|vector| (hex(vector.input("track2_template")), vector));
+        let track1 = vectors("cvc3_track1").into_iter();
+        let of_track1 =
+            track1.map(|vector| (vector.input("track1_template_ascii").as_bytes().to_vec(), vector));
+        for (track, vector) in of_track2.chain(of_track1) {
+            let udk = hex(vector.input("kd_cvc3"));
+            let whole = token.given(Cipher::TripleDes, &udk);
+            let left = token.given(Cipher::TripleDes, &[&udk[..8], &udk[..8]].concat());
+            let track = TrackData::new(track).expect("a track");
+            let ivcvc3 = cvc3::enrol_with(&whole, &left, &track).expect("a constant");
+            assert_eq!(ivcvc3.0.as_slice(), hex(vector.text("ivcvc3")), "{}", vector.id());
+            let atc = u16::from_str_radix(vector.input("atc"), 16).expect("an ATC");
+            let mut asked = code_of_whole_number(&vector, ivcvc3, atc, vector.text("cvc3_decimal"));
+            assert_eq!(cvc3::check_with(&whole, &asked), Ok(Answer::RightFor(atc)), "{}", vector.id());
+            asked.atcs = Candidates::new(&[atc + 1]).expect("one");
+            assert_eq!(cvc3::check_with(&whole, &asked), Ok(Answer::Wrong), "{}", vector.id());
+        }
+    });
+}
+
+fn code_of_whole_number(vector: &Vector, ivcvc3: Ivcvc3, atc: u16, decimal: &str) -> Cvc3 {
+    // The card is not looked at where its key is given.
+    let card = Card { pan: Pan::parse(b"00000000").expect("a number"), psn: Psn::ABSENT };
+    Cvc3 {
+        key: KeyId(0),
+        card,
+        derivation: Derivation::OptionA,
+        ivcvc3,
+        un: UnpredictableNumber::parse(vector.input("un_numeric").as_bytes()).expect("digits"),
+        atcs: Candidates::new(&[atc]).expect("one"),
+        presented: Code::parse(format!("{decimal:0>5}").as_bytes()).expect("digits"),
+        length: CodeLength::new(5).expect("five digits"),
+    }
+}
+
+#[test]
+fn dynamic_cvv_under_a_given_key() {
+    softhsm::run("card::given_keys::dynamic_cvv_under_a_given_key", |hsm| {
+        let token = open(hsm);
+        for vector in vectors("dcvv").into_iter().filter(|vector| vector.given("imk").is_none()) {
+            let udk = hex(vector.input("udk"));
+            let whole = token.given(Cipher::TripleDes, &udk);
+            let left = token.given(Cipher::TripleDes, &[&udk[..8], &udk[..8]].concat());
+            let expiry = vector.digits("expiry_as_encoded");
+            let mut asked = DynamicCvv {
+                key: KeyId(0),
+                card: card(&vector),
+                printed: Printed::stripe(expiry, vector.digits("service_code")).expect("digits"),
+                atc: vector.input("atc_digits_4").parse().expect("an ATC"),
+                presented: Code::parse(vector.text("dcvv").as_bytes()).expect("digits"),
+                length: CodeLength::new(3).expect("three digits"),
+            };
+            assert_eq!(dynamic_cvv::check_with(&whole, &left, &asked), Ok(Answer::Right), "{}", vector.id());
+            asked.atc += 1;
+            assert_eq!(dynamic_cvv::check_with(&whole, &left, &asked), Ok(Answer::Wrong), "{}", vector.id());
+        }
+    });
+}

@@ -1,0 +1,42 @@
+//! Keys and proofs: the codes of cards, phones and people, checked through a PKCS#11 token.
+//!
+//! In reading order:
+//!
+//! * [`Question`] and [`Answer`] say all that can be asked; [`HsmError`] says why there was no answer;
+//! * [`Verifier`] answers, with the keys it loaded from a [`token::Token`];
+//! * `card`, `rotating` and `challenge` make the codes, each from its definition; `derive` says what the keys
+//!   of one card are made of;
+//! * `digits`, `compare` and [`Secret`] are what all of them stand on.
+//!
+//! What is absent: ISO 8583, accounts, clocks, threads, and any cipher. Every block is encrypted by the token,
+//! under keys that cannot be read from it. Whether an ATC was used before, how many tries are left and what a
+//! wrong code leads to is decided elsewhere.
+
+#![deny(unsafe_code)]
+
+pub mod token;
+
+mod card;
+mod challenge;
+mod compare;
+mod derive;
+mod digits;
+mod error;
+mod question;
+mod rotating;
+mod secret;
+mod verifier;
+
+#[cfg(test)]
+#[path = "../tests/softhsm/mod.rs"]
+mod softhsm;
+
+pub use derive::{Card, Derivation};
+pub use digits::{Challenge, Code, CodeLength, Pan, Psn};
+pub use error::{Cause, HsmError, Retry};
+pub use question::{
+    Answer, Candidates, Cvc3, DynamicCvv, EnrolCvc3, Ivcvc3, KeyId, Kind, MAX_CANDIDATES, Printed, Question,
+    Response, RotatingCode, StaticCode, TrackData, UnpredictableNumber,
+};
+pub use secret::Secret;
+pub use verifier::{MasterUsage, Verifier};

@@ -1,0 +1,159 @@
+//! One PKCS#11 token: module, slot, login, and what it was seen to be able to do.
+//!
+//! In reading order: [`probe`](self::Capability) asks each mechanism a question with a known answer,
+//! `policy` says which attributes a key must have, `key` finds it and copies it into the session, `stream`
+//! keeps an encryption under it open, `card_key` derives from it. `raw` makes the calls that cryptoki cannot.
+
+mod card_key;
+mod key;
+mod policy;
+mod probe;
+#[allow(
+    unsafe_code,
+    reason = "calls of PKCS#11 that cryptoki has no form for; each block says why it is safe"
+)]
+mod raw;
+mod stream;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use cryptoki::error::{Error, RvError};
+use cryptoki::session::{Session, UserType};
+use cryptoki::slot::Slot;
+use cryptoki::types::RawAuthPin;
+
+use crate::secret::Secret;
+use raw::Raw;
+
+pub(crate) use card_key::{CardKey, CardKeyUse};
+pub(crate) use key::Master;
+pub use key::{CheckValue, KeyError, KeyFlaw, KeySpec};
+#[cfg(test)]
+pub(crate) use policy::Cipher;
+pub use policy::{Usage, Weakness};
+pub use probe::{Capability, Finding, Verdict};
+pub(crate) use stream::Stream;
+
+/// A token that somebody is logged in to.
+///
+/// It belongs to one thread at a time. Its session owns the copies of all keys and everything derived from
+/// them, so they live as long as it does.
+pub struct Token {
+    session: Session,
+    module: Arc<Module>,
+    findings: Vec<Finding>,
+}
+
+/// What sessions are made of. Several may share it; the library stays loaded while one does.
+pub(crate) struct Module {
+    slot: Slot,
+    raw: Raw,
+    context: Pkcs11,
+}
+
+impl Token {
+    /// Loads the module at `path`, finds the one token with this label, logs in and probes it.
+    ///
+    /// A capability that is missing is no error here: it refuses the keys that need it, when they are loaded.
+    pub fn open(path: &Path, label: &str, pin: &Secret) -> Result<Token, OpenError> {
+        let context = Pkcs11::new(path).map_err(|why| OpenError::Load { path: path.to_owned(), why })?;
+        match context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
+            // A module is initialised once per process; another token of it may be open.
+            Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => (),
+            Err(why) => return Err(OpenError::Module(why)),
+        }
+        let raw = Raw::load(path).map_err(OpenError::Module)?;
+        let slot = slot_of(&context, label)?;
+        let module = Module { slot, raw, context };
+        let session = module.open_session().map_err(OpenError::Module)?;
+        log_in(&session, pin).map_err(|why| OpenError::Login { label: label.to_owned(), why })?;
+        let findings = probe::probe(&session, &module.raw);
+        Ok(Token { session, module: Arc::new(module), findings })
+    }
+
+    /// What the token can and cannot do, all of it, in a fixed order.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    fn verdict(&self, capability: Capability) -> Verdict {
+        let finding = self.findings.iter().find(|finding| finding.capability == capability);
+        finding.map_or(Verdict::NotTried, |finding| finding.verdict)
+    }
+}
+
+impl Module {
+    /// A session that may make session objects but no token objects.
+    fn open_session(&self) -> Result<Session, Error> {
+        self.context.open_ro_session(self.slot)
+    }
+}
+
+fn slot_of(context: &Pkcs11, label: &str) -> Result<Slot, OpenError> {
+    let mut found = None;
+    for slot in context.get_slots_with_initialized_token().map_err(OpenError::Module)? {
+        let info = context.get_token_info(slot).map_err(OpenError::Module)?;
+        if info.label() == label && found.replace(slot).is_some() {
+            return Err(OpenError::SeveralTokens { label: label.to_owned() });
+        }
+    }
+    found.ok_or_else(|| OpenError::NoToken { label: label.to_owned() })
+}
+
+fn log_in(session: &Session, pin: &Secret) -> Result<(), Error> {
+    // Wiped when it is dropped, at the end of this function.
+    let pin = RawAuthPin::new(Box::new(pin.danger_clear_bytes().to_vec()));
+    match session.login_with_raw(UserType::User, &pin) {
+        // Login is per process, so that another token's session may have done it.
+        Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// Why a token could not be opened.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The file is no library that can be loaded, or no PKCS#11 module.
+    Load {
+        /// The file.
+        path: PathBuf,
+        /// What the loader said.
+        why: Error,
+    },
+    /// The module does not start, or does not tell its slots.
+    Module(Error),
+    /// No slot holds a token with this label.
+    NoToken {
+        /// The label.
+        label: String,
+    },
+    /// Several slots do: which one is meant cannot be told.
+    SeveralTokens {
+        /// The label.
+        label: String,
+    },
+    /// The token refuses the PIN.
+    Login {
+        /// The token's label.
+        label: String,
+        /// What it said.
+        why: Error,
+    },
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenError::Load { path, why } => write!(f, "PKCS#11 module {} not loaded: {why}", path.display()),
+            OpenError::Module(why) => write!(f, "PKCS#11 module unusable: {why}"),
+            OpenError::NoToken { label } => write!(f, "no token is labelled {label:?}"),
+            OpenError::SeveralTokens { label } => write!(f, "more than one token is labelled {label:?}"),
+            OpenError::Login { label, why } => write!(f, "login to token {label:?} refused: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}

@@ -1,0 +1,183 @@
+//! Answers questions: a token, the keys loaded from it, and one way in.
+
+use crate::card::cvv::CvvKey;
+use crate::card::{cvc3, cvv, dynamic_cvv};
+use crate::challenge;
+use crate::error::{Cause, HsmError};
+use crate::question::{Answer, KeyId, Kind, Question, StaticCode};
+use crate::rotating;
+use crate::token::{KeyError, KeyFlaw, KeySpec, Master, Token, Usage};
+
+/// A token with the keys that its questions name.
+///
+/// Master keys never leave the token, and neither does any key derived from them: only ciphertext of one
+/// block reaches this process, and from it one code, which is wiped after the comparison.
+pub struct Verifier {
+    // Before the token: streams end while the session that owns their keys is open.
+    keys: Vec<Key>,
+    token: Token,
+}
+
+enum Key {
+    CardVerification(CvvKey),
+    Master(Master),
+}
+
+impl Verifier {
+    /// A verifier without keys.
+    pub fn new(token: Token) -> Verifier {
+        Verifier { keys: Vec::new(), token }
+    }
+
+    /// What the token can and cannot do, and who it is.
+    pub fn token(&self) -> &Token {
+        &self.token
+    }
+
+    /// Loads a card verification key, and the key that is its left half twice, as made in one ceremony.
+    pub fn load_card_verification(&mut self, whole: &KeySpec, left: &KeySpec) -> Result<KeyId, KeyError> {
+        let whole = self.stream(whole, Usage::CardVerification)?;
+        let left = self.stream(left, Usage::CardVerificationLeft)?;
+        Ok(self.keep(Key::CardVerification(CvvKey { whole, left })))
+    }
+
+    /// Loads a key that others are derived from.
+    pub fn load_master(&mut self, spec: &KeySpec, usage: MasterUsage) -> Result<KeyId, KeyError> {
+        let master = self.token.load(spec, usage.into())?;
+        Ok(self.keep(Key::Master(master)))
+    }
+
+    fn stream(&self, spec: &KeySpec, usage: Usage) -> Result<crate::token::Stream, KeyError> {
+        let master = self.token.load(spec, usage)?;
+        let flaw = |cause| KeyError { label: spec.label.clone(), usage, flaw: KeyFlaw::NoStream(cause) };
+        self.token.stream(&master).map_err(flaw)
+    }
+
+    fn keep(&mut self, key: Key) -> KeyId {
+        let id = u16::try_from(self.keys.len()).expect("fewer keys than 65 536");
+        self.keys.push(key);
+        KeyId(id)
+    }
+
+    /// Whether a key is used through a copy in the session; used in place it is slower.
+    pub fn is_copied(&self, KeyId(key): KeyId) -> bool {
+        match self.keys.get(usize::from(key)) {
+            Some(Key::CardVerification(key)) => key.whole.is_copy() && key.left.is_copy(),
+            Some(Key::Master(master)) => master.is_copy,
+            None => false,
+        }
+    }
+
+    /// Answers each question, in their order.
+    ///
+    /// Static codes under one key are put to the token together. A code of a wrong length is
+    /// answered without it.
+    pub fn answer(&mut self, questions: &[Question]) -> Vec<Result<Answer, HsmError>> {
+        let mut answers = vec![Ok(Answer::WrongLength); questions.len()];
+        let asked = || questions.iter().enumerate().filter(|(_, question)| question.has_its_digits());
+        for (place, question) in asked() {
+            if let Some(outcome) = self.one(question) {
+                answers[place] = outcome.map_err(|cause| HsmError::new(question.kind(), cause));
+            }
+        }
+        let mut codes: Vec<(usize, &StaticCode)> = asked().filter_map(static_code).collect();
+        // Stable, so that one key's questions stay in their order.
+        codes.sort_by_key(|(_, code)| code.key.0);
+        for batch in codes.chunk_by(|one, other| one.1.key == other.1.key) {
+            for part in batch.chunks(MAX_BATCH) {
+                self.batch(part, &mut answers);
+            }
+        }
+        answers
+    }
+
+    /// Answers a question that is put by itself, and leaves the others.
+    fn one(&self, question: &Question) -> Option<Result<Answer, Cause>> {
+        let token = &self.token;
+        let master = |key, usage| self.master(key, usage);
+        Some(match question {
+            Question::StaticCode(_) => return None,
+            Question::EnrolCvc3(asked) => {
+                master(asked.key, Usage::Cvc3Master).and_then(|key| cvc3::enrol(token, key, asked))
+            }
+            Question::Cvc3(asked) => {
+                master(asked.key, Usage::Cvc3Master).and_then(|key| cvc3::check(token, key, asked))
+            }
+            Question::DynamicCvv(asked) => master(asked.key, Usage::DynamicCvvMaster)
+                .and_then(|key| dynamic_cvv::check(token, key, asked)),
+            Question::RotatingCode(asked) => {
+                master(asked.key, Usage::CounterMaster).and_then(|key| rotating::check(token, key, asked))
+            }
+            Question::Response(asked) => {
+                master(asked.key, Usage::ResponseMaster).and_then(|key| challenge::check(token, key, asked))
+            }
+        })
+    }
+
+    fn batch(&mut self, codes: &[(usize, &StaticCode)], answers: &mut [Result<Answer, HsmError>]) {
+        let asked: Vec<_> = codes.iter().map(|(_, code)| *code).collect();
+        let outcome = match self.keys.get_mut(usize::from(asked[0].key.0)) {
+            Some(Key::CardVerification(key)) => cvv::check(key, &asked),
+            _ => Err(Cause::NotThatKey),
+        };
+        for (at, (place, _)) in codes.iter().enumerate() {
+            answers[*place] = match &outcome {
+                Ok(made) => Ok(made[at]),
+                Err(cause) => Err(HsmError::new(Kind::StaticCode, *cause)),
+            };
+        }
+    }
+
+    fn master(&self, KeyId(key): KeyId, usage: Usage) -> Result<&Master, Cause> {
+        match self.keys.get(usize::from(key)) {
+            Some(Key::Master(master)) if master.usage == usage => Ok(master),
+            _ => Err(Cause::NotThatKey),
+        }
+    }
+}
+
+fn static_code((place, question): (usize, &Question)) -> Option<(usize, &StaticCode)> {
+    match question {
+        Question::StaticCode(code) => Some((place, code)),
+        _ => None,
+    }
+}
+
+/// What a key is for that others are derived from.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum MasterUsage {
+    /// Card keys of CVC3.
+    Cvc3,
+    /// Card keys of dynamic CVVs.
+    DynamicCvv,
+    /// Private counters of rotating ATCs.
+    Counter,
+    /// Account keys of challenge responses.
+    Response,
+}
+
+impl From<MasterUsage> for Usage {
+    fn from(usage: MasterUsage) -> Usage {
+        match usage {
+            MasterUsage::Cvc3 => Usage::Cvc3Master,
+            MasterUsage::DynamicCvv => Usage::DynamicCvvMaster,
+            MasterUsage::Counter => Usage::CounterMaster,
+            MasterUsage::Response => Usage::ResponseMaster,
+        }
+    }
+}
+
+/// Most codes put to the token in one call: more would only make the others wait.
+const MAX_BATCH: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verifier_can_be_given_to_another_thread() {
+        fn needs_send<T: Send>() {}
+        needs_send::<Verifier>();
+        needs_send::<Question>();
+    }
+}

@@ -1,0 +1,194 @@
+//! A SoftHSM2 for one test: a process of its own, with a token directory of its own.
+//!
+//! SoftHSM2 reads its configuration from a file that an environment variable names, once per process. A test
+//! therefore starts its own binary again, for itself alone and with that variable set.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "shared by the unit tests and the conformance suite, each of which uses a part"
+)]
+
+mod vectors;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs, process};
+
+use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass};
+use cryptoki::session::{Session, UserType};
+use cryptoki::types::AuthPin;
+
+pub use vectors::{Vector, hex, vectors};
+
+/// The label of the token.
+pub const LABEL: &str = "signalbox-test";
+/// The PIN of its user.
+pub const PIN: &str = "4711-0815";
+
+/// CKM_DES3_ECB
+pub const DES3_ECB: u64 = 0x132;
+/// CKM_DES3_ECB_ENCRYPT_DATA
+pub const DES3_DERIVE: u64 = 0x1102;
+/// CKM_AES_ECB_ENCRYPT_DATA
+pub const AES_DERIVE: u64 = 0x1104;
+
+const SO_PIN: &str = "9999-9999";
+const CHILD: &str = "SIGNALBOX_SOFTHSM_TEST";
+const MODULES: [&str; 4] = [
+    "/usr/lib/softhsm/libsofthsm2.so",
+    "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+    "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so",
+    "/usr/lib64/pkcs11/libsofthsm2.so",
+];
+
+/// Runs a test against a fresh token. `name` is the test's own, with its path.
+pub fn run(name: &str, test: impl FnOnce(&SoftHsm)) {
+    run_without(name, "", test);
+}
+
+/// The same, with mechanisms taken away from the token: their names, separated by commas.
+pub fn run_without(name: &str, mechanisms: &str, test: impl FnOnce(&SoftHsm)) {
+    let Some(module) = MODULES.into_iter().map(Path::new).find(|path| path.exists()) else {
+        return not_run(name);
+    };
+    if env::var(CHILD).is_ok_and(|child| child == name) {
+        test(&SoftHsm::new(module));
+    } else {
+        in_a_process(name, mechanisms);
+    }
+}
+
+fn not_run(name: &str) {
+    let all = env::var("SIGNALBOX_TESTS").is_ok_and(|which| which == "all");
+    assert!(!all, "{name} needs SoftHSM2, which hsm/setup.sh installs");
+    // Written past the harness, which shows what a passing test prints only on request.
+    let _ = writeln!(std::io::stderr(), "{name}: NOT RUN, needs SoftHSM2, which hsm/setup.sh installs");
+}
+
+fn in_a_process(name: &str, without: &str) {
+    let folder = Folder::new(name);
+    let tokens = folder.0.join("tokens");
+    fs::create_dir_all(&tokens).expect("a folder for tokens");
+    let config = folder.0.join("softhsm2.conf");
+    // SoftHSM2 2.6.1 overlooks the first name behind the minus: a name that nothing here needs.
+    let mechanisms = if without.is_empty() { "ALL".to_owned() } else { format!("-CKM_MD5,{without}") };
+    let text = format!(
+        "directories.tokendir = {}\nslots.mechanisms = {mechanisms}\nlog.level = ERROR\n",
+        tokens.display()
+    );
+    fs::write(&config, text).expect("a configuration");
+    let output = Command::new(env::current_exe().expect("this test"))
+        .args([name, "--exact", "--nocapture", "--test-threads=1"])
+        .env("SOFTHSM2_CONF", &config)
+        .env(CHILD, name)
+        .output()
+        .expect("a process");
+    let said =
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    // The count too: a name that is not the test's own would run nothing and succeed.
+    assert!(output.status.success() && said.contains("1 passed"), "{}\n{said}", output.status);
+}
+
+/// A folder that is removed with what is in it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let name = name.replace(':', "-");
+        Folder(env::temp_dir().join(format!("signalbox-hsm-{}-{name}", process::id())))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A token with a user logged in who may make keys.
+pub struct SoftHsm {
+    /// The module's file.
+    pub module: PathBuf,
+    session: Session,
+    context: Pkcs11,
+}
+
+impl SoftHsm {
+    fn new(module: &Path) -> SoftHsm {
+        let context = Pkcs11::new(module).expect("the module");
+        context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).expect("a start");
+        let slot = context.get_slots_with_token().expect("slots")[0];
+        context.init_token(slot, &AuthPin::from(SO_PIN), LABEL).expect("a token");
+        let session = context.open_rw_session(slot).expect("a session");
+        session.login(UserType::So, Some(&AuthPin::from(SO_PIN))).expect("an officer");
+        session.init_pin(&AuthPin::from(PIN)).expect("a PIN");
+        session.logout().expect("a log-out");
+        session.login(UserType::User, Some(&AuthPin::from(PIN))).expect("a user");
+        SoftHsm { module: module.to_owned(), session, context }
+    }
+
+    /// Makes a key on the token and returns its check value.
+    pub fn create(&self, template: &[Attribute]) -> [u8; 3] {
+        let key = self.session.create_object(template).expect("a key");
+        let found = self.session.get_attributes(key, &[AttributeType::CheckValue]).expect("attributes");
+        let [Attribute::CheckValue(value)] = found.as_slice() else { panic!("no check value") };
+        value.as_slice().try_into().expect("three bytes")
+    }
+
+    /// Shuts the module down, for all who use it in this process.
+    pub fn shut_down(&self) {
+        self.context.clone().finalize().expect("an end");
+    }
+
+    /// Logs everybody in this process out: private session objects are gone.
+    pub fn log_out(&self) {
+        self.session.logout().expect("a log-out");
+    }
+}
+
+/// The attributes of a good master key that may do one thing, by one mechanism.
+pub fn master(label: &str, value: &[u8], mechanism: u64) -> Vec<Attribute> {
+    let key_type = if mechanism == AES_DERIVE { KeyType::AES } else { KeyType::DES2 };
+    vec![
+        Attribute::Class(ObjectClass::SECRET_KEY),
+        Attribute::KeyType(key_type),
+        Attribute::Label(label.as_bytes().to_vec()),
+        Attribute::Value(value.to_vec()),
+        Attribute::Token(true),
+        Attribute::Private(true),
+        Attribute::Sensitive(true),
+        Attribute::Extractable(false),
+        Attribute::Modifiable(false),
+        Attribute::Encrypt(mechanism == DES3_ECB),
+        Attribute::Derive(mechanism != DES3_ECB),
+        Attribute::Decrypt(false),
+        Attribute::Sign(false),
+        Attribute::Verify(false),
+        Attribute::Wrap(false),
+        Attribute::Unwrap(false),
+        allowed(&[mechanism]),
+    ]
+}
+
+/// The same attributes with one of them replaced.
+pub fn but(template: Vec<Attribute>, changed: Attribute) -> Vec<Attribute> {
+    let kind = changed.attribute_type();
+    template.into_iter().filter(|attribute| attribute.attribute_type() != kind).chain([changed]).collect()
+}
+
+/// The same attributes without the one that ties the key to mechanisms.
+pub fn free(template: Vec<Attribute>) -> Vec<Attribute> {
+    template
+        .into_iter()
+        .filter(|attribute| attribute.attribute_type() != AttributeType::AllowedMechanisms)
+        .collect()
+}
+
+/// The attribute that ties a key to mechanisms.
+pub fn allowed(mechanisms: &[u64]) -> Attribute {
+    let bytes = mechanisms.iter().flat_map(|mechanism| mechanism.to_ne_bytes()).collect();
+    Attribute::VendorDefined((AttributeType::AllowedMechanisms, bytes))
+}
