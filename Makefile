@@ -5,7 +5,7 @@ RATE ?= 2000
 FUZZ_SECONDS ?= 60
 CARGO ?= cargo
 
-.PHONY: help demo build test unit outside peers lint deny bench fuzz load clean
+.PHONY: help demo build test unit outside tools lint deny bench fuzz load clean
 
 help:            ## what there is
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -19,14 +19,17 @@ build:           ## signalbox and loadtest, optimised
 test: lint unit outside deny   ## everything, on a machine that has only Rust, a C compiler and make
 	@echo "all tests passed"
 
-unit:            ## unit and property tests of every crate
+unit:            ## unit and property tests of every crate, and the examples in its documents
 	$(CARGO) test --workspace --locked --lib --bins
+	$(CARGO) test --workspace --locked --doc
 
-outside: build peers ## tests on the release binary, through sockets
-	SIGNALBOX_TESTS=all $(CARGO) test --locked --release -p tests -p loadtest --tests
+outside: build tools ## tests on the release binary, through sockets; two foreign codecs; a real token
+	SIGNALBOX_TESTS=all $(CARGO) test --locked --release -p tests -p loadtest -p hsm --tests
+	@sh tests/foreign/run.sh
 
-peers:
+tools:           ## what the tests need: a Python virtual environment, SoftHSM2
 	@sh tests/peers/setup.sh
+	@sh hsm/setup.sh
 
 lint:            ## rustfmt and clippy, warnings refused
 	$(CARGO) fmt --all --check

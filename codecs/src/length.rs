@@ -22,24 +22,21 @@ pub(crate) fn read(text: PrefixText, digits: u8, reader: &mut Reader<'_>) -> Res
 /// `number` does not exceed the prefix.
 #[inline(always)]
 pub(crate) fn write(text: PrefixText, number: u16, out: &mut [u8]) {
-    let [thousands, hundreds, tens, ones] =
-        [number / 1_000, number / 100 % 10, number / 10 % 10, number % 10].map(|digit| {
-            let [_, low] = digit.to_be_bytes();
-            low
-        });
-    let digits = match text {
-        PrefixText::Ascii => [thousands, hundreds, tens, ones].map(|digit| digit | b'0'),
-        PrefixText::Ebcdic => [thousands, hundreds, tens, ones].map(|digit| digit | 0xF0),
+    let digit = |unit: u16| {
+        let [_, low] = (number.checked_div(unit).unwrap_or_default() % 10).to_be_bytes();
+        low
+    };
+    let digits = [digit(1_000), digit(100), digit(10), digit(1)];
+    let [thousands, hundreds, tens, ones] = digits;
+    let bytes = match text {
+        PrefixText::Ascii => digits.map(|digit| digit | b'0'),
+        PrefixText::Ebcdic => digits.map(|digit| digit | 0xF0),
         PrefixText::Bcd => [0, 0, thousands << 4 | hundreds, tens << 4 | ones],
         PrefixText::Binary => u32::from(number).to_be_bytes(),
     };
-    // The last bytes: what a short prefix leaves out is zero.
-    match (out, digits) {
-        ([a], [.., d]) => *a = d,
-        ([a, b], [.., c, d]) => (*a, *b) = (c, d),
-        ([a, b, c], [_, x, y, z]) => (*a, *b, *c) = (x, y, z),
-        ([a, b, c, d], [w, x, y, z]) => (*a, *b, *c, *d) = (w, x, y, z),
-        _ => {}
+    // The last ones: what a short prefix leaves out is zero.
+    for (to, from) in out.iter_mut().rev().zip(bytes.iter().rev()) {
+        *to = *from;
     }
 }
 

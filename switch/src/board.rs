@@ -37,7 +37,7 @@ pub(crate) const CATALOGUE: [(&str, &str); 24] = [
     ("signalbox_misdirected_total", "Responses from acquirers and requests from issuers, dropped."),
     ("signalbox_links_ended_total", "Links that ended, by reason."),
     ("signalbox_connections_total", "Connections accepted, by peer."),
-    ("signalbox_connections_refused_total", "Connections refused at the door, by limit."),
+    ("signalbox_connections_refused_total", "Connections refused, by reason."),
     ("signalbox_recent_evicted_total", "Ended requests forgotten before their time, for want of room."),
     ("signalbox_connections", "Connections of an acquirer."),
     ("signalbox_links_up", "Links of an issuer that may carry requests."),
@@ -114,7 +114,7 @@ impl Board {
                 issuers: config.issuers.iter().map(|issuer| IssuerHandles::new(&issuer.name)).collect(),
                 misdirected: counter!("signalbox_misdirected_total"),
                 ended: each("signalbox_links_ended_total", "reason", &Goodbye::NAMES),
-                refused: each("signalbox_connections_refused_total", "limit", &REFUSALS),
+                refused: each("signalbox_connections_refused_total", "reason", &REFUSALS),
                 evicted: counter!("signalbox_recent_evicted_total"),
                 in_flight: gauge!("signalbox_in_flight"),
                 remembered: gauge!("signalbox_recent_entries"),
@@ -147,8 +147,11 @@ impl Board {
         for (reason, handle) in self.ended.iter().enumerate() {
             handle.absolute(self.sum(|shard| shard.tally.ended[reason]));
         }
-        for (refused, handle) in self.counts.refused.iter().zip(&self.refused) {
-            handle.absolute(refused.load(Ordering::Relaxed));
+        // The last reason is not the door's: the shard that shook hands did not trust the peer.
+        let not_trusted = self.sum(|shard| shard.tally.ended[Goodbye::NotTrusted.index()]);
+        let at_the_door = self.counts.refused.iter().map(|refused| refused.load(Ordering::Relaxed));
+        for (refused, handle) in at_the_door.chain([not_trusted]).zip(&self.refused) {
+            handle.absolute(refused);
         }
         self.evicted.absolute(self.sum(|shard| shard.evicted));
         self.in_flight.set(self.sum(|shard| shard.in_flight as u64) as f64);

@@ -25,8 +25,8 @@ use crate::setup::{Setup, links_of};
 const BACKLOG: u32 = 1_024;
 /// How long the door waits when the process has no descriptor left.
 const NO_DESCRIPTOR_WAIT: Duration = Duration::from_millis(50);
-/// Why a connection can be refused at the door, in the order of [`DoorCounts::refused`].
-pub(crate) const REFUSALS: [&str; 5] = ["total", "address", "peer", "no_descriptor", "busy"];
+/// Why a connection can be refused, in the order of [`DoorCounts::refused`]; the last is counted elsewhere.
+pub(crate) const REFUSALS: [&str; 6] = ["total", "address", "peer", "no_descriptor", "busy", "not_trusted"];
 
 /// Who may knock at a listener.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +47,7 @@ pub(crate) struct DoorCounts {
     /// Connections handed to each shard.
     by_shard: Vec<AtomicU32>,
     /// By [`REFUSALS`].
-    pub(crate) refused: [AtomicU64; REFUSALS.len()],
+    pub(crate) refused: [AtomicU64; REFUSALS.len() - 1],
     /// Connections ever let in, by acquirer, then by issuer.
     pub(crate) accepted: Vec<AtomicU64>,
 }

@@ -45,7 +45,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
     C: Conversation,
 {
-    let mut reader = Reader { framing, partial: Vec::new() };
+    let mut reader = Reader { framing, partial: Vec::new(), is_held: false };
     let mut turn = |context: &mut Context<'_>| {
         wire.register(context.waker());
         if let Poll::Ready(why) = flush(stream, wire, context) {
@@ -105,8 +105,10 @@ fn flush<S: AsyncWrite + Unpin>(stream: &mut S, wire: &Wire, context: &mut Conte
 
 struct Reader {
     framing: FrameFormat,
-    /// The beginning of a frame whose rest has not come yet.
+    /// The beginning of a frame whose rest has not come yet, or all that was read but not taken.
     partial: Vec<u8>,
+    /// The conversation paused while whole frames were left.
+    is_held: bool,
 }
 
 impl Reader {
@@ -125,6 +127,15 @@ impl Reader {
         loop {
             if conversation.is_paused() {
                 return Poll::Pending;
+            }
+            if self.is_held {
+                let mut held = std::mem::take(&mut self.partial);
+                let cut = self.cut(&held, wire, conversation);
+                held.fill(0);
+                if let Err(why) = cut {
+                    return Poll::Ready(why);
+                }
+                continue;
             }
             let mut buffer = buffer.borrow_mut();
             let kept = self.partial.len();
@@ -166,7 +177,12 @@ impl Reader {
         let mut rest = bytes;
         let had_partial = !self.partial.is_empty();
         let mut cut_any = false;
+        self.is_held = false;
         while !rest.is_empty() {
+            if cut_any && conversation.is_paused() {
+                self.is_held = true;
+                break;
+            }
             match self.framing.cut(rest) {
                 Ok(Cut::Frame { header, message, taken }) => {
                     conversation.message(header, message, now_us)?;
@@ -184,7 +200,7 @@ impl Reader {
         self.partial.fill(0);
         self.partial.clear();
         self.partial.extend_from_slice(rest);
-        if rest.is_empty() {
+        if rest.is_empty() || self.is_held {
             wire.frame_since_us.set(None);
         } else if cut_any || !had_partial {
             // The deadline of a frame counts from its first byte.

@@ -37,8 +37,9 @@ impl DeSet {
     }
 
     /// Whether the set has the element.
+    #[inline]
     pub const fn contains(self, de: De) -> bool {
-        self.0 & bit(de) != 0
+        matches!(de.number(), 1..=128) && self.0.wrapping_shr(shift(de.number())) & 1 == 1
     }
 
     /// The set and this element.
@@ -82,6 +83,7 @@ impl DeSet {
     }
 
     /// Its lowest element.
+    #[inline]
     pub const fn first(self) -> Option<De> {
         match self.0.trailing_zeros() {
             128 => None,
@@ -97,6 +99,12 @@ impl DeSet {
     /// Whether a message with these elements needs a secondary bitmap.
     pub const fn has_secondary(self) -> bool {
         self.0 >> 64 != 0
+    }
+
+    /// The set but its lowest element.
+    #[must_use]
+    pub(crate) const fn without_first(self) -> DeSet {
+        DeSet(self.0 & self.0.wrapping_sub(1))
     }
 
     /// Elements lower than `de`; all of them for [`De::END`].
@@ -140,7 +148,7 @@ impl Iterator for Elements {
 
     fn next(&mut self) -> Option<De> {
         let next = self.0.first()?;
-        self.0 = self.0.without(next);
+        self.0 = self.0.without_first();
         Some(next)
     }
 

@@ -108,8 +108,8 @@ impl De {
         De(number)
     }
 
-    /// Behind the last element: the end of a walk.
-    pub(crate) const END: De = De(129);
+    /// Behind the last element: no element, but the end of any range of them.
+    pub const END: De = De(129);
 
     /// 1 to 128; 0 for [`De::MTI`].
     pub const fn number(self) -> u8 {

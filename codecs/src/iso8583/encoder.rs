@@ -13,7 +13,9 @@ use crate::{length, text};
 pub struct Encoder<'a> {
     dialect: &'a Dialect,
     writer: Writer<'a>,
+    /// Elements announced and not yet written, and the first of them.
     remaining: DeSet,
+    next: Option<De>,
 }
 
 impl<'a> Encoder<'a> {
@@ -48,7 +50,7 @@ impl<'a> Encoder<'a> {
         let room = writer.reserve(mti_bytes(dialect.mti)).ok_or(fail(De::MTI, EncodeFlaw::Full))?;
         write_mti(dialect.mti, mti, room);
         write_bitmaps(dialect.bitmap, present, &mut writer).ok_or(fail(De::BITMAP, EncodeFlaw::Full))?;
-        Ok(Encoder { dialect, writer, remaining: present })
+        Ok(Encoder { dialect, writer, remaining: present, next: present.first() })
     }
 
     /// Writes an element as another message has it: byte for byte where both dialects write it alike,
@@ -60,16 +62,47 @@ impl<'a> Encoder<'a> {
     pub fn copy(&mut self, de: De, from: &Message<'_>) -> Result<(), EncodeError> {
         let absent = fail(de, EncodeFlaw::NotEncodable);
         let (theirs, span, value) = from.found(de).ok_or(absent)?;
-        let ours = self.next(de)?;
-        if ours == theirs {
-            let raw = from.raw(de).ok_or(absent)?;
+        let ours = self.spec_of_next(de)?;
+        if core::ptr::eq(self.dialect, from.dialect) || ours == theirs {
+            let raw = from.bytes().get(usize::from(span.start)..usize::from(span.end)).ok_or(absent)?;
             self.writer.put(raw).ok_or(fail(de, EncodeFlaw::Full))?;
-        } else {
-            let mut canonical = [0; LONGEST_ELEMENT];
-            let canonical = text::decode(theirs, value, span.units, &mut canonical).ok_or(absent)?;
-            write_element(ours, canonical, &mut self.writer).map_err(|flaw| fail(de, flaw))?;
+            self.advance();
+            return Ok(());
         }
-        self.remaining = self.remaining.without(de);
+        let mut short = [0; SHORT_ELEMENT];
+        if let Some(canonical) = text::decode(theirs, value, span.units, &mut short) {
+            return self.put(de, canonical);
+        }
+        let mut long = [0; LONGEST_ELEMENT];
+        self.put(de, text::decode(theirs, value, span.units, &mut long).ok_or(absent)?)
+    }
+
+    /// Writes all announced elements below `end` as another message has them; neighbours that both dialects
+    /// write alike go in one piece. [`De::END`] stands for all that are left.
+    ///
+    /// # Errors
+    /// As [`copy`](Encoder::copy).
+    pub fn copy_until(&mut self, end: De, from: &Message<'_>) -> Result<(), EncodeError> {
+        let is_same = core::ptr::eq(self.dialect, from.dialect);
+        while let Some(de) = self.next.filter(|de| *de < end) {
+            if !is_same {
+                self.copy(de, from)?;
+                continue;
+            }
+            let absent = fail(de, EncodeFlaw::NotEncodable);
+            let first = from.span(de).ok_or(absent)?;
+            let mut last = first;
+            self.advance();
+            while let Some(next) = self.next.filter(|de| *de < end).and_then(|de| from.span(de)) {
+                if next.start != last.end {
+                    break;
+                }
+                last = next;
+                self.advance();
+            }
+            let piece = from.bytes().get(usize::from(first.start)..usize::from(last.end)).ok_or(absent)?;
+            self.writer.put(piece).ok_or(fail(de, EncodeFlaw::Full))?;
+        }
         Ok(())
     }
 
@@ -81,9 +114,9 @@ impl<'a> Encoder<'a> {
     /// Every [`EncodeFlaw`] but `Incomplete`.
     #[inline]
     pub fn put(&mut self, de: De, canonical: &[u8]) -> Result<(), EncodeError> {
-        let spec = self.next(de)?;
+        let spec = self.spec_of_next(de)?;
         write_element(spec, canonical, &mut self.writer).map_err(|flaw| fail(de, flaw))?;
-        self.remaining = self.remaining.without(de);
+        self.advance();
         Ok(())
     }
 
@@ -114,7 +147,7 @@ impl<'a> Encoder<'a> {
     /// # Errors
     /// [`EncodeFlaw::Incomplete`] with the first element that was announced and not written.
     pub fn finish(self) -> Result<usize, EncodeError> {
-        match self.remaining.first() {
+        match self.next {
             None => Ok(self.writer.at()),
             Some(de) => Err(fail(de, EncodeFlaw::Incomplete)),
         }
@@ -144,49 +177,56 @@ impl<'a> Encoder<'a> {
 
     /// The spec of an element, if it is the next one to write.
     #[inline(always)]
-    fn next(&self, de: De) -> Result<&'a FieldSpec, EncodeError> {
-        let is_next = self.remaining.contains(de) && self.remaining.below(de).is_empty();
-        if !is_next {
+    fn spec_of_next(&self, de: De) -> Result<&'a FieldSpec, EncodeError> {
+        if self.next != Some(de) {
             return Err(fail(de, EncodeFlaw::OutOfOrder));
         }
         self.dialect.field(de).ok_or(fail(de, EncodeFlaw::UnknownElement))
     }
+
+    #[inline(always)]
+    fn advance(&mut self) {
+        self.remaining = self.remaining.without_first();
+        self.next = self.remaining.first();
+    }
 }
 
 /// Prefix, padding and content of one element.
-#[inline]
 fn write_element(spec: &FieldSpec, canonical: &[u8], writer: &mut Writer<'_>) -> Result<(), EncodeFlaw> {
-    let is_hex = matches!(spec.text, Text::HexAscii | Text::HexEbcdic);
     let len = u16::try_from(canonical.len()).map_err(|_| EncodeFlaw::TooLong)?;
     let (prefix_bytes, units) = match spec.length {
-        Length::Fixed(units) => {
-            let is_padded = matches!(spec.kind, Kind::Digits | Kind::Alpha | Kind::AlphaDigits | Kind::Text);
-            if len > units {
-                return Err(EncodeFlaw::TooLong);
-            }
-            if len < units && !is_padded {
-                return Err(EncodeFlaw::WrongLength);
-            }
-            (0, units)
-        }
+        Length::Fixed(units) if len == units => (0, units),
+        Length::Fixed(units) => (0, padded(spec.kind, len, units)?),
         Length::Var { prefix_digits, max } => {
+            let is_hex = matches!(spec.text, Text::HexAscii | Text::HexEbcdic);
             let units = if is_hex { len.saturating_mul(2) } else { len };
             if units > max {
                 return Err(EncodeFlaw::TooLong);
             }
-            (length::prefix_bytes(spec.prefix, prefix_digits), units)
+            (usize::from(length::prefix_bytes(spec.prefix, prefix_digits)), units)
         }
     };
     if !text::is_canonical(spec.kind, canonical) {
         return Err(EncodeFlaw::NotEncodable);
     }
-    let prefix_bytes = usize::from(prefix_bytes);
-    let bytes = prefix_bytes.saturating_add(usize::from(spec.wire_bytes(units)));
+    let bytes = prefix_bytes.wrapping_add(usize::from(spec.wire_bytes(units)));
     let room = writer.reserve(bytes).ok_or(EncodeFlaw::Full)?;
     let (prefix, content) = room.split_at_mut_checked(prefix_bytes).ok_or(EncodeFlaw::Full)?;
-    length::write(spec.prefix, units, prefix);
+    if prefix_bytes != 0 {
+        length::write(spec.prefix, units, prefix);
+    }
     text::encode(spec, canonical, content);
     Ok(())
+}
+
+/// The fixed length, if content of another length may be padded to it.
+#[cold]
+fn padded(kind: Kind, len: u16, fixed: u16) -> Result<u16, EncodeFlaw> {
+    match kind {
+        _ if len > fixed => Err(EncodeFlaw::TooLong),
+        Kind::Digits | Kind::Alpha | Kind::AlphaDigits | Kind::Text => Ok(fixed),
+        Kind::SignedDigits | Kind::Track | Kind::Binary => Err(EncodeFlaw::WrongLength),
+    }
 }
 
 const fn mti_bytes(text: Text) -> usize {
@@ -231,5 +271,7 @@ const fn fail(de: De, flaw: EncodeFlaw) -> EncodeError {
     EncodeError { de, flaw }
 }
 
-/// Characters of the longest element any dialect can have: a prefix of three digits, and some room for LLLL.
-const LONGEST_ELEMENT: usize = 1_024;
+/// Characters that nearly every element is content with, and those of the longest that is ever translated from
+/// one dialect to another.
+const SHORT_ELEMENT: usize = 64;
+const LONGEST_ELEMENT: usize = 9_999;

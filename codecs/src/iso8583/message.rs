@@ -266,6 +266,11 @@ impl<'a> Message<'a> {
     }
 
     #[inline(always)]
+    pub(super) fn span(&self, de: De) -> Option<Span> {
+        self.index.span(de)
+    }
+
+    #[inline(always)]
     pub(super) fn found(&self, de: De) -> Option<(&'a FieldSpec, Span, &'a [u8])> {
         let span = self.index.span(de)?;
         Some((self.dialect.field(de)?, span, self.slice(span)?))

@@ -95,30 +95,41 @@ pub(super) fn read(value: &[u8], out: &mut [u8], justified: Justified) {
 /// preceded by zeros.
 #[inline]
 pub(super) fn write(digits: &[u8], out: &mut [u8], justified: Justified) {
-    let padding = out.len().saturating_sub(digits.len().div_ceil(2));
-    let (zeros, out) = out.split_at_mut_checked(padding).unwrap_or_default();
-    zeros.fill(0);
-    let (digits, out) = match (digits, out) {
-        (digits, out) if digits.len() & 1 == 0 => (digits, out),
+    let used = (digits.len() >> 1).wrapping_add(digits.len() & 1);
+    let mut out = out;
+    if out.len() != used {
+        let padding = out.len().saturating_sub(used);
+        let (zeros, rest) = out.split_at_mut_checked(padding).unwrap_or_default();
+        zeros.fill(0);
+        out = rest;
+    }
+    match (digits, out) {
+        (digits, out) if digits.len() & 1 == 0 => write_pairs(digits, out),
         ([digits @ .., last], [out @ .., byte]) if justified == Justified::Left => {
             *byte = nibble(*last) << 4 | 0x0F;
-            (digits, out)
+            write_pairs(digits, out);
         }
         ([first, digits @ ..], [byte, out @ ..]) => {
             *byte = nibble(*first);
-            (digits, out)
+            write_pairs(digits, out);
         }
         // No room: the caller has given less than the digits need.
-        _ => return,
-    };
-    let (eights, rest) = digits.as_chunks::<8>();
-    let (fours, bytes) = out.as_chunks_mut::<4>();
-    for (four, eight) in fours.iter_mut().zip(eights) {
-        *four = pack(*eight);
+        _ => {}
     }
-    let (pairs, _) = rest.as_chunks::<2>();
-    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = nibble(*high) << 4 | nibble(*low);
+}
+
+/// Packs an even number of digits. The last block overlaps the one before it if need be.
+#[inline(always)]
+fn write_pairs(digits: &[u8], out: &mut [u8]) {
+    if let (Some(last), Some(last_out)) = (digits.last_chunk(), out.last_chunk_mut()) {
+        *last_out = pack(*last);
+        for (four, eight) in out.as_chunks_mut().0.iter_mut().zip(digits.as_chunks().0) {
+            *four = pack(*eight);
+        }
+    } else {
+        for (byte, [high, low]) in out.iter_mut().zip(digits.as_chunks().0) {
+            *byte = nibble(*high) << 4 | nibble(*low);
+        }
     }
 }
 

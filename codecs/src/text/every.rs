@@ -17,7 +17,7 @@ pub(super) fn every(bytes: &[u8], test: impl Fn(u8) -> bool) -> bool {
 /// before it if the bytes are no multiple.
 #[inline(always)]
 fn in_blocks<const N: usize>(bytes: &[u8], test: impl Fn(u8) -> bool) -> Option<bool> {
-    let passes = |block: &[u8; N]| block.iter().fold(true, |all, byte| all & test(*byte));
+    let passes = |block: &[u8; N]| !block.iter().fold(false, |any, byte| any | !test(*byte));
     let last = bytes.last_chunk()?;
     let (blocks, rest) = bytes.as_chunks();
     Some(blocks.iter().all(passes) && (rest.is_empty() || passes(last)))

@@ -157,7 +157,7 @@ impl Walk<'_> {
     }
 
     /// The way over any element. Gives its end; nothing when the walk has ended here.
-    #[inline(never)]
+    #[inline(always)]
     fn step(&mut self, de: De, at: usize) -> Option<usize> {
         let Some(spec) = self.dialect.field(de) else {
             return self.end(

@@ -1,0 +1,151 @@
+//! S30: who may come in over TLS, and whom the switch trusts when it calls.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use tests::rig::tls::{self, Authority, Identity};
+use tests::{PATIENCE, Rig, Setup, Wire, purchase};
+
+/// One acquirer behind TLS, with everybody who is not allowed to be it.
+struct Cast {
+    authority: Authority,
+    stranger: Authority,
+    switch: Identity,
+    good: Identity,
+    revoked: Identity,
+    expired: Identity,
+    other_principal: Identity,
+    forged: Identity,
+}
+
+impl Cast {
+    fn new() -> Cast {
+        let (authority, stranger) = (Authority::new("acquirers"), Authority::new("strangers"));
+        Cast {
+            switch: authority.identity("switch.example", 1),
+            good: authority.identity("north.example", 2),
+            revoked: authority.identity("north.example", 3),
+            expired: authority.expired_identity("north.example", 4),
+            other_principal: authority.identity("south.example", 5),
+            forged: stranger.identity("north.example", 2),
+            authority,
+            stranger,
+        }
+    }
+
+    fn setup(&self) -> Setup {
+        Setup::new()
+            .unset("acquirer.north.plain_tcp")
+            .set("acquirer.north.tls.certificate", "switch.pem")
+            .set("acquirer.north.tls.key", "switch.key")
+            .set("acquirer.north.tls.ca", "ca.pem")
+            .set("acquirer.north.tls.crl", "ca.crl")
+            .set("acquirer.north.tls.peer_name", "north.example")
+            .file("switch.pem", &self.switch.certificate_pem())
+            .secret_file("switch.key", &self.switch.key_pem())
+            .file("ca.pem", &self.authority.pem())
+            .file("ca.crl", &self.authority.revocation_list(&[&self.revoked]))
+    }
+
+    fn ask(&self, rig: &Rig, identity: Option<&Identity>, stan: u32) -> Result<String, String> {
+        let (address, wire) = (rig.address("north"), rig.wire("north"));
+        let request = purchase(&format!("11={stan:06}"));
+        let answer = tls::ask(address, &self.authority, "switch.example", identity, wire, &request);
+        answer.map(|one| one.plain.get(39).to_owned()).map_err(|why| why.to_string())
+    }
+}
+
+#[test]
+fn s30_a_good_certificate_works_and_every_other_is_refused() {
+    let cast = Cast::new();
+    let Some(rig) = cast.setup().start() else { return };
+    assert_eq!(cast.ask(&rig, Some(&cast.good), 1), Ok("00".into()));
+    let refused = [
+        ("no certificate", None),
+        ("a certificate of another authority", Some(&cast.forged)),
+        ("an expired certificate", Some(&cast.expired)),
+        ("a revoked certificate", Some(&cast.revoked)),
+        ("another principal's certificate", Some(&cast.other_principal)),
+    ];
+    for (stan, (what, identity)) in (10..).zip(refused) {
+        let outcome = cast.ask(&rig, identity, stan);
+        assert!(outcome.is_err(), "{what} was let in: {outcome:?}");
+    }
+    assert_eq!(cast.ask(&rig, Some(&cast.good), 2), Ok("00".into()));
+    assert_eq!(rig.issuer("maple").seen().len(), 2, "a refused peer's request was forwarded");
+}
+
+#[test]
+fn s30_refused_handshakes_are_counted() {
+    let cast = Cast::new();
+    let Some(rig) = cast.setup().start() else { return };
+    for stan in 0..3 {
+        assert!(cast.ask(&rig, None, stan).is_err());
+    }
+    rig.await_metric("connections_refused_total", 3.0);
+}
+
+#[test]
+fn s30_tls_1_2_is_refused() {
+    let cast = Cast::new();
+    let Some(rig) = cast.setup().start() else { return };
+    let mut stream = TcpStream::connect(rig.address("north")).expect("the switch listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    stream.write_all(&tls::client_hello_of_tls12()).expect("taken");
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    // At most an alert (21) before the close; a server hello would be a record of type 22.
+    assert!(answer.first().is_none_or(|&kind| kind == 21), "answered with a record of type {}", answer[0]);
+    assert_eq!(cast.ask(&rig, Some(&cast.good), 1), Ok("00".into()));
+}
+
+#[test]
+fn s30_plain_bytes_on_a_tls_port_are_refused() {
+    let cast = Cast::new();
+    let Some(rig) = cast.setup().start() else { return };
+    let mut north = rig.acquirer("north");
+    north.send(&purchase("11=000001"));
+    let mut answer = Vec::new();
+    let mut stream = north.stream();
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    let _ = stream.read_to_end(&mut answer);
+    assert!(answer.first().is_none_or(|&kind| kind == 21));
+    assert_eq!(rig.issuer("maple").seen().len(), 0);
+}
+
+#[test]
+fn s30_the_switch_calls_only_an_issuer_with_the_right_certificate() {
+    let cast = Cast::new();
+    let wire = Wire::named("iso87-ascii");
+    let issuers = [
+        ("right", &cast.authority, cast.authority.identity("maple.example", 21)),
+        ("stranger", &cast.stranger, cast.stranger.identity("maple.example", 22)),
+        ("other-name", &cast.authority, cast.authority.identity("oak.example", 23)),
+        ("expired", &cast.authority, cast.authority.expired_identity("maple.example", 24)),
+    ];
+    for (what, signer, identity) in &issuers {
+        // What the issuer itself would accept is not the point: it trusts whoever signed its own certificate.
+        let address = tls::issuer(signer, identity, wire.clone());
+        let setup = Setup::new()
+            .issuer("oak", "99997")
+            .played_at("maple", address)
+            .unset("issuer.maple.plain_tcp")
+            .set("issuer.maple.tls.certificate", "switch.pem")
+            .set("issuer.maple.tls.key", "switch.key")
+            .set("issuer.maple.tls.ca", "ca.pem")
+            .set("issuer.maple.tls.peer_name", "maple.example")
+            .file("switch.pem", &cast.switch.certificate_pem())
+            .secret_file("switch.key", &cast.switch.key_pem())
+            .file("ca.pem", &cast.authority.pem());
+        let Some(rig) = setup.start() else { return };
+        if *what == "right" {
+            rig.await_links("maple", 1);
+            rig.acquirer("north").ask(&purchase(""), "0110 39=00");
+        } else {
+            // Time enough for several calls: each is tried every 200 ms at the latest.
+            std::thread::sleep(std::time::Duration::from_millis(600));
+            rig.await_links("maple", 0);
+            rig.acquirer("north").ask(&purchase(""), "0110 39=91");
+        }
+    }
+}

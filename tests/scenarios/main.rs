@@ -1,0 +1,17 @@
+//! What acquirers and issuers see of the switch, one test per rule; the names carry the rule's number.
+
+#![forbid(unsafe_code)]
+
+mod advice;
+mod drain;
+mod duplicate;
+mod format;
+mod links;
+mod local_decline;
+mod matching;
+mod metrics;
+mod purchase;
+mod rights;
+mod routing;
+mod sign_on;
+mod timeout;

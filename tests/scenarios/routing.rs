@@ -1,0 +1,137 @@
+//! Which issuer, which link, and what happens when none can be asked.
+
+use std::collections::BTreeMap;
+
+use tests::fixtures::with_check_digit;
+use tests::{Act, Setup, purchase};
+
+#[test]
+fn the_longest_prefix_decides() {
+    let Some(rig) = Setup::new().issuer("oak", "99996000001").start() else { return };
+    let mut north = rig.acquirer("north");
+    north.ask(&purchase("11=000001"), "0110 39=00");
+    let pan = with_check_digit("999960000010000");
+    north.ask(&purchase(&format!("11=000002 2={pan}")), "0110 39=00");
+    assert_eq!((rig.issuer("maple").seen().len(), rig.issuer("oak").seen().len()), (1, 1));
+}
+
+#[test]
+fn alternates_are_asked_in_their_order_while_the_first_is_down() {
+    let setup = Setup::new().issuer("oak", "99997").issuer("elm", "99995").alternates(&["oak", "elm"]);
+    let Some(rig) = setup.start() else { return };
+    let (maple, oak, elm) = (rig.issuer("maple"), rig.issuer("oak"), rig.issuer("elm"));
+    let mut north = rig.acquirer("north");
+    north.ask(&purchase("11=000001"), "0110 39=00");
+    take_down(&rig, "maple");
+    north.ask(&purchase("11=000002"), "0110 39=00");
+    take_down(&rig, "oak");
+    north.ask(&purchase("11=000003"), "0110 39=00");
+    take_down(&rig, "elm");
+    north.ask(&purchase("11=000004"), "0110 39=91");
+    maple.refuse_links(false);
+    rig.await_links("maple", 1);
+    north.ask(&purchase("11=000005"), "0110 39=00");
+    assert_eq!([maple, oak, elm].map(|issuer| issuer.seen().len()), [2, 1, 1]);
+}
+
+fn take_down(rig: &tests::Rig, issuer: &str) {
+    rig.issuer(issuer).refuse_links(true);
+    rig.issuer(issuer).reset_links();
+    rig.await_links(issuer, 0);
+}
+
+#[test]
+fn an_alternate_is_asked_when_the_window_of_the_first_is_full() {
+    let setup = Setup::new().issuer("oak", "99997").alternates(&["oak"]).set("issuer.maple.window", 1);
+    let Some(rig) = setup.start() else { return };
+    let maple = rig.issuer("maple");
+    maple.hold();
+    let mut north = rig.acquirer("north");
+    north.send(&purchase("11=000001"));
+    let seen = maple.wait_seen(1);
+    north.ask(&purchase("11=000002"), "0110 11=000002 39=00");
+    assert_eq!(rig.issuer("oak").seen().len(), 1);
+    maple.answer(&seen[0], "");
+    north.expect("0110 11=000001 39=00");
+}
+
+#[test]
+fn a_request_once_sent_is_not_given_to_an_alternate() {
+    let Some(rig) = Setup::new().issuer("oak", "99997").alternates(&["oak"]).start() else { return };
+    let maple = rig.issuer("maple");
+    maple.hold();
+    let mut north = rig.acquirer("north");
+    north.send(&purchase("11=000001"));
+    maple.wait_seen(1);
+    maple.reset_links();
+    north.expect("0110 11=000001 39=91");
+    north.ask(&purchase("11=000002 2=9999700000000017"), "0110 39=00");
+    assert_eq!(rig.issuer("oak").seen().len(), 1);
+}
+
+#[test]
+fn a_full_window_is_91_at_once() {
+    let Some(rig) = Setup::new().set("issuer.maple.window", 2).start() else { return };
+    let maple = rig.issuer("maple");
+    maple.hold();
+    let mut north = rig.acquirer("north");
+    north.send(&purchase("11=000001"));
+    north.send(&purchase("11=000002"));
+    let seen = maple.wait_seen(2);
+    north.ask(&purchase("11=000003"), "0110 11=000003 38=- 39=91");
+    rig.await_metric("declined_total{acquirer=north,reason=issuer_window_full}", 1.0);
+    maple.answer(&seen[0], "");
+    north.expect("0110 11=000001 39=00");
+    maple.on(|_| Act::answer(""));
+    north.ask(&purchase("11=000004"), "0110 11=000004 39=00");
+    maple.answer(&seen[1], "");
+    north.expect("0110 11=000002 39=00");
+}
+
+#[test]
+fn several_links_share_the_load_by_least_outstanding() {
+    let Some(rig) = Setup::new().addresses("maple", 2).set("issuer.maple.links_per_address", 2).start()
+    else {
+        return;
+    };
+    let maple = rig.issuer("maple");
+    maple.hold();
+    let mut north = rig.acquirer("north");
+    for stan in 0..12 {
+        north.send(&purchase(&format!("11={stan:06}")));
+    }
+    let seen = maple.wait_seen(12);
+    let mut per_link = BTreeMap::new();
+    for one in &seen {
+        *per_link.entry(one.link).or_insert(0) += 1;
+    }
+    assert_eq!(per_link.values().copied().collect::<Vec<i32>>(), [3, 3, 3, 3]);
+    // A link that has answered all it had is the least burdened: the next three go there.
+    for one in seen.iter().filter(|one| one.link == 0) {
+        maple.answer(one, "");
+    }
+    north.receive_all(3);
+    for stan in 20..23 {
+        north.send(&purchase(&format!("11={stan:06}")));
+    }
+    assert!(maple.wait_seen(15)[12..].iter().all(|one| one.link == 0));
+    for one in maple.seen().iter().filter(|one| one.link != 0 || one.plain().get(37) >= "000000000020") {
+        maple.answer(one, "");
+    }
+    north.receive_all(12);
+}
+
+#[test]
+fn trace_numbers_towards_an_issuer_are_its_own_and_differ() {
+    let Some(rig) = Setup::new().acquirer("south").start() else { return };
+    let maple = rig.issuer("maple");
+    maple.hold();
+    let (mut north, mut south) = (rig.acquirer("north"), rig.acquirer("south"));
+    north.send(&purchase("11=000001"));
+    south.send(&purchase("11=000001"));
+    let seen = maple.wait_seen(2);
+    assert_ne!(seen[0].plain().get(11), seen[1].plain().get(11));
+    seen.iter().for_each(|one| maple.answer(one, ""));
+    north.expect("0110 11=000001 39=00");
+    south.expect("0110 11=000001 39=00");
+}

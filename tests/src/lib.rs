@@ -1,0 +1,21 @@
+//! What the outside-in tests share, in reading order: a message as text, bytes on a socket, the two model
+//! hosts that speak them, and the rig that runs the release binary between the two.
+//!
+//! Nothing here looks inside the switch: it knows the configuration, the sockets, the metrics page, the
+//! streams of the process and its exit code.
+
+#![forbid(unsafe_code)]
+
+pub mod fixtures;
+pub mod message_text;
+pub mod rig;
+pub mod wire;
+
+pub use fixtures::{authorization_93, purchase};
+pub use message_text::Plain;
+pub use rig::acquirer::Acquirer;
+pub use rig::issuer::{Act, Issuer};
+pub use rig::noise::Noise;
+pub use rig::setup::Setup;
+pub use rig::{PATIENCE, Rig};
+pub use wire::{Received, Wire};

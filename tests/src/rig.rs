@@ -1,0 +1,208 @@
+//! The release binary between model hosts: started with a generated configuration in a folder of its own,
+//! watched, stopped, and searched for card data at the end of every test.
+
+pub mod acquirer;
+pub mod canary;
+pub mod issuer;
+pub mod metrics;
+pub mod noise;
+pub mod places;
+pub mod process;
+pub mod setup;
+pub mod tls;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::wire::Wire;
+use acquirer::Acquirer;
+use canary::Canaries;
+use issuer::Issuer;
+use metrics::Metrics;
+use process::Process;
+
+/// How long a test waits for something that must happen, on a machine that may be busy with other work.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Between two looks at something that can only be looked at.
+const POLL: Duration = Duration::from_millis(5);
+
+/// The running switch and the hosts around it.
+///
+/// When it goes out of scope the switch is told to stop, must end with the expected code, and must have left
+/// no card data in its output, its metrics or its folder.
+#[derive(Debug)]
+pub struct Rig {
+    process: Process,
+    folder: PathBuf,
+    own_files: Vec<PathBuf>,
+    admin: SocketAddr,
+    acquirers: BTreeMap<String, Door>,
+    issuers: BTreeMap<String, Issuer>,
+    canaries: Canaries,
+    expected_exit: i32,
+}
+
+/// How a model acquirer meets the switch.
+#[derive(Debug)]
+struct Door {
+    wire: Wire,
+    way: Way,
+}
+
+#[derive(Debug)]
+enum Way {
+    SwitchListens(SocketAddr),
+    SwitchConnects(TcpListener),
+}
+
+impl Rig {
+    /// A new connection of a model acquirer.
+    #[must_use]
+    pub fn acquirer(&self, name: &str) -> Acquirer {
+        let door = &self.acquirers[name];
+        let stream = match &door.way {
+            Way::SwitchListens(address) => acquirer::connect(*address),
+            Way::SwitchConnects(listener) => listener.accept().expect("the switch connects").0,
+        };
+        Acquirer::new(stream, door.wire.clone(), self.canaries.clone())
+    }
+
+    /// Where an acquirer connects.
+    #[must_use]
+    pub fn address(&self, acquirer: &str) -> SocketAddr {
+        match &self.acquirers[acquirer].way {
+            Way::SwitchListens(address) => *address,
+            Way::SwitchConnects(_) => panic!("the switch connects to {acquirer}"),
+        }
+    }
+
+    /// How an acquirer writes.
+    #[must_use]
+    pub fn wire(&self, acquirer: &str) -> &Wire {
+        &self.acquirers[acquirer].wire
+    }
+
+    /// A model issuer.
+    #[must_use]
+    pub fn issuer(&self, name: &str) -> &Issuer {
+        &self.issuers[name]
+    }
+
+    /// The process itself: signals, limits, memory.
+    #[must_use]
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// The folder with the configuration.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The exit code to insist on at the end, where it is not 0.
+    pub fn expect_exit(&mut self, code: i32) {
+        self.expected_exit = code;
+    }
+
+    /// One page of the admin listener.
+    #[must_use]
+    pub fn get(&self, path: &str) -> (u16, String) {
+        metrics::get(self.admin, path).expect("the admin listener answers")
+    }
+
+    /// A figure of the metrics page, such as `unmatched_total{issuer=maple}`; 0 when it is not there.
+    #[must_use]
+    pub fn metric(&self, query: &str) -> f64 {
+        Metrics::parse(&self.get("/metrics").1).sum(query)
+    }
+
+    /// Waits until a figure is at least this, and insists that it is exactly this.
+    pub fn await_metric(&self, query: &str, expected: f64) {
+        self.await_that(&format!("{query} to reach {expected}"), || self.metric(query) >= expected);
+        let found = self.metric(query);
+        assert!(same(found, expected), "{query} is {found}, expected {expected}");
+    }
+
+    /// Waits until a figure that goes up and down is this.
+    pub fn await_gauge(&self, query: &str, expected: f64) {
+        self.await_that(&format!("{query} to be {expected}"), || same(self.metric(query), expected));
+    }
+
+    /// Waits until every link of an issuer is in use.
+    pub fn await_links(&self, issuer: &str, links: u32) {
+        self.await_gauge(&format!("links_up{{issuer={issuer}}}"), f64::from(links));
+    }
+
+    /// Waits for something that can only be looked at.
+    pub fn await_that(&self, what: &str, mut holds: impl FnMut() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !holds() {
+            assert!(Instant::now() < deadline, "waited {PATIENCE:?} for {what}");
+            thread::sleep(POLL);
+        }
+    }
+
+    /// Tells the switch to drain and waits for its end.
+    pub fn terminate(&self) -> i32 {
+        self.process.signal(Signal::TERM);
+        self.process.exit_code(PATIENCE)
+    }
+
+    fn await_ready(&self, links: &BTreeMap<String, u32>) {
+        self.await_that("the admin listener", || {
+            assert!(!self.process.has_ended(), "the switch did not start");
+            metrics::get(self.admin, "/livez").is_ok_and(|(status, _)| status == 200)
+        });
+        for (issuer, &links) in links {
+            self.await_links(issuer, links);
+        }
+        if links.values().any(|&links| links > 0) {
+            self.await_that("/readyz to be 200", || self.get("/readyz").0 == 200);
+        }
+    }
+
+    fn finish(&mut self) {
+        let page = metrics::get(self.admin, "/metrics").map(|(_, page)| page).unwrap_or_default();
+        let code = self.terminate();
+        assert_eq!(code, self.expected_exit, "exit code{}", self.process.last_words());
+        self.canaries.insist_on_absence("the metrics page", page.as_bytes());
+        self.canaries.insist_on_absence("standard output", &self.process.stdout());
+        self.canaries.insist_on_absence("standard error", &self.process.stderr());
+        for file in files_below(&self.folder) {
+            if !self.own_files.contains(&file) {
+                self.canaries
+                    .insist_on_absence(&file.display().to_string(), &fs::read(&file).unwrap_or_default());
+            }
+        }
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.process.kill();
+            eprintln!("{}", self.process.last_words());
+        } else {
+            self.finish();
+        }
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Every file in a folder and the folders in it.
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
+fn same(a: f64, b: f64) -> bool {
+    (a - b).abs() < 1e-9
+}

@@ -1,0 +1,274 @@
+//! The binary as a process: found, started, signalled, measured, and everything it printed.
+
+use std::env;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, Once};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+
+/// What the process wrote to one stream so far.
+type Captured = Arc<Mutex<Vec<u8>>>;
+
+/// One run of the binary.
+#[derive(Debug)]
+pub struct Process {
+    child: Mutex<Child>,
+    pid: Pid,
+    stdout: Captured,
+    stderr: Captured,
+    readers: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// The binary under test, or `None` after saying in one line what is missing.
+///
+/// # Panics
+/// When `SIGNALBOX_TESTS=all` claims that every test runs and there is no binary.
+#[must_use]
+pub fn binary() -> Option<PathBuf> {
+    let named = env::var_os("SIGNALBOX_BIN").map(PathBuf::from);
+    let found = named.or_else(|| candidates().into_iter().find(|path| path.is_file()));
+    if let Some(path) = found {
+        assert!(path.is_file(), "SIGNALBOX_BIN names no file; build it with `make build`");
+        return Some(path);
+    }
+    not_run("the signalbox binary: `make build`");
+    None
+}
+
+/// Says once per test binary what a test would need, past the capture of test output.
+///
+/// # Panics
+/// When `SIGNALBOX_TESTS=all` claims that every test runs.
+pub fn not_run(need: &str) {
+    static ONCE: Once = Once::new();
+    assert!(env::var("SIGNALBOX_TESTS").as_deref() != Ok("all"), "this test needs {need}");
+    ONCE.call_once(|| {
+        let _ = writeln!(io::stderr(), "not run, they need {need}");
+    });
+}
+
+/// Where cargo puts the binary: the release build first.
+fn candidates() -> Vec<PathBuf> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut targets = vec![workspace.join("target")];
+    // This very program is target/<profile>/deps/<name>: CARGO_TARGET_DIR may have moved it.
+    targets.extend(env::current_exe().ok().and_then(|exe| exe.ancestors().nth(3).map(Path::to_path_buf)));
+    let profiles = ["release", "debug"].into_iter();
+    profiles
+        .flat_map(|profile| targets.iter().map(move |target| target.join(profile).join("signalbox")))
+        .collect()
+}
+
+impl Process {
+    /// Starts the binary with these arguments and environment additions.
+    #[must_use]
+    pub fn start(
+        binary: &Path,
+        arguments: &[&str],
+        environment: &[(String, String)],
+        folder: &Path,
+    ) -> Process {
+        let mut child = Command::new(binary)
+            .args(arguments)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|why| panic!("cannot start {}: {why}", binary.display()));
+        let pid = Pid::from_child(&child);
+        let (stdout, first) = capture(child.stdout.take().expect("piped"));
+        let (stderr, second) = capture(child.stderr.take().expect("piped"));
+        Process { child: Mutex::new(child), pid, stdout, stderr, readers: Mutex::new(vec![first, second]) }
+    }
+
+    /// Sends a signal; a process that has ended is left alone.
+    pub fn signal(&self, signal: Signal) {
+        if !self.has_ended() {
+            kill_process(self.pid, signal).expect("our own child can be signalled");
+        }
+    }
+
+    /// Freezes it; gives back once every thread stands still.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+        while !self.threads_all_stopped() {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Ends the freeze.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn threads_all_stopped(&self) -> bool {
+        let threads = fs::read_dir(self.proc("task")).expect("a running process").flatten();
+        let mut states = threads.filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok());
+        states.all(|stat| stat.rsplit(") ").next().is_some_and(|state| state.starts_with('T')))
+    }
+
+    /// Ends it at once.
+    pub fn kill(&self) {
+        let mut child = self.child.lock().expect("no panic inside");
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+
+    /// Whether it has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.child.lock().expect("no panic inside").try_wait().expect("our own child").is_some()
+    }
+
+    /// Waits for the end and gives the exit code; -1 when a signal ended it.
+    ///
+    /// # Panics
+    /// When it has not ended within this time.
+    pub fn exit_code(&self, within: Duration) -> i32 {
+        let deadline = Instant::now() + within;
+        let status = loop {
+            if let Some(status) =
+                self.child.lock().expect("no panic inside").try_wait().expect("our own child")
+            {
+                break status;
+            }
+            if Instant::now() > deadline {
+                self.kill();
+                panic!("the switch did not end within {within:?}{}", self.last_words());
+            }
+            thread::sleep(Duration::from_millis(2));
+        };
+        for reader in self.readers.lock().expect("no panic inside").drain(..) {
+            let _ = reader.join();
+        }
+        status.code().unwrap_or(-1)
+    }
+
+    /// Everything written to standard output so far.
+    #[must_use]
+    pub fn stdout(&self) -> Vec<u8> {
+        self.stdout.lock().expect("no panic inside").clone()
+    }
+
+    /// Everything written to standard error so far.
+    #[must_use]
+    pub fn stderr(&self) -> Vec<u8> {
+        self.stderr.lock().expect("no panic inside").clone()
+    }
+
+    /// The end of standard error, for a failure message.
+    #[must_use]
+    pub fn last_words(&self) -> String {
+        let stderr = self.stderr();
+        let tail = &stderr[stderr.len().saturating_sub(4000)..];
+        format!("\n--- standard error of the switch ---\n{}", String::from_utf8_lossy(tail))
+    }
+
+    /// Resident memory in bytes.
+    #[must_use]
+    pub fn resident_bytes(&self) -> u64 {
+        let status = fs::read_to_string(self.proc("status")).expect("a running process");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
+        let kibibytes: u64 =
+            line.split_whitespace().nth(1).and_then(|word| word.parse().ok()).expect("a number");
+        kibibytes * 1024
+    }
+
+    /// Processor time used so far.
+    #[must_use]
+    pub fn processor_time(&self) -> Duration {
+        let stat = fs::read_to_string(self.proc("stat")).expect("a running process");
+        let after_name = stat.rsplit(") ").next().expect("a name in brackets");
+        let ticks =
+            after_name.split_whitespace().skip(11).take(2).map(|word| word.parse::<u64>().expect("ticks"));
+        Duration::from_millis(ticks.sum::<u64>() * 10)
+    }
+
+    /// How many files and sockets it has open.
+    #[must_use]
+    pub fn open_files(&self) -> usize {
+        fs::read_dir(self.proc("fd")).expect("a running process").count()
+    }
+
+    /// Lowers or raises its limit of open files while it runs.
+    pub fn limit_files(&self, files: u64) {
+        let hard = prlimit(Some(self.pid), Resource::Nofile, Rlimit { current: Some(files), maximum: None });
+        if hard.is_err() {
+            // Without the right to raise the hard limit the soft one is enough.
+            let maximum = rustix::process::getrlimit(Resource::Nofile).maximum;
+            prlimit(Some(self.pid), Resource::Nofile, Rlimit { current: Some(files), maximum })
+                .expect("our own child can be limited");
+        }
+    }
+
+    fn proc(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/{name}", self.pid.as_raw_nonzero()))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn capture(mut stream: impl Read + Send + 'static) -> (Captured, JoinHandle<()>) {
+    let captured = Captured::default();
+    let into = Arc::clone(&captured);
+    let reader = thread::spawn(move || {
+        let mut chunk = [0; 8192];
+        while let Ok(count) = stream.read(&mut chunk) {
+            if count == 0 {
+                break;
+            }
+            into.lock().expect("no panic inside").extend_from_slice(&chunk[..count]);
+        }
+    });
+    (captured, reader)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Process {
+        Process::start(Path::new("/bin/sh"), &["-c", script], &[], Path::new("/"))
+    }
+
+    #[test]
+    fn output_and_exit_code_are_kept() {
+        let process = shell("echo seen; echo heard >&2; exit 78");
+        assert_eq!(process.exit_code(Duration::from_secs(5)), 78);
+        assert_eq!((process.stdout(), process.stderr()), (b"seen\n".to_vec(), b"heard\n".to_vec()));
+    }
+
+    #[test]
+    fn a_frozen_process_does_nothing() {
+        let process = shell("while :; do :; done");
+        process.freeze();
+        let used = process.processor_time();
+        thread::sleep(Duration::from_millis(50));
+        assert_eq!(process.processor_time(), used);
+        process.thaw();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while process.processor_time() == used && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert!(process.processor_time() > used);
+    }
+
+    #[test]
+    fn a_signal_ends_it() {
+        let process = shell("exec sleep 60");
+        assert!(!process.has_ended() && process.resident_bytes() > 0 && process.open_files() >= 3);
+        process.signal(Signal::TERM);
+        assert_eq!(process.exit_code(Duration::from_secs(5)), -1);
+    }
+}
