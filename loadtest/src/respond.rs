@@ -8,13 +8,8 @@ use crate::codes::Code;
 
 /// Writes the answer to a request: the elements that a response echoes, the code, and the approval code if
 /// there is one. Returns how many bytes it takes; nothing when the request cannot be answered.
-pub fn answer(
-    dialect: &Dialect,
-    request: &Message<'_>,
-    code: Code,
-    approval: Option<[u8; 6]>,
-    out: &mut [u8],
-) -> Option<usize> {
+pub fn answer(request: &Message<'_>, code: Code, approval: Option<[u8; 6]>, out: &mut [u8]) -> Option<usize> {
+    let dialect = request.dialect();
     let mut present = request.present().intersection(dialect.echo).with(De::RESPONSE_CODE);
     if approval.is_some() {
         present = present.with(De::APPROVAL_CODE);
@@ -72,21 +67,26 @@ pub fn network_request(
 
 /// The code that accepts a network message.
 pub fn network_accepted(version: Version) -> Code {
-    accepted(version, b"800")
+    code(version, b"00", b"800")
 }
 
 /// The code that accepts a reversal.
 pub fn reversal_accepted(version: Version) -> Code {
-    accepted(version, b"400")
+    code(version, b"00", b"400")
 }
 
 /// The code that approves a payment.
 pub fn approved(version: Version) -> Code {
-    accepted(version, b"000")
+    code(version, b"00", b"000")
 }
 
-fn accepted(version: Version, in_1993: &[u8]) -> Code {
-    let text = if version == Version::V1987 { &b"00"[..] } else { in_1993 };
+/// The code for a message that cannot be read as a whole.
+pub fn format_error(version: Version) -> Code {
+    code(version, b"30", b"904")
+}
+
+fn code(version: Version, in_1987: &[u8; 2], in_1993: &[u8; 3]) -> Code {
+    let text = if version == Version::V1987 { &in_1987[..] } else { in_1993 };
     Code::parse(text).expect("two or three digits")
 }
 
@@ -108,7 +108,7 @@ mod tests {
 
             let mut response = [0; 256];
             let code = network_accepted(dialect.version);
-            let length = answer(dialect, &message, code, None, &mut response).unwrap();
+            let length = answer(&message, code, None, &mut response).unwrap();
             let mut index = Index::new();
             dialect.parse(&response[..length], &mut index).unwrap();
             dialect.check_rules(&index).unwrap();

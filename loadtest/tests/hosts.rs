@@ -57,7 +57,7 @@ fn approve(request: &[u8]) -> Vec<u8> {
     let message = Message::new(DIALECT, request, &index);
     let mut room = [0; 512];
     let code = Code::parse(b"00").unwrap();
-    let length = respond::answer(DIALECT, &message, code, Some(*b"123456"), &mut room).unwrap();
+    let length = respond::answer(&message, code, Some(*b"123456"), &mut room).unwrap();
     room[..length].to_vec()
 }
 

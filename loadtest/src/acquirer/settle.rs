@@ -36,7 +36,7 @@ impl Fleet {
         let room_bytes = frame.message().len() + 64;
         let served =
             self.codec.encode_with(frame.header(), room_bytes, &mut self.links[link].bytes, |room| {
-                respond::answer(self.dialect, &message, code, None, room)
+                respond::answer(&message, code, None, room)
             });
         self.tally.links.network_served += u64::from(served.is_some());
     }

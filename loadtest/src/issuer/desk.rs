@@ -15,7 +15,6 @@ use super::behaviour::{Fault, Faults, Latency, Stalls};
 use super::decide::{Decision, Rules};
 use super::summary::Summary;
 use crate::clock::{Clock, Stamp};
-use crate::codes::Code;
 use crate::dice::Dice;
 use crate::framing::{Frame, FrameCodec};
 use crate::output::Output;
@@ -96,7 +95,7 @@ impl Desk {
     /// Takes one message that came over a link. Answers that are due at once are in the link's output
     /// afterwards; the caller flushes.
     pub(super) fn receive(&mut self, link: u64, frame: &Frame) {
-        let parsed = self.dialect.parse(frame.message(), &mut self.index);
+        let sound = self.dialect.parse(frame.message(), &mut self.index).is_ok();
         let message = Message::new(self.dialect, frame.message(), &self.index);
         let Some(mti) = message.mti().filter(|mti| mti.is_request() && message.has(De::STAN)) else {
             // Without these there is nobody to answer; an answer is nothing that was asked for.
@@ -104,43 +103,30 @@ impl Desk {
             return;
         };
         self.summary.count_request(mti.digits());
-        let (decision, fault, latency_ns) = if parsed.is_err() {
-            (declined_as_broken(self.rules.version), None, 0)
+        let at_once = |code| (Decision { code, approval: None }, None, Duration::ZERO);
+        let (decision, fault, wait) = if !sound {
+            at_once(respond::format_error(self.rules.version))
         } else if mti.class() == Class::Network {
-            let code = respond::network_accepted(self.rules.version);
-            (Decision { code, approval: None }, None, 0)
+            at_once(respond::network_accepted(self.rules.version))
         } else {
-            let fault = self.faults.draw(&mut self.dice);
-            (self.rules.decide(&message), fault, self.latency.draw_ns(&mut self.dice))
+            let (fault, latency_ns) =
+                (self.faults.draw(&mut self.dice), self.latency.draw_ns(&mut self.dice));
+            let wait = match fault {
+                Some(Fault::Late(after)) => after,
+                _ => Duration::from_nanos(latency_ns),
+            };
+            (self.rules.decide(&message), fault, wait)
         };
         if fault == Some(Fault::Silent) {
             self.summary.silent += 1;
             return;
         }
-        let wait = match fault {
-            Some(Fault::Late(after)) => after,
-            _ => Duration::from_nanos(latency_ns),
-        };
         let Some(output) = self.links.get_mut(&link) else { return };
         let mut held = BytesMut::new();
         let out = if wait.is_zero() { &mut output.bytes } else { &mut held };
-        let start = out.len();
-        let dialect = self.dialect;
-        let room_bytes = frame.message().len() + 64;
-        let written = self.codec.encode_with(frame.header(), room_bytes, out, |room| {
-            let length = respond::answer(dialect, &message, decision.code, decision.approval, room)?;
-            if fault == Some(Fault::WrongKey) {
-                falsify_stan(dialect, &mut room[..length]);
-            }
-            Some(length)
-        });
-        if written.is_none() {
+        if write_answer(&self.codec, frame, &message, decision, fault, out).is_none() {
             self.summary.not_answerable += 1;
             return;
-        }
-        if fault == Some(Fault::Double) {
-            let end = out.len();
-            out.extend_from_within(start..end);
         }
         self.summary.count_answer(decision.code, fault);
         if !wait.is_zero() {
@@ -199,9 +185,29 @@ fn flush(output: &mut Output) {
     let _ = output.flush(|_| {});
 }
 
-fn declined_as_broken(version: codecs::iso8583::Version) -> Decision {
-    let code = Code::parse(b"30").expect("two digits").in_version(version);
-    Decision { code, approval: None }
+/// Appends an answer, with its fault.
+fn write_answer(
+    codec: &FrameCodec,
+    frame: &Frame,
+    request: &Message<'_>,
+    decision: Decision,
+    fault: Option<Fault>,
+    out: &mut BytesMut,
+) -> Option<()> {
+    let start = out.len();
+    // Beyond what is echoed an answer has two short elements, and perhaps another bitmap.
+    let room_bytes = frame.message().len() + 64;
+    codec.encode_with(frame.header(), room_bytes, out, |room| {
+        let length = respond::answer(request, decision.code, decision.approval, room)?;
+        if fault == Some(Fault::WrongKey) {
+            falsify_stan(request.dialect(), &mut room[..length]);
+        }
+        Some(length)
+    })?;
+    if fault == Some(Fault::Double) {
+        out.extend_from_within(start..out.len());
+    }
+    Some(())
 }
 
 /// Turns the last digit of DE 11 into its neighbour, in any text.

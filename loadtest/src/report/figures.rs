@@ -83,8 +83,12 @@ pub struct Counts {
     pub links_lost: u64,
     /// Times that a socket was full.
     pub links_blocked: u64,
-    /// Network messages sent, answered, and answered by us.
-    pub network: [u64; 3],
+    /// Network messages (0800) sent, after the sign-ons before the start.
+    pub network_sent: u64,
+    /// Answers to them.
+    pub network_answered: u64,
+    /// Network messages of the host that were answered.
+    pub network_served: u64,
 }
 
 /// Whether the figures are about the host or about the generator.
@@ -204,7 +208,9 @@ impl Counts {
             unexpected: tally.sum(|case| case.unexpected),
             links_lost: tally.links.lost,
             links_blocked: tally.links.blocked,
-            network: [tally.links.network_sent, tally.links.network_answered, tally.links.network_served],
+            network_sent: tally.links.network_sent,
+            network_answered: tally.links.network_answered,
+            network_served: tally.links.network_served,
         }
     }
 }
