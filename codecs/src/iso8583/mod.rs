@@ -24,3 +24,8 @@ pub use message::Message;
 pub use mti::{Class, Mti, Version};
 pub use original::{Original, ReplacementAmounts};
 pub use spec::{BitmapText, FieldSpec, Kind, Length, PrefixText, Text};
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;

@@ -60,7 +60,7 @@ impl Check<'_, '_> {
 
         let report = &mut *self.report;
         let sign_on = report.or(&raw.sign_on, false);
-        let connections_max = report.count(&raw.connections_max, 64, 1..=1_000_000);
+        let connections_max = report.count(&raw.connections_max, 64, 1..=65_535);
         let window = report.count(&raw.window, 1_024, 1..=65_536);
         let requests_per_second = report.count(&raw.requests_per_second, 0, 0..=10_000_000);
         let party = |digits: &str| PartyId::parse(digits.as_bytes());

@@ -7,7 +7,7 @@ use codecs::iso8583::Version;
 
 use super::Check;
 use super::peer::{DIALECT, ISSUER_TIMEOUT, PATIENCE, name_of};
-use crate::config::checked::{Config, Way};
+use crate::config::checked::Config;
 use crate::config::given::{Given, Period};
 use crate::config::raw::{self, Raw};
 
@@ -81,9 +81,6 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     for (index, issuer) in config.issuers.iter().enumerate() {
         if !config.routes.iter().any(|route| route.issuers.contains(&index)) {
             warnings.push(format!("issuer {}: no route leads to it", issuer.name));
-        }
-        if issuer.links_per_address > 1 && matches!(issuer.door.way, Way::Listen(_)) {
-            warnings.push(format!("issuer {}: links_per_address has no effect beside listen", issuer.name));
         }
     }
     warnings

@@ -77,8 +77,8 @@ pub(super) fn admin(raw: &raw::Admin, report: &mut Report<'_>) -> Option<Admin> 
 }
 
 pub(super) fn limits(raw: &raw::Limits, report: &mut Report<'_>) -> Option<Limits> {
-    let connections_max = report.count(&raw.connections_max, 10_000, 1..=1_000_000);
-    let per_address_max = report.count(&raw.connections_per_address_max, 10_000, 1..=1_000_000);
+    let connections_max = report.count(&raw.connections_max, 10_000, 1..=65_535);
+    let per_address_max = report.count(&raw.connections_per_address_max, 10_000, 1..=65_535);
     let accepts_per_second = report.count(&raw.accepts_per_second, 500, 1..=1_000_000);
     let handshakes_max = report.count(&raw.handshakes_max, 64, 1..=100_000);
     let output_bytes_max = report.bytes(&raw.output_bytes_max, 1 << 20, 4 << 10..=64 << 20);

@@ -107,7 +107,7 @@ fn numbers_and_units() {
     );
     check(
         &[(1, "[limits]"), (2, "connections_max = 0")],
-        &["2:19: found connections_max = 0, expected a whole number, from 1 to 1000000"],
+        &["2:19: found connections_max = 0, expected a whole number, from 1 to 65535"],
     );
     check(
         &[(9, "window = 65537")],
@@ -115,7 +115,7 @@ fn numbers_and_units() {
     );
     check(
         &[(9, "requests_per_second = -5")],
-        &["9:23: found requests_per_second = -5, expected a whole number, from 0 to 10000000"],
+        &["9:23: found requests_per_second = -5, expected a whole number, from 0 to 655350"],
     );
     check(
         &[(14, "links_per_address = 0")],

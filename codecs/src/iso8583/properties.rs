@@ -1,0 +1,164 @@
+//! What holds for all messages, tried on random ones.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use std::vec::Vec;
+
+use super::*;
+use crate::value::Stan;
+
+/// A message as a list of elements in canonical form.
+type Elements = Vec<(De, Vec<u8>)>;
+
+fn config() -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) }
+}
+
+/// A dialect and a message that it can carry, with up to two dozen elements.
+fn message() -> impl Strategy<Value = (&'static Dialect, Elements)> {
+    (0..BUILT_IN.len(), vec(2..=128_u8, 0..24)).prop_flat_map(|(place, numbers)| {
+        let dialect = BUILT_IN[place].1;
+        let present = DeSet::from_numbers(&numbers);
+        let elements: Vec<_> =
+            present.iter().filter_map(|de| dialect.field(de).map(|spec| (Just(de), content(spec)))).collect();
+        (Just(dialect), elements)
+    })
+}
+
+fn content(spec: &FieldSpec) -> BoxedStrategy<Vec<u8>> {
+    let is_hex = matches!(spec.text, Text::HexAscii | Text::HexEbcdic);
+    let len = match spec.length {
+        Length::Fixed(units) => usize::from(units)..usize::from(units) + 1,
+        Length::Var { max, .. } => 0..usize::from(if is_hex { max / 2 } else { max }).min(60) + 1,
+    };
+    let of = |characters: &'static [u8]| vec(prop::sample::select(characters), len.clone()).boxed();
+    match spec.kind {
+        Kind::Digits => of(b"0123456789"),
+        Kind::Alpha => of(b"AZaz "),
+        Kind::AlphaDigits => of(b"AZaz 09"),
+        Kind::Text => vec(b' '..=b'~', len).boxed(),
+        Kind::Track => of(b"0123456789="),
+        Kind::Binary => vec(any::<u8>(), len).boxed(),
+        Kind::SignedDigits => of(b"0123456789")
+            .prop_flat_map(|digits| (Just(digits), prop::sample::select(&b"CD"[..])))
+            .prop_map(|(mut digits, sign)| {
+                digits[0] = sign;
+                digits
+            })
+            .boxed(),
+    }
+}
+
+fn write(dialect: &Dialect, elements: &Elements) -> Vec<u8> {
+    let mut out = std::vec![0; 65_535];
+    let present = elements.iter().map(|(de, _)| *de).collect();
+    let mti = if dialect.version == Version::V1987 { *b"0100" } else { *b"1100" };
+    let mut encoder = Encoder::new_with_digits(dialect, mti, present, &mut out).unwrap();
+    for (de, value) in elements {
+        encoder.put(*de, value).unwrap();
+    }
+    let len = encoder.finish().unwrap();
+    out.truncate(len);
+    out
+}
+
+fn read(message: &Message<'_>) -> Elements {
+    let mut out = [0; 1_024];
+    message.present().iter().map(|de| (de, message.decode(de, &mut out).unwrap().to_vec())).collect()
+}
+
+/// Calls everything that looks into a message: it must come back.
+fn look_everywhere(message: &Message<'_>) {
+    let mut out = [0; 300];
+    for de in (1..=128).filter_map(De::new) {
+        let _ = (message.raw(de), message.value(de), message.number(de), message.decode(de, &mut out));
+    }
+    let _ = (message.pan(), message.amount(), message.currency(), message.track2(), message.original());
+    let _ = (message.transmission_time(), message.local_time(), message.local_date(), message.expiry());
+    let _ = (message.stan(), message.rrn(), message.processing_code(), message.merchant_type());
+    let _ = (message.pos_entry(), message.acquirer(), message.forwarder(), message.response_code());
+    let _ = (message.terminal(), message.merchant(), message.approval_code(), message.network_function());
+    let _ = (message.icc_data(&mut out).is_ok(), message.replacement_amounts());
+    let mut copy = [0; 700];
+    for (_, dialect) in BUILT_IN {
+        let mti = Mti::from_digits(*b"0110").unwrap();
+        if let Ok(mut encoder) = Encoder::new(dialect, mti, message.present(), &mut copy) {
+            let _ = encoder.copy_until(De::END, message);
+        }
+    }
+    let _ = Encoder::restamp(message, Mti::from_digits(*b"0101").unwrap(), Stan::new(7).unwrap(), &mut copy);
+}
+
+/// Beginnings that get noise past the message type.
+const HEADS: &[&[u8]] = &[b"", b"0100", b"\x01\x00", b"\xF0\xF1\xF0\xF0", b"0800FFFFFFFFFFFFFFFF"];
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn what_is_written_is_read((dialect, elements) in message()) {
+        let bytes = write(dialect, &elements);
+        let mut index = Index::new();
+        prop_assert_eq!(dialect.parse(&bytes, &mut index), Ok(()));
+        let message = Message::new(dialect, &bytes, &index);
+        prop_assert_eq!(&read(&message), &elements);
+        // As one piece, and by way of any other dialect that has the elements and room for them.
+        let mut out = std::vec![0; bytes.len()];
+        let mut copy = Encoder::new(dialect, message.mti().unwrap(), message.present(), &mut out).unwrap();
+        copy.copy_until(De::END, &message).unwrap();
+        prop_assert_eq!(copy.finish(), Ok(bytes.len()));
+        prop_assert_eq!(&out, &bytes);
+        for (_, other) in BUILT_IN.iter().filter(|(_, other)| other.version == dialect.version) {
+            let translated = write(other, &elements);
+            let mut index = Index::new();
+            prop_assert_eq!(other.parse(&translated, &mut index), Ok(()));
+            let translated = Message::new(other, &translated, &index);
+            let mut out = std::vec![0; bytes.len()];
+            let mut back = Encoder::new(dialect, message.mti().unwrap(), message.present(), &mut out).unwrap();
+            back.copy_until(De::END, &translated).unwrap();
+            prop_assert_eq!(back.finish(), Ok(bytes.len()));
+            prop_assert_eq!(&out, &bytes);
+        }
+    }
+
+    #[test]
+    fn a_damaged_message_is_refused_or_read_but_never_a_panic(
+        (dialect, elements) in message(),
+        damage in vec((any::<prop::sample::Index>(), any::<u8>(), 0..4_u8), 1..6),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut bytes = write(dialect, &elements);
+        for (place, byte, how) in damage {
+            let place = place.index(bytes.len());
+            match how {
+                0 => bytes[place] = byte,
+                1 => bytes[place] ^= 1 << (byte & 7),
+                2 => bytes.insert(place, byte),
+                _ => bytes.truncate(place + cut.index(bytes.len() - place) + 1),
+            }
+        }
+        let mut index = Index::new();
+        let result = dialect.parse(&bytes, &mut index);
+        let message = Message::new(dialect, &bytes, &index);
+        look_everywhere(&message);
+        if result.is_ok() {
+            // Whatever passes can be written again, and then says the same.
+            let again = read(&message);
+            prop_assert!(again.iter().all(|(de, value)| dialect.field(*de).is_some() && value.len() < 1_024));
+            let _ = dialect.check_rules(&index);
+        }
+    }
+
+    #[test]
+    fn noise_is_never_a_panic(
+        bytes in vec(any::<u8>(), 0..300),
+        head in prop::sample::select(HEADS),
+    ) {
+        let bytes = [head, &bytes].concat();
+        for (_, dialect) in BUILT_IN {
+            let mut index = Index::new();
+            let _ = dialect.parse(&bytes, &mut index);
+            look_everywhere(&Message::new(dialect, &bytes, &index));
+        }
+    }
+}
