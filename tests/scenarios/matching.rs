@@ -1,4 +1,4 @@
-//! Which answers count, by the table of rules.md 2.4.
+//! Which answers count, by what they carry.
 
 use tests::{Act, Plain, Setup, purchase};
 
