@@ -4,7 +4,7 @@
 //! What opens a transaction may be refused when the queue is full, and is. What a running transaction needs
 //! may not: it waits at the sender, where the bound on running transactions bounds it too.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::{SocketAddr, TcpStream};
 use std::task::Context;
@@ -12,6 +12,7 @@ use std::task::Context;
 use atomic_waker::AtomicWaker;
 use authorizer::event::{AcquirerId, AcquirerLink, Event, IssuerLink, Leg, ShardId};
 use crossbeam_queue::ArrayQueue;
+use tokio::sync::Notify;
 
 use crate::door::Permit;
 use crate::envelope::Envelope;
@@ -79,14 +80,23 @@ impl Mailbox {
 }
 
 /// Hops of running transactions that found a queue full, in order, by shard.
+///
+/// While any wait, the links of this shard read nothing more: what waits here is bounded by the running
+/// transactions and by one read of each link, however much a peer sends.
 pub(crate) struct Overflow {
     waiting: RefCell<Vec<VecDeque<Hop>>>,
+    blocked: Cell<bool>,
+    news: Notify,
 }
 
 impl Overflow {
     /// Nothing waits.
     pub(crate) fn new(shards: usize) -> Self {
-        Self { waiting: RefCell::new((0..shards).map(|_| VecDeque::new()).collect()) }
+        Self {
+            waiting: RefCell::new((0..shards).map(|_| VecDeque::new()).collect()),
+            blocked: Cell::new(false),
+            news: Notify::new(),
+        }
     }
 
     /// Sends a hop, or keeps it behind those that wait already.
@@ -94,10 +104,27 @@ impl Overflow {
         let mut waiting = self.waiting.borrow_mut();
         let Some(waiting) = waiting.get_mut(usize::from(to.0)) else { return };
         let refused = if waiting.is_empty() { mailboxes[usize::from(to.0)].send(hop) } else { Err(hop) };
-        waiting.extend(refused.err());
+        if let Err(hop) = refused {
+            waiting.push_back(hop);
+            if !self.blocked.replace(true) {
+                self.news.notify_one();
+            }
+        }
     }
 
-    /// Tries again. Says whether anything still waits.
+    /// Whether something waits.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked.get()
+    }
+
+    /// Returns when something waits.
+    pub(crate) async fn blocked(&self) {
+        while !self.is_blocked() {
+            self.news.notified().await;
+        }
+    }
+
+    /// Tries again. Says whether something still waits.
     pub(crate) fn drain(&self, mailboxes: &[Mailbox]) -> bool {
         let mut any = false;
         for (waiting, mailbox) in self.waiting.borrow_mut().iter_mut().zip(mailboxes) {
@@ -109,6 +136,7 @@ impl Overflow {
                 }
             }
         }
+        self.blocked.set(any);
         any
     }
 }

@@ -33,6 +33,8 @@ use crate::wire::Goodbye;
 
 /// How long a closing link may take to write what waits.
 const FLUSH_WAIT: Duration = Duration::from_secs(1);
+/// How long a full queue of another shard is left alone. The runtime's timers have this resolution.
+const RETRY_WAIT: Duration = Duration::from_millis(1);
 /// Hops taken out of the mailbox before other tasks have their turn.
 const HOPS_PER_POLL: usize = 256;
 
@@ -43,6 +45,7 @@ pub(crate) fn run(shard: ShardId, setup: &Arc<Setup>, authorizer: Authorizer) ->
     let local = LocalSet::new();
     local.spawn_local(mail(edge.clone()));
     local.spawn_local(look_around(edge.clone()));
+    local.spawn_local(retry(edge.clone()));
     connect::start(&local, &edge);
     local.block_on(&runtime, turns(edge, Shard::new(authorizer)));
     Ok(())
@@ -355,9 +358,24 @@ async fn look_around(edge: Rc<Edge>) {
             let action = port.life.borrow_mut().tick(now_us);
             life::issuer_acts(&edge, &port, action);
         }
-        edge.overflow.drain(&edge.setup.mailboxes);
         // A turn at least this often keeps the published figures fresh.
         edge.kick.set();
+    }
+}
+
+/// Sends again what found another shard's queue full; then lets the links read again.
+async fn retry(edge: Rc<Edge>) {
+    loop {
+        edge.overflow.blocked().await;
+        while edge.overflow.drain(&edge.setup.mailboxes) {
+            tokio::time::sleep(RETRY_WAIT).await;
+        }
+        for port in edge.acquirer_ports() {
+            port.wire.wake();
+        }
+        for port in edge.issuer_ports() {
+            port.wire.wake();
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a run does: its rate, its links, and the mix of messages. Read from TOML ([`raw`]), checked once;
+//! What a run does: its rate, its links, and the mix of messages. Read from TOML (`raw`), checked once;
 //! the rest of the program sees only this.
 
 mod check;

@@ -101,6 +101,7 @@ impl Conversation for AcquirerConversation {
     fn is_paused(&self) -> bool {
         let throttled_until_us = self.port.throttled_until_us.get();
         self.port.in_flight.get() >= self.port.window
+            || self.edge.overflow.is_blocked()
             || (throttled_until_us != 0 && throttled_until_us > self.now_us())
     }
 

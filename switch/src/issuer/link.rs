@@ -103,7 +103,7 @@ impl Conversation for IssuerConversation {
     }
 
     fn is_paused(&self) -> bool {
-        false
+        self.edge.overflow.is_blocked()
     }
 
     fn now_us(&self) -> u64 {
