@@ -13,5 +13,6 @@ mod metrics;
 mod purchase;
 mod rights;
 mod routing;
+mod shards;
 mod sign_on;
 mod timeout;
