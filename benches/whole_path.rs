@@ -132,11 +132,20 @@ impl Buffers {
     }
 }
 
-/// Patches the trace number and the retrieval reference, so that every request is a new one.
-fn number(bytes: &mut [u8], stan_at: usize, rrn_at: usize, number: u64) {
+/// Where the elements stand that make every request a new one.
+#[derive(Clone, Copy)]
+struct Places {
+    stan: usize,
+    rrn: usize,
+    terminal: usize,
+}
+
+/// Patches them. Trace numbers repeat after a million requests, so the terminal changes then.
+fn number(bytes: &mut [u8], at: Places, number: u64) {
     let digits = format!("{number:012}");
-    bytes[stan_at..stan_at + 6].copy_from_slice(&digits.as_bytes()[6..]);
-    bytes[rrn_at..rrn_at + 12].copy_from_slice(digits.as_bytes());
+    bytes[at.stan..at.stan + 6].copy_from_slice(&digits.as_bytes()[6..]);
+    bytes[at.rrn..at.rrn + 12].copy_from_slice(digits.as_bytes());
+    bytes[at.terminal..at.terminal + 6].copy_from_slice(&digits.as_bytes()[..6]);
 }
 
 fn offset(dialect: &Dialect, bytes: &[u8], de: De) -> usize {
@@ -149,9 +158,12 @@ fn whole_path(criterion: &mut Criterion) {
     let dialect = built_in("iso87-ascii").expect("built in");
     let mut request = message(dialect, b"0100", &AUTHORIZATION);
     let mut approval = message(dialect, b"0110", &APPROVAL);
-    let (stan, rrn) = (offset(dialect, &request, De::STAN), offset(dialect, &request, De::RRN));
-    let (answer_stan, answer_rrn) =
-        (offset(dialect, &approval, De::STAN), offset(dialect, &approval, De::RRN));
+    let places = |bytes: &[u8]| Places {
+        stan: offset(dialect, bytes, De::STAN),
+        rrn: offset(dialect, bytes, De::RRN),
+        terminal: offset(dialect, bytes, De::TERMINAL),
+    };
+    let (asked_at, answered_at) = (places(&request), places(&approval));
     let mut group = criterion.benchmark_group("whole path");
     for batch in [1_usize, 8, 64] {
         let mut shard = Shard::new(Authorizer::new(ShardId(0), 1, tables(1_000), limits()));
@@ -175,7 +187,7 @@ fn whole_path(criterion: &mut Criterion) {
             bencher.iter(|| {
                 for place in 0..batch {
                     sent += 1;
-                    number(&mut request, stan, rrn, sent % 1_000_000_000_000);
+                    number(&mut request, asked_at, sent);
                     world.request(place, black_box(&request));
                 }
                 shard.turn(&mut world);
@@ -183,8 +195,13 @@ fn whole_path(criterion: &mut Criterion) {
                 let mut rest = &asked[..];
                 let mut place = batch;
                 while let Ok(Cut::Frame { message, taken, .. }) = FRAMING.cut(rest) {
-                    approval[answer_stan..answer_stan + 6].copy_from_slice(&message[stan..stan + 6]);
-                    approval[answer_rrn..answer_rrn + 12].copy_from_slice(&message[rrn..rrn + 12]);
+                    for (to, from, length) in [
+                        (answered_at.stan, asked_at.stan, 6),
+                        (answered_at.rrn, asked_at.rrn, 12),
+                        (answered_at.terminal, asked_at.terminal, 8),
+                    ] {
+                        approval[to..to + length].copy_from_slice(&message[from..from + length]);
+                    }
                     world.answer(place, &approval);
                     place += 1;
                     rest = &rest[taken..];
