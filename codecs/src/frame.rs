@@ -201,3 +201,143 @@ fn write_length(form: LengthForm, value: u32, prefix: &mut [u8]) {
         rest = rest.checked_div(base).unwrap_or_default();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    const FORMS: [LengthForm; 4] =
+        [LengthForm::Binary2, LengthForm::Binary4, LengthForm::Bcd2, LengthForm::Ascii4];
+
+    const PLAIN: FrameFormat = FrameFormat {
+        length: LengthForm::Binary2,
+        inclusive: false,
+        header_bytes: 0,
+        max_bytes: 4_096,
+        keep_alive: false,
+    };
+
+    fn frame(format: &FrameFormat, header: &[u8], message: &[u8]) -> Vec<u8> {
+        let mut out = std::vec![0; format.overhead_bytes()];
+        assert_eq!(format.seal(header, message.len(), &mut out), Ok(out.len()));
+        out.extend_from_slice(message);
+        out
+    }
+
+    #[test]
+    fn each_length_as_it_stands_on_the_wire() {
+        let message = [b'x'; 300];
+        for (length, inclusive, header_bytes, expected) in [
+            (LengthForm::Binary2, false, 0, &[0x01, 0x2C][..]),
+            (LengthForm::Binary2, true, 0, &[0x01, 0x2E]),
+            (LengthForm::Binary4, false, 0, &[0, 0, 0x01, 0x2C]),
+            (LengthForm::Bcd2, false, 0, &[0x03, 0x00]),
+            (LengthForm::Bcd2, true, 5, &[0x03, 0x07, 0x60, 0x00, 0x01, 0x00, 0x00]),
+            (LengthForm::Ascii4, false, 0, b"0300"),
+            (LengthForm::Ascii4, true, 5, b"0309\x60\x00\x01\x00\x00"),
+        ] {
+            let format = FrameFormat { length, inclusive, header_bytes, ..PLAIN };
+            let header = if header_bytes == 0 { &[][..] } else { &[0x60, 0x00, 0x01] };
+            let bytes = frame(&format, header, &message);
+            assert_eq!(&bytes[..expected.len()], expected, "{format:?}");
+            let header = &expected[length.bytes()..];
+            let whole = Cut::Frame { header, message: &message, taken: bytes.len() };
+            assert!(format.cut(&bytes) == Ok(whole), "{format:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_but_a_length() {
+        let quiet = FrameFormat { keep_alive: true, ..PLAIN };
+        assert_eq!(quiet.cut(&[0, 0, 9]), Ok(Cut::KeepAlive { taken: 2 }));
+        assert_eq!(PLAIN.cut(&[0, 0]), Err(FrameError::Empty));
+        let inclusive = FrameFormat { inclusive: true, ..quiet };
+        assert_eq!(inclusive.cut(&[0, 2]), Ok(Cut::KeepAlive { taken: 2 }));
+        assert_eq!(inclusive.cut(&[0, 0]), Ok(Cut::KeepAlive { taken: 2 }));
+        assert_eq!(inclusive.cut(&[0, 1]), Err(FrameError::LengthTooSmall));
+        let with_header = FrameFormat { header_bytes: 5, ..quiet };
+        assert_eq!(with_header.cut(&[0, 0]), Ok(Cut::KeepAlive { taken: 2 }));
+        assert_eq!(with_header.cut(&[0, 4, 1, 2, 3, 4]), Err(FrameError::LengthTooSmall));
+        assert_eq!(with_header.cut(&[0, 5, 1, 2, 3, 4]), Ok(Cut::Incomplete { need: 7 }));
+        assert_eq!(with_header.cut(&[0, 5, 1, 2, 3, 4, 5]), Ok(Cut::KeepAlive { taken: 7 }));
+    }
+
+    #[test]
+    fn a_length_beyond_the_bound_is_refused_before_the_message_is_there() {
+        let format = FrameFormat { max_bytes: 100, ..PLAIN };
+        assert_eq!(format.cut(&[0, 101]), Err(FrameError::TooLong { announced: 101 }));
+        assert_eq!(format.cut(&[0, 100]), Ok(Cut::Incomplete { need: 102 }));
+        assert_eq!(format.seal(&[], 101, &mut [0; 9]), Err(FrameError::TooLong { announced: 101 }));
+        let wide = FrameFormat { length: LengthForm::Binary4, max_bytes: u32::MAX, ..PLAIN };
+        assert_eq!(wide.cut(&[0xFF; 4]), Ok(Cut::Incomplete { need: 4 + 0xFFFF_FFFF }));
+        let narrow = FrameFormat { length: LengthForm::Ascii4, max_bytes: 20_000, ..PLAIN };
+        assert_eq!(narrow.seal(&[], 10_000, &mut [0; 9]), Err(FrameError::TooLong { announced: 10_000 }));
+    }
+
+    #[test]
+    fn no_length_and_no_room() {
+        let ascii = FrameFormat { length: LengthForm::Ascii4, ..PLAIN };
+        assert_eq!(ascii.cut(b"01A0"), Err(FrameError::LengthNotDigits));
+        let bcd = FrameFormat { length: LengthForm::Bcd2, ..PLAIN };
+        assert_eq!(bcd.cut(&[0x01, 0x0A]), Err(FrameError::LengthNotDigits));
+        assert_eq!(ascii.seal(&[], 1, &mut [0; 3]), Err(FrameError::NoRoom));
+        assert_eq!(ascii.seal(&[1], 1, &mut [0; 9]), Err(FrameError::NoRoom));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// However the bytes arrive, the frames come out whole and in order, and no more bytes are asked for
+        /// than the next frame has.
+        #[test]
+        fn frames_in_pieces(
+            form in 0..4_usize,
+            inclusive: bool,
+            header_bytes in 0..8_u8,
+            messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..40), 1..5),
+            pieces in prop::collection::vec(1..9_usize, 1..400),
+        ) {
+            let length = FORMS[form];
+            let format = FrameFormat { length, inclusive, header_bytes, ..PLAIN };
+            let stream: Vec<u8> = messages.iter().flat_map(|message| frame(&format, &[], message)).collect();
+            // The last piece is as long as need be; single bytes are among the others.
+            let (mut collected, mut rest, mut cut_out) = (Vec::new(), &stream[..], Vec::new());
+            for piece in pieces.into_iter().chain([usize::MAX]) {
+                let (arrived, behind) = rest.split_at(piece.min(rest.len()));
+                collected.extend_from_slice(arrived);
+                rest = behind;
+                loop {
+                    match format.cut(&collected).unwrap() {
+                        Cut::Incomplete { need } => {
+                            prop_assert!(need > collected.len() && need <= format.overhead_bytes() + 40);
+                            break;
+                        }
+                        Cut::KeepAlive { .. } => prop_assert!(false, "no keep-alive was sent"),
+                        Cut::Frame { header, message, taken } => {
+                            prop_assert_eq!(header.len(), usize::from(header_bytes));
+                            cut_out.push(message.to_vec());
+                            collected.drain(..taken);
+                        }
+                    }
+                }
+            }
+            prop_assert_eq!(cut_out, messages);
+            prop_assert!(collected.is_empty());
+        }
+
+        #[test]
+        fn noise_is_cut_or_refused(form in 0..4_usize, inclusive: bool, keep_alive: bool, header_bytes: u8,
+            bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let format = FrameFormat { length: FORMS[form], inclusive, header_bytes, max_bytes: 4_096, keep_alive };
+            match format.cut(&bytes) {
+                Ok(Cut::Incomplete { need }) => prop_assert!(need > bytes.len() && need <= 4_100),
+                Ok(Cut::KeepAlive { taken } | Cut::Frame { taken, .. }) => {
+                    prop_assert!(0 < taken && taken <= bytes.len());
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}

@@ -44,3 +44,8 @@ mod text;
 mod writer;
 
 pub use error::{EncodeError, EncodeFlaw, Flaw, FrameError, ParseError};
+
+/// Compiles and runs the example of the README, so that it stays true.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

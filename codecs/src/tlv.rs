@@ -191,6 +191,7 @@ fn split_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use std::{vec, vec::Vec};
 
     #[test]
@@ -230,5 +231,46 @@ mod tests {
             assert_eq!(Tlvs::new(written).find(0x9F10), Ok(Some(&value[..])), "{len}");
         }
         assert_eq!(TlvWriter::new(&mut [0; 4]).put(0x9F10, &[1, 2]), None);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_written_is_read(objects in prop::collection::vec(object(), 0..12), padding in 0..3_usize) {
+            let mut out = vec![0; 8_192];
+            let mut writer = TlvWriter::new(&mut out);
+            for (tag, value) in &objects {
+                writer.put(*tag, value).unwrap();
+            }
+            let written = [writer.into_written(), &vec![0; padding]].concat();
+            let read: Vec<_> = Tlvs::new(&written).map(|object| object.unwrap()).collect();
+            let read: Vec<_> = read.iter().map(|object| (object.tag, object.value.to_vec())).collect();
+            prop_assert_eq!(read, objects);
+        }
+
+        #[test]
+        fn noise_ends(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            let mut last = None;
+            for (count, object) in Tlvs::new(&bytes).enumerate() {
+                prop_assert!(count <= bytes.len() && last.is_none_or(|last: Result<_, TlvError>| last.is_ok()));
+                if let Ok(object) = object {
+                    let start = usize::from(object.offset);
+                    prop_assert_eq!(&bytes[start..start + object.value.len()], object.value);
+                }
+                last = Some(object);
+            }
+            let _ = crate::emv::IccData::parse(&bytes);
+        }
+    }
+
+    /// A tag of one to three bytes that is well formed, and a value.
+    fn object() -> impl Strategy<Value = (u32, Vec<u8>)> {
+        let tag = prop_oneof![
+            (1..=0xFF_u32).prop_filter("one byte", |tag| tag & 0x1F != 0x1F),
+            (0..=0x7F_u32).prop_map(|low| 0x9F00 | low),
+            (0..=0x7F_u32).prop_map(|low| 0xDF8100 | low),
+        ];
+        (tag, prop::collection::vec(any::<u8>(), 0..600))
     }
 }

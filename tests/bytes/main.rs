@@ -1,5 +1,4 @@
-//! What the sockets of the switch make of bytes: frames in pieces, flaws, floods, certificates (B1-B11
-//! B1 to B11 and 3.4).
+//! What the sockets of the switch make of bytes: frames in pieces, flaws, floods, certificates.
 
 #![forbid(unsafe_code)]
 

@@ -123,8 +123,20 @@ fn every_framing_carries_a_purchase_and_headers_come_back() {
         let Some(rig) = setup.start() else { return };
         for (stan, name) in ["north", "inclusive", "tpdu", "both"].into_iter().enumerate() {
             let mut acquirer = rig.acquirer(name);
-            let answer = acquirer.ask(&purchase(&format!("11={stan:06}")), "0110 39=00");
-            assert_eq!(answer.header, rig.wire(name).header, "{name} in {length}");
+            let answers = [
+                acquirer.ask(&purchase(&format!("11=1{stan:05}")), "0110 39=00"),
+                acquirer.ask(&purchase(&format!("11=2{stan:05} 2=9999800000000015")), "0110 39=92"),
+                acquirer.ask(&purchase(&format!("11=3{stan:05} 3=-")), "0110 39=30"),
+                acquirer.ask("0800 7=1123120000 11=400000 70=301", "0810 39=00"),
+            ];
+            for answer in answers {
+                assert_eq!(
+                    answer.header,
+                    rig.wire(name).header,
+                    "{name} in {length}: {}",
+                    answer.plain.mti()
+                );
+            }
         }
     }
 }

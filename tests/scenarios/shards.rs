@@ -36,7 +36,11 @@ fn every_purchase_is_answered_over_its_own_connection() {
     }
     let seen = rig.issuer("maple").seen();
     let traces: BTreeSet<&str> = seen.iter().map(|seen| seen.plain().get(11)).collect();
-    assert_eq!((seen.len(), traces.len()), (CARDS, CARDS), "one request each, under a trace number of its own");
+    assert_eq!(
+        (seen.len(), traces.len()),
+        (CARDS, CARDS),
+        "one request each, under a trace number of its own"
+    );
 }
 
 #[test]

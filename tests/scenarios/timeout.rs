@@ -133,6 +133,31 @@ fn q11_when_the_link_drops_all_in_flight_are_91_within_100_ms() {
 }
 
 #[test]
+fn q11_what_was_on_a_lost_link_is_not_sent_again_on_another() {
+    const MANY: usize = 20;
+    let Some(rig) = Setup::new().addresses("maple", 2).start() else { return };
+    let maple = rig.issuer("maple");
+    maple.hold();
+    let mut north = rig.acquirer("north");
+    for stan in 0..MANY {
+        north.send(&purchase(&format!("11={stan:06}")));
+    }
+    let seen = maple.wait_seen(MANY);
+    maple.reset_link(seen[0].link);
+    let lost = seen.iter().filter(|one| one.link == seen[0].link).count();
+    let answers = north.receive_all(lost);
+    assert!(answers.values().all(|one| one.plain.get(39) == "91"));
+    // The other link has its half as before.
+    for one in seen.iter().filter(|one| one.link != seen[0].link) {
+        maple.answer(one, "");
+    }
+    let answers = north.receive_all(MANY - lost);
+    assert!(answers.values().all(|one| one.plain.get(39) == "00"));
+    nothing_else_comes(&rig, &mut north, "900000");
+    assert_eq!(maple.seen().len(), MANY + 1, "requests were sent again");
+}
+
+#[test]
 fn q12_x9_a_late_approval_never_reaches_the_acquirer() {
     let Some(rig) = with_short_timeout().start() else { return };
     let maple = rig.issuer("maple");

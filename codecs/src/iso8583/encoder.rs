@@ -69,6 +69,12 @@ impl<'a> Encoder<'a> {
             self.advance();
             return Ok(());
         }
+        if let (Text::Ascii | Text::Raw, Kind::Digits | Kind::AlphaDigits | Kind::Text | Kind::Binary) =
+            (theirs.text, theirs.kind)
+        {
+            // These stand on the wire as they are in canonical form.
+            return self.put(de, value);
+        }
         let mut short = [0; SHORT_ELEMENT];
         if let Some(canonical) = text::decode(theirs, value, span.units, &mut short) {
             return self.put(de, canonical);
