@@ -182,7 +182,7 @@ impl Edge {
             (None, _) => return self.happened(Event::Unsent(leg, authorizer::event::Unsent::LinkLost)),
         };
         if let Err(error) = sent {
-            tracing::warn!(issuer = %self.setup.issuer(leg.to.issuer).name, ?error, "request cannot be said to its issuer");
+            tracing::debug!(issuer = %self.setup.issuer(leg.to.issuer).name, ?error, "request cannot be said to its issuer");
             self.happened(Event::Unsent(leg, authorizer::event::Unsent::NotEncodable));
         }
     }

@@ -6,7 +6,7 @@
 use std::hash::Hasher;
 
 use authorizer::event::{AcquirerId, ShardId};
-use authorizer::request::{Fingerprint, Identity, MatchKeys};
+use authorizer::request::{Class, Fingerprint, Identity, MatchKeys};
 use codecs::iso8583::{De, Message};
 use codecs::value::{Pan, PartyId, Stan};
 use siphasher::sip128::{Hasher128, SipHasher13};
@@ -53,9 +53,10 @@ impl Homes {
         Identity(self.hash(&[&name]))
     }
 
-    /// What a message says.
-    pub fn fingerprint(&self, message: &Message<'_>) -> Fingerprint {
+    /// What a message says, and whether it asks or tells: an advice is no repeat of a request.
+    pub fn fingerprint(&self, message: &Message<'_>, class: Class) -> Fingerprint {
         let mut hasher = SipHasher13::new_with_key(&self.key);
+        hasher.write_u8(class.index() as u8);
         for de in CONTENT {
             if let Some(value) = message.value(de) {
                 hasher.write_u16(u16::from(de.number()));

@@ -93,6 +93,8 @@ fn flush<S: AsyncWrite + Unpin>(stream: &mut S, wire: &Wire, context: &mut Conte
         match written {
             Poll::Ready(Ok(())) => wrote = true,
             Poll::Ready(Err(())) => return Poll::Ready(Goodbye::Broken),
+            // The socket takes no more: only now does what waits say something about the peer.
+            Poll::Pending if wire.is_over() => return Poll::Ready(Goodbye::SlowReader),
             Poll::Pending => break,
         }
     }

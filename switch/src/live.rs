@@ -99,7 +99,7 @@ impl Live {
         };
         if let Err(error) = sent {
             let acquirer = &self.edge.setup.acquirer(acquirer).name;
-            tracing::error!(%acquirer, ?error, "an answer cannot be said to its acquirer");
+            tracing::debug!(%acquirer, ?error, "an answer cannot be said to its acquirer");
         }
         let whole_us = self.edge.setup.now_us().saturating_sub(request.arrived_us);
         self.edge.tally.borrow_mut().replied(acquirer, &reply.outcome, whole_us, reply.issuer_us);

@@ -33,6 +33,8 @@ use crate::wire::Goodbye;
 
 /// How long a closing link may take to write what waits.
 const FLUSH_WAIT: Duration = Duration::from_secs(1);
+/// How long requests of other shards are awaited when everything stops.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 /// How long a full queue of another shard is left alone. The runtime's timers have this resolution.
 const RETRY_WAIT: Duration = Duration::from_millis(1);
 /// Hops taken out of the mailbox before other tasks have their turn.
@@ -47,27 +49,30 @@ pub(crate) fn run(shard: ShardId, setup: &Arc<Setup>, authorizer: Authorizer) ->
     local.spawn_local(look_around(edge.clone()));
     local.spawn_local(retry(edge.clone()));
     connect::start(&local, &edge);
-    local.block_on(&runtime, turns(edge, Shard::new(authorizer)));
-    Ok(())
+    // A task among the others, so that it has its turn after every link that was read: as the runtime's root
+    // it would be polled once in sixty, and one flooding peer would make everybody wait.
+    let turning = local.spawn_local(turns(edge, Shard::new(authorizer)));
+    local.block_on(&runtime, turning).map_err(std::io::Error::other)
 }
 
-/// Turns the shard whenever something happened or something falls due, until the switch stops and nothing
-/// waits to be written.
+/// Turns the shard whenever something happened or something falls due. When the switch stops and nothing runs
+/// any more, the links are told goodbye, and it turns on until they are gone: another shard may still ask.
 async fn turns(edge: Rc<Edge>, mut shard: Shard) {
     let mut live = Live::new(edge.clone());
     let started = Instant::now() - Duration::from_micros(edge.setup.now_us());
     let mut timer = pin!(sleep_until(started));
     let mut armed_us = None;
     let mut looked_us = 0;
+    let mut goodbye_us = None;
     poll_fn(|context| {
         if !edge.kick.take(context.waker()) && armed_us.is_some() && timer.as_mut().poll(context).is_ready() {
             armed_us = None;
         }
         shard.turn(&mut live);
         edge.publish(shard.authorizer().in_flight());
-        // Deadlines only move away, so an armed timer is moved when it fired, not at every turn.
-        if armed_us.is_none()
-            && let Some(due_us) = shard.authorizer().next_deadline_us()
+        // Most deadlines only move away, so an armed timer is moved when it fired, or for a nearer one.
+        if let Some(due_us) = shard.authorizer().next_deadline_us()
+            && armed_us.is_none_or(|armed_us| due_us < armed_us)
         {
             armed_us = Some(due_us);
             timer.as_mut().reset(started + Duration::from_micros(due_us + 1));
@@ -79,23 +84,21 @@ async fn turns(edge: Rc<Edge>, mut shard: Shard) {
         if now_us.saturating_sub(looked_us) >= crate::metrics::PERIOD_US {
             looked_us = now_us;
             let snapshot = edge.tally.borrow().snapshot(edge.shard, shard.authorizer());
-            // When the door is behind, the next second's figures include this one's.
+            // When the door is behind, the next figures include these.
             let _ = edge.setup.snapshots.try_send(Box::new(snapshot));
         }
-        if edge.stopping.get() && shard.authorizer().in_flight() == 0 {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
+        if edge.stopping.get() && shard.authorizer().in_flight() == 0 && goodbye_us.is_none() {
+            goodbye_us = Some(now_us);
+            edge.say_goodbye();
+        }
+        match goodbye_us.map(|since_us| Duration::from_micros(now_us.saturating_sub(since_us))) {
+            Some(since) if since >= FLUSH_WAIT || (since >= edge.last_words() && !edge.has_links()) => {
+                Poll::Ready(())
+            }
+            _ => Poll::Pending,
         }
     })
     .await;
-    edge.say_goodbye();
-    let all_gone = async {
-        while edge.has_links() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let _ = timeout(FLUSH_WAIT, all_gone).await;
 }
 
 /// Takes what other threads hand to this shard.
@@ -238,6 +241,8 @@ pub(crate) async fn serve_acquirer(
     let mut conversation = AcquirerConversation { edge: edge.clone(), port: port.clone() };
     let why = converse(&mut stream, settings.framing, &port.wire, &edge.read_buffer, &mut conversation).await;
     if answers_first(why) {
+        // Still live for its own answers, but no more for those of other links.
+        edge.happened_everywhere(Event::AcquirerLink(port.link, acquirer, LinkChange::SignedOff));
         // What was sound before is answered first; a peer that only stopped sending may still read.
         let is_idle = || port.is_idle();
         let _ = timeout(settings.patience, linger(&mut stream, &port.wire, is_idle)).await;
@@ -424,6 +429,11 @@ impl Edge {
 
     fn issuer_ports(&self) -> Vec<Rc<IssuerPort>> {
         self.issuers.borrow().iter().flatten().flatten().cloned().collect()
+    }
+
+    /// How long other shards may still have a request for this one after its own links were told goodbye.
+    fn last_words(&self) -> Duration {
+        if self.setup.shards() == 1 { Duration::ZERO } else { LAST_WORDS }
     }
 
     /// Signs off where we signed on, and closes every link once it has written what waits.

@@ -52,7 +52,7 @@ pub enum Unsent {
 pub enum LinkChange {
     /// It may carry requests.
     Up,
-    /// It is connected, but signed off: no new request goes over it, answers still come.
+    /// It is connected, but signed off: nothing new goes over it, what runs over it may still end.
     SignedOff,
     /// It is gone.
     Lost,
@@ -134,7 +134,9 @@ impl LiveLinks {
         let shard = grown(&mut self.by_shard, usize::from(link.shard.0));
         let place = grown_with(shard, usize::from(link.slot));
         let newest = grown(&mut self.newest, acquirer.index());
-        if change == LinkChange::Lost {
+        if change == LinkChange::SignedOff {
+            newest.retain(|known| *known != link);
+        } else if change == LinkChange::Lost {
             if place.is_some_and(|(generation, _)| generation == link.generation) {
                 *place = None;
             }

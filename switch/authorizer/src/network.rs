@@ -139,6 +139,10 @@ impl LinkLife {
         if self.awaiting && now_us.saturating_sub(self.since_us) > self.rules.sign_on_us {
             return Action::Close(CloseReason::SignOnTimedOut);
         }
+        if self.awaiting {
+            // The sign-on is test enough, and its answer is the one to wait for.
+            return Action::Nothing;
+        }
         let Some(echo_every_us) = self.rules.echo_every_us else { return Action::Nothing };
         match self.echo_sent_us {
             Some(sent_us) if now_us.saturating_sub(sent_us) > self.rules.echo_wait_us => {
@@ -186,6 +190,14 @@ mod tests {
         assert_eq!(life.tick(1_000), Action::Nothing);
         assert_eq!(life.tick(1_001), Action::Close(CloseReason::SignOnTimedOut));
         assert_eq!(life.answered(NetworkFunction::SignOn, false), Action::Close(CloseReason::SignOnRefused));
+    }
+
+    #[test]
+    fn no_echo_while_a_sign_on_waits_for_its_answer() {
+        let (mut life, _) = LinkLife::connected(LinkRules { sign_on_us: 50_000, ..RULES }, 0);
+        assert_eq!(life.tick(20_000), Action::Nothing);
+        life.answered(NetworkFunction::SignOn, true);
+        assert_eq!(life.tick(20_001), Action::Send(NetworkFunction::Echo));
     }
 
     #[test]

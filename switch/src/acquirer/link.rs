@@ -33,6 +33,8 @@ pub(crate) struct AcquirerPort {
     /// Nothing is read before then, monotonic microseconds: the principal is ahead of its rate.
     pub(crate) throttled_until_us: Cell<u64>,
     glitches: Cell<u32>,
+    /// Its first misdirected message was logged; the others are only counted.
+    was_told: Cell<bool>,
 }
 
 impl AcquirerPort {
@@ -53,6 +55,7 @@ impl AcquirerPort {
             window,
             throttled_until_us: Cell::new(0),
             glitches: Cell::new(0),
+            was_told: Cell::new(false),
         }
     }
 
@@ -193,15 +196,17 @@ impl AcquirerConversation {
             frame::append(out, framing, envelope.header(), room, |out| encode(&message, digits, out))
         });
         if let Err(error) = sent {
-            tracing::error!(?error, "an answer made here cannot be encoded");
+            tracing::debug!(?error, "an answer made here cannot be encoded");
         }
     }
 
     /// A message that is itself an answer has no business here.
     fn misdirected(&mut self, envelope: Box<Envelope>) -> Result<(), Goodbye> {
         self.edge.tally.borrow_mut().misdirected += 1;
-        let acquirer = &self.edge.setup.acquirer(self.port.acquirer).name;
-        tracing::warn!(%acquirer, "an acquirer sent a response; dropped");
+        if !self.port.was_told.replace(true) {
+            let acquirer = &self.edge.setup.acquirer(self.port.acquirer).name;
+            tracing::warn!(%acquirer, "an acquirer sends responses; dropped and counted");
+        }
         self.edge.envelopes.borrow_mut().recycle(envelope);
         Ok(())
     }

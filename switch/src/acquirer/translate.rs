@@ -59,7 +59,7 @@ pub fn request(
         acquirer: received.acquirer,
         class,
         identity: homes.identity(received.acquirer, class_digits(mti), stan, forwarder, &keys),
-        fingerprint: homes.fingerprint(message),
+        fingerprint: homes.fingerprint(message, class),
         home: homes.of_account(pan.as_ref()),
         pan,
         amount: amount(message)?,

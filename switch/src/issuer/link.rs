@@ -35,6 +35,8 @@ pub(crate) struct IssuerPort {
     /// Counts our own network management requests, for their trace numbers.
     own: Cell<u32>,
     glitches: Cell<u32>,
+    /// Its first misdirected message was logged; the others are only counted.
+    was_told: Cell<bool>,
 }
 
 impl IssuerPort {
@@ -47,6 +49,7 @@ impl IssuerPort {
             asked: Cell::new(None),
             own: Cell::new(0),
             glitches: Cell::new(0),
+            was_told: Cell::new(false),
         }
     }
 
@@ -164,7 +167,7 @@ impl IssuerConversation {
                 })
             });
             if let Err(error) = sent {
-                tracing::error!(?error, "an answer made here cannot be encoded");
+                tracing::debug!(?error, "an answer made here cannot be encoded");
             }
         }
         self.edge.envelopes.borrow_mut().recycle(envelope);
@@ -174,8 +177,10 @@ impl IssuerConversation {
     /// An issuer has no right to ask for authorizations.
     fn misdirected(&mut self, envelope: Box<Envelope>) -> Result<(), Goodbye> {
         self.edge.tally.borrow_mut().misdirected += 1;
-        let issuer = &self.edge.setup.issuer(self.port.link.issuer).name;
-        tracing::warn!(%issuer, "an issuer sent a request; dropped");
+        if !self.port.was_told.replace(true) {
+            let issuer = &self.edge.setup.issuer(self.port.link.issuer).name;
+            tracing::warn!(%issuer, "an issuer sends requests; dropped and counted");
+        }
         self.edge.envelopes.borrow_mut().recycle(envelope);
         Ok(())
     }

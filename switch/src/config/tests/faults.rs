@@ -115,7 +115,7 @@ fn numbers_and_units() {
     );
     check(
         &[(9, "requests_per_second = -5")],
-        &["9:23: found requests_per_second = -5, expected a whole number, from 0 to 655350"],
+        &["9:23: found requests_per_second = -5, expected a whole number, from 0 to 10000000"],
     );
     check(
         &[(14, "links_per_address = 0")],
