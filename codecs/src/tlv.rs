@@ -253,7 +253,8 @@ mod tests {
         fn noise_ends(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
             let mut last = None;
             for (count, object) in Tlvs::new(&bytes).enumerate() {
-                prop_assert!(count <= bytes.len() && last.is_none_or(|last: Result<_, TlvError>| last.is_ok()));
+                prop_assert!(count <= bytes.len());
+                prop_assert!(last.is_none_or(|last: Result<_, TlvError>| last.is_ok()));
                 if let Ok(object) = object {
                     let start = usize::from(object.offset);
                     prop_assert_eq!(&bytes[start..start + object.value.len()], object.value);

@@ -15,8 +15,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::wire::{Goodbye, Wire};
 
-/// Bytes read at once.
-pub(crate) const READ_BYTES: usize = 128 * 1024;
+/// Bytes read at once: a few hundred messages, so that a flooding peer holds the others up for less than a
+/// millisecond a turn.
+pub(crate) const READ_BYTES: usize = 32 * 1024;
 
 /// What is done with the messages of a link.
 pub(crate) trait Conversation {
@@ -142,7 +143,7 @@ impl Reader {
             let mut buffer = buffer.borrow_mut();
             let kept = self.partial.len();
             buffer[..kept].copy_from_slice(&self.partial);
-            let mut room = ReadBuf::new(&mut buffer[kept..]);
+            let mut room = ReadBuf::new(&mut buffer[kept..kept + READ_BYTES]);
             match Pin::new(&mut *stream).poll_read(context, &mut room) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(_)) => return Poll::Ready(Goodbye::Broken),

@@ -38,13 +38,12 @@ fn an_advice_that_did_not_arrive_is_forwarded_again_when_repeated() {
 fn an_advice_for_an_absent_issuer_is_forwarded_when_it_is_back() {
     let Some(rig) = Setup::new().issuer("oak", "99997").start() else { return };
     let oak = rig.issuer("oak");
-    oak.refuse_links(true);
-    oak.reset_links();
+    oak.go_down();
     rig.await_links("oak", 0);
     let mut north = rig.acquirer("north");
     let advice = "2=9999700000000017 11=000001 39=00";
     north.ask(&purchase(&format!("0120 {advice}")), "0130 39=91");
-    oak.refuse_links(false);
+    oak.come_back();
     rig.await_links("oak", 1);
     north.ask(&purchase(&format!("0121 {advice}")), "0130 39=00");
 }

@@ -123,9 +123,8 @@ fn l7_a_flapping_issuer_is_called_less_often_and_harms_no_other() {
 
     let noise = Noise::watch();
     let (calls, start) = (maple.connects(), Instant::now());
-    maple.refuse_links(true);
+    maple.flap(true);
     maple.reset_links();
-    rig.await_links("maple", 0);
     let flapping = slow_end(&mut north, 1, ASKED);
     while start.elapsed() < Duration::from_millis(1500) {
         north.ask(&purchase("0101 2=9999700000000017 11=100000"), "0110 39=00");
@@ -140,7 +139,8 @@ fn l7_a_flapping_issuer_is_called_less_often_and_harms_no_other() {
         quiet.mul_f64(1.2) + Duration::from_millis(5),
     );
 
-    maple.refuse_links(false);
+    maple.flap(false);
+    maple.wait_links(1);
     rig.await_links("maple", 1);
     north.ask(&purchase("11=900000"), "0110 39=00");
 }
@@ -162,13 +162,12 @@ fn slow_end(north: &mut Acquirer, round: usize, asked: usize) -> Duration {
 fn an_issuer_that_comes_late_is_used_when_it_is_there() {
     let Some(rig) = Setup::new().issuer("oak", "99997").start() else { return };
     let oak = rig.issuer("oak");
-    oak.refuse_links(true);
-    oak.reset_links();
+    oak.go_down();
     rig.await_links("oak", 0);
     let mut north = rig.acquirer("north");
     let request = "2=9999700000000017";
     north.ask(&purchase(&format!("{request} 11=000001")), "0110 39=91");
-    oak.refuse_links(false);
+    oak.come_back();
     rig.await_links("oak", 1);
     north.ask(&purchase(&format!("{request} 11=000002")), "0110 39=00");
 }

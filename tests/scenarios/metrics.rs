@@ -46,8 +46,7 @@ fn health_is_told_by_status() {
     let Some(rig) = Setup::new().issuer("oak", "99997").start() else { return };
     assert_eq!((rig.get("/livez").0, rig.get("/readyz").0), (200, 200));
     for issuer in ["maple", "oak"] {
-        rig.issuer(issuer).refuse_links(true);
-        rig.issuer(issuer).reset_links();
+        rig.issuer(issuer).go_down();
     }
     rig.await_that("/readyz to say no", || rig.get("/readyz").0 == 503);
     assert_eq!(rig.get("/livez").0, 200);

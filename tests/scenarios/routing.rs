@@ -28,15 +28,14 @@ fn alternates_are_asked_in_their_order_while_the_first_is_down() {
     north.ask(&purchase("11=000003"), "0110 39=00");
     take_down(&rig, "elm");
     north.ask(&purchase("11=000004"), "0110 39=91");
-    maple.refuse_links(false);
+    maple.come_back();
     rig.await_links("maple", 1);
     north.ask(&purchase("11=000005"), "0110 39=00");
     assert_eq!([maple, oak, elm].map(|issuer| issuer.seen().len()), [2, 1, 1]);
 }
 
 fn take_down(rig: &tests::Rig, issuer: &str) {
-    rig.issuer(issuer).refuse_links(true);
-    rig.issuer(issuer).reset_links();
+    rig.issuer(issuer).go_down();
     rig.await_links(issuer, 0);
 }
 

@@ -74,9 +74,11 @@ fn q10_a_link_that_breaks_inside_the_request_is_91_and_nothing_is_sent_again() {
     let length = north.wire().frame_text(&purchase("")).len();
     let cuts = (1..length).step_by(length / 12).chain([2, length - 1]);
     for (number, bytes) in cuts.enumerate() {
+        let connects = maple.connects();
         maple.cut_after(Some(bytes));
         north.ask(&purchase(&format!("11={number:06}")), &format!("0110 11={number:06} 38=- 39=91"));
         maple.cut_after(None);
+        maple.wait_connects(connects + 1);
         rig.await_links("maple", 1);
         // Were the request sent again it would come first on the new link.
         let before = maple.seen().len();
@@ -104,6 +106,7 @@ fn q10_requests_stuck_before_an_issuer_that_does_not_read_are_91_when_it_resets(
     let answers = north.receive_all(MANY);
     assert!(answers.values().all(|one| one.plain.get(39) == "91"));
     maple.stop_reading(false);
+    maple.wait_connects(2);
     rig.await_links("maple", 1);
     north.ask(&purchase("11=900000"), "0110 11=900000 39=00");
     let resent = maple.seen().iter().filter(|seen| seen.plain().get(37) != "000000900000").count();
@@ -127,6 +130,7 @@ fn q11_when_the_link_drops_all_in_flight_are_91_within_100_ms() {
     let last = answers.values().map(|one| one.at).max().expect("answers");
     noise.insist("the last of 200 answers", last - dropped, Duration::from_millis(100));
     assert!(answers.values().all(|one| one.plain.get(39) == "91" && !one.plain.has(38)));
+    maple.wait_connects(2);
     rig.await_links("maple", 1);
     nothing_else_comes(&rig, &mut north, "900000");
     assert_eq!(maple.seen().len(), MANY + 1, "requests were sent again");

@@ -61,7 +61,7 @@ impl<'a> Encoder<'a> {
     #[inline]
     pub fn copy(&mut self, de: De, from: &Message<'_>) -> Result<(), EncodeError> {
         let absent = fail(de, EncodeFlaw::NotEncodable);
-        let (theirs, span, value) = from.found(de).ok_or(absent)?;
+        let (theirs, span, _) = from.found(de).ok_or(absent)?;
         let ours = self.spec_of_next(de)?;
         if core::ptr::eq(self.dialect, from.dialect) || ours == theirs {
             let raw = from.bytes().get(usize::from(span.start)..usize::from(span.end)).ok_or(absent)?;
@@ -69,18 +69,12 @@ impl<'a> Encoder<'a> {
             self.advance();
             return Ok(());
         }
-        if let (Text::Ascii | Text::Raw, Kind::Digits | Kind::AlphaDigits | Kind::Text | Kind::Binary) =
-            (theirs.text, theirs.kind)
-        {
-            // These stand on the wire as they are in canonical form.
-            return self.put(de, value);
+        // Room by size: clearing more than is needed would take longer than the translation.
+        match span.units {
+            0..=64 => self.translate::<64>(de, from),
+            65..=512 => self.translate::<512>(de, from),
+            _ => self.translate::<9_999>(de, from),
         }
-        let mut short = [0; SHORT_ELEMENT];
-        if let Some(canonical) = text::decode(theirs, value, span.units, &mut short) {
-            return self.put(de, canonical);
-        }
-        let mut long = [0; LONGEST_ELEMENT];
-        self.put(de, text::decode(theirs, value, span.units, &mut long).ok_or(absent)?)
     }
 
     /// Writes all announced elements below `end` as another message has them; neighbours that both dialects
@@ -181,6 +175,15 @@ impl<'a> Encoder<'a> {
         Ok(bytes.len())
     }
 
+    #[inline(always)]
+    fn translate<const ROOM: usize>(&mut self, de: De, from: &Message<'_>) -> Result<(), EncodeError> {
+        let mut room = [0; ROOM];
+        match from.canonical(de, &mut room) {
+            Some(canonical) => self.put(de, canonical),
+            None => Err(fail(de, EncodeFlaw::TooLong)),
+        }
+    }
+
     /// The spec of an element, if it is the next one to write.
     #[inline(always)]
     fn spec_of_next(&self, de: De) -> Result<&'a FieldSpec, EncodeError> {
@@ -202,7 +205,7 @@ fn write_element(spec: &FieldSpec, canonical: &[u8], writer: &mut Writer<'_>) ->
     let len = u16::try_from(canonical.len()).map_err(|_| EncodeFlaw::TooLong)?;
     let (prefix_bytes, units) = match spec.length {
         Length::Fixed(units) if len == units => (0, units),
-        Length::Fixed(units) => (0, padded(spec.kind, len, units)?),
+        Length::Fixed(units) => (0, padded(spec, len, units)?),
         Length::Var { prefix_digits, max } => {
             let is_hex = matches!(spec.text, Text::HexAscii | Text::HexEbcdic);
             let units = if is_hex { len.saturating_mul(2) } else { len };
@@ -227,11 +230,13 @@ fn write_element(spec: &FieldSpec, canonical: &[u8], writer: &mut Writer<'_>) ->
 
 /// The fixed length, if content of another length may be padded to it.
 #[cold]
-fn padded(kind: Kind, len: u16, fixed: u16) -> Result<u16, EncodeFlaw> {
-    match kind {
+fn padded(spec: &FieldSpec, len: u16, fixed: u16) -> Result<u16, EncodeFlaw> {
+    match (spec.kind, spec.text) {
         _ if len > fixed => Err(EncodeFlaw::TooLong),
-        Kind::Digits | Kind::Alpha | Kind::AlphaDigits | Kind::Text => Ok(fixed),
-        Kind::SignedDigits | Kind::Track | Kind::Binary => Err(EncodeFlaw::WrongLength),
+        // Left-justified digits are a sequence, not a number: nothing can be put in front of them.
+        (Kind::Digits, Text::BcdLeft) => Err(EncodeFlaw::WrongLength),
+        (Kind::Digits | Kind::Alpha | Kind::AlphaDigits | Kind::Text, _) => Ok(fixed),
+        (Kind::SignedDigits | Kind::Track | Kind::Binary, _) => Err(EncodeFlaw::WrongLength),
     }
 }
 
@@ -276,8 +281,3 @@ fn write_bitmaps(text: BitmapText, present: DeSet, writer: &mut Writer<'_>) -> O
 const fn fail(de: De, flaw: EncodeFlaw) -> EncodeError {
     EncodeError { de, flaw }
 }
-
-/// Characters that nearly every element is content with, and those of the longest that is ever translated from
-/// one dialect to another.
-const SHORT_ELEMENT: usize = 64;
-const LONGEST_ELEMENT: usize = 9_999;

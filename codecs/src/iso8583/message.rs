@@ -97,6 +97,19 @@ impl<'a> Message<'a> {
         text::decode(spec, value, span.units, out)
     }
 
+    /// The same, but without a copy where the canonical form stands on the wire: `out` is then not needed.
+    #[inline]
+    pub(super) fn canonical<'b>(&self, de: De, out: &'b mut [u8]) -> Option<&'b [u8]>
+    where
+        'a: 'b,
+    {
+        let (spec, span, value) = self.found(de)?;
+        if text::is_canonical_on_the_wire(spec) {
+            return Some(value);
+        }
+        text::decode(spec, value, span.units, out)
+    }
+
     /// An element of at most 18 digits as a number.
     #[inline]
     pub fn number(&self, de: De) -> Option<u64> {
@@ -121,7 +134,7 @@ impl<'a> Message<'a> {
 
     /// DE 3.
     pub fn processing_code(&self) -> Option<ProcessingCode> {
-        ProcessingCode::parse(&self.fixed::<6>(De::PROCESSING_CODE)?)
+        ProcessingCode::parse(self.canonical(De::PROCESSING_CODE, &mut [0; 6])?)
     }
 
     /// DE 4 in minor units of the currency of DE 49.
@@ -184,7 +197,7 @@ impl<'a> Message<'a> {
 
     /// DE 22.
     pub fn pos_entry(&self) -> Option<PosEntry> {
-        PosEntry::parse(self.decode(De::POS_ENTRY, &mut [0; 12])?)
+        PosEntry::parse(self.canonical(De::POS_ENTRY, &mut [0; 12])?)
     }
 
     /// DE 32.
@@ -204,27 +217,27 @@ impl<'a> Message<'a> {
 
     /// DE 37.
     pub fn rrn(&self) -> Option<Rrn> {
-        Rrn::parse(&self.fixed::<12>(De::RRN)?)
+        Rrn::parse(self.canonical(De::RRN, &mut [0; 12])?)
     }
 
     /// DE 38.
     pub fn approval_code(&self) -> Option<ApprovalCode> {
-        ApprovalCode::parse(&self.fixed::<6>(De::APPROVAL_CODE)?)
+        ApprovalCode::parse(self.canonical(De::APPROVAL_CODE, &mut [0; 6])?)
     }
 
     /// DE 39.
     pub fn response_code(&self) -> Option<ResponseCode> {
-        ResponseCode::parse(self.decode(De::RESPONSE_CODE, &mut [0; 3])?)
+        ResponseCode::parse(self.canonical(De::RESPONSE_CODE, &mut [0; 3])?)
     }
 
     /// DE 41.
     pub fn terminal(&self) -> Option<TerminalId> {
-        TerminalId::parse(self.decode(De::TERMINAL, &mut [0; 8])?)
+        TerminalId::parse(self.canonical(De::TERMINAL, &mut [0; 8])?)
     }
 
     /// DE 42.
     pub fn merchant(&self) -> Option<MerchantId> {
-        MerchantId::parse(self.decode(De::MERCHANT, &mut [0; 15])?)
+        MerchantId::parse(self.canonical(De::MERCHANT, &mut [0; 15])?)
     }
 
     /// DE 55, decoded into `out`: 255 bytes are always enough for the built-in dialects.
@@ -281,16 +294,8 @@ impl<'a> Message<'a> {
         self.bytes.get(usize::from(span.value)..usize::from(span.end))
     }
 
-    /// The canonical form of an element whose length is exactly `N`.
-    #[inline]
-    fn fixed<const N: usize>(&self, de: De) -> Option<[u8; N]> {
-        let mut out = [0; N];
-        let whole = self.decode(de, &mut out)?.len() == N;
-        whole.then_some(out)
-    }
-
     fn party(&self, de: De) -> Option<PartyId> {
-        PartyId::parse(self.decode(de, &mut [0; 11])?)
+        PartyId::parse(self.canonical(de, &mut [0; 11])?)
     }
 
     /// A value read from the canonical form of an element.
@@ -305,7 +310,7 @@ impl<'a> Message<'a> {
             return Ok(None);
         }
         let mut canonical = [0; LONGEST_VALUE];
-        match self.decode(de, &mut canonical).and_then(parse) {
+        match self.canonical(de, &mut canonical).and_then(parse) {
             Some(value) => Ok(Some(value)),
             None => Err(self.flawed(de, flaw)),
         }

@@ -233,6 +233,9 @@ fn signs_and_pairs() {
     let mut bytes = write(ascii, "0220 28=C00000100 29=D00000200");
     bytes[29] = b'0';
     assert_eq!(judge(ascii, &bytes), "DE 29 at offset 29: bad sign");
+    bytes[29] = b'D';
+    bytes[33] = b'C';
+    assert_eq!(judge(ascii, &bytes), "DE 29 at offset 33: not digits");
     let mut bytes = write(binary, "0220 28=C00000100 29=D00000200");
     bytes[16] = 0xF0;
     assert_eq!(judge(binary, &bytes), "DE 29 at offset 16: not binary-coded digits");
@@ -363,6 +366,32 @@ fn a_request_is_answered_and_passed_on() {
             let expected = format!("{PAYMENT} 90={zeros}").replacen("0100", "0101", 1);
             let expected = expected.replacen("11=000042", "11=987654", 1);
             assert_eq!(read(dialect, &out[..len]), (expected, Ok(())), "{name}");
+        });
+    }
+}
+
+#[test]
+fn elements_of_every_size_are_translated() {
+    let with_long_48 = |name: &str| {
+        let mut dialect = dialect(name).clone();
+        let length = Length::Var { prefix_digits: 4, max: 9_999 };
+        dialect.fields[48] = dialect.fields[48].map(|spec| FieldSpec { length, ..spec });
+        dialect
+    };
+    let (ascii, ebcdic) = (with_long_48("iso87-ascii"), with_long_48("iso87-ebcdic"));
+    let (mti, set) = (Mti::from_digits(*b"0100").unwrap(), DeSet::of(&[De::PRIVATE_48]));
+    let mut bytes = [0; 10_100];
+    let mut out = [0; 10_100];
+    for len in [0, 64, 65, 512, 513, 999, 1_000, 9_999] {
+        let mut encoder = Encoder::new(&ebcdic, mti, set, &mut bytes).unwrap();
+        encoder.put(De::PRIVATE_48, &vec![b'x'; len]).unwrap();
+        let end = encoder.finish().unwrap();
+        with_message(&ebcdic, &bytes[..end], |message| {
+            let mut encoder = Encoder::new(&ascii, mti, set, &mut out).unwrap();
+            encoder.copy(De::PRIVATE_48, &message).unwrap();
+            let end = encoder.finish().unwrap();
+            assert_eq!(&out[20..24], format!("{len:04}").as_bytes());
+            assert_eq!(out[24..end], vec![b'x'; len]);
         });
     }
 }

@@ -18,8 +18,16 @@ pub(super) fn fits(kind: Kind, bytes: &[u8]) -> bool {
     }
 }
 
-/// Whether one character is allowed in a field of this kind. The sign of a signed field is not a matter of the
-/// character alone.
+/// The first wrong byte of a value whose characters `to_ascii` translates.
+pub(super) fn first_flaw(kind: Kind, value: &[u8], to_ascii: impl Fn(u8) -> u8) -> Option<usize> {
+    value.iter().enumerate().position(|(place, &byte)| match (kind, place) {
+        (Kind::SignedDigits, 0) => !matches!(to_ascii(byte), b'C' | b'D'),
+        _ => !allows(kind, to_ascii(byte)),
+    })
+}
+
+/// Whether one character is allowed in a field of this kind. The sign of a signed field is not a matter of
+/// the character alone.
 #[inline(always)]
 pub(super) const fn allows(kind: Kind, byte: u8) -> bool {
     match kind {

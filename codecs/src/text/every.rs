@@ -1,8 +1,8 @@
 //! Whole blocks of bytes at a time.
 //!
-//! Checking every byte of a message one by one costs more than finding its elements. The test of a block of fixed
-//! size, without a branch in it, is what compilers turn into a few vector instructions; no unsafe code is
-//! needed for that. A test must be written with `&` and `|` for it, not with `&&` and `||`.
+//! Checking every byte of a message one by one costs more than finding its elements. The test of a block of
+//! fixed size, without a branch in it, is what compilers turn into a few vector instructions; no unsafe code
+//! is needed for that. A test must be written with `&` and `|` for it, not with `&&` and `||`.
 
 /// Whether all bytes pass a test.
 #[inline(never)] // A function of its own per test: inlined into one big match they compete for registers.

@@ -30,8 +30,8 @@ pub(crate) fn is_sound(spec: &FieldSpec, value: &[u8], units: u16) -> bool {
     }
 }
 
-/// Whether all bytes are of a kind: several elements of which [`joins`] holds, and the length prefixes between
-/// them if [`prefix_joins`] does.
+/// Whether all bytes are of a kind: several elements of which [`joins`] holds, and the length prefixes
+/// between them if [`prefix_joins`] does.
 #[inline(always)]
 pub(crate) fn run_fits(text: Text, kind: Kind, bytes: &[u8]) -> bool {
     match text {
@@ -50,8 +50,8 @@ pub(crate) const fn has_pairs(text: Text) -> bool {
     matches!(text, Text::Bcd | Text::BcdLeft | Text::HexAscii | Text::HexEbcdic)
 }
 
-/// Whether an element can be checked as part of a run: whether each of its bytes can be judged without knowing
-/// its place. A sign cannot, nor F as padding, nor an odd number of hexadecimal characters.
+/// Whether an element can be checked as part of a run: whether each of its bytes can be judged without
+/// knowing its place. A sign cannot, nor F as padding, nor an odd number of hexadecimal characters.
 #[inline(always)]
 pub(crate) const fn joins(spec: &FieldSpec, units: u16) -> bool {
     match spec.text {
@@ -76,28 +76,24 @@ pub(crate) const fn prefix_joins(spec: &FieldSpec) -> bool {
 /// [`is_sound`] refuses. Slow and exact.
 #[cold]
 pub(crate) fn first_flaw(spec: &FieldSpec, value: &[u8], units: u16) -> (usize, Flaw) {
-    let signed = spec.kind == Kind::SignedDigits;
-    let flaw = match (spec.text, spec.kind) {
-        (Text::Ascii | Text::Ebcdic, Kind::Digits | Kind::SignedDigits) => Flaw::NotDigits,
-        (Text::Bcd | Text::BcdLeft, _) => Flaw::NotBinaryDigits,
-        (Text::HexAscii | Text::HexEbcdic, _) => Flaw::NotHex,
-        _ => Flaw::NotText,
-    };
     let at = match spec.text {
-        Text::Ascii => value.iter().position(|&byte| !ascii::allows(spec.kind, byte)),
-        Text::Ebcdic => value.iter().position(|&byte| !ascii::allows(spec.kind, ebcdic::to_ascii(byte))),
+        Text::Ascii => ascii::first_flaw(spec.kind, value, |byte| byte),
+        Text::Ebcdic => ascii::first_flaw(spec.kind, value, ebcdic::to_ascii),
         Text::Bcd | Text::BcdLeft => bcd::first_flaw(spec.kind, value, units & 1 == 1, justified(spec.text)),
         Text::HexAscii => value.iter().position(|byte| !byte.is_ascii_hexdigit()),
         Text::HexEbcdic => value.iter().position(|&byte| !ebcdic::to_ascii(byte).is_ascii_hexdigit()),
         Text::Raw => None,
     };
-    match at {
-        Some(at) if !(signed && at == 0) => (at, flaw),
-        // The sign is the only content that is right by its place, not by its character.
-        _ if signed => (0, Flaw::BadSign),
-        // All characters are right, so their number is not: an odd count of hex characters.
-        _ => (0, flaw),
-    }
+    // Where all characters are right their number is not: an odd count of hexadecimal characters.
+    let at = at.unwrap_or_default();
+    let flaw = match (spec.text, spec.kind) {
+        (_, Kind::SignedDigits) if at == 0 => Flaw::BadSign,
+        (Text::Ascii | Text::Ebcdic, Kind::Digits | Kind::SignedDigits) => Flaw::NotDigits,
+        (Text::Bcd | Text::BcdLeft, _) => Flaw::NotBinaryDigits,
+        (Text::HexAscii | Text::HexEbcdic, _) => Flaw::NotHex,
+        _ => Flaw::NotText,
+    };
+    (at, flaw)
 }
 
 /// Characters or bytes of the canonical form of `units`, which count as the length prefix does.
@@ -106,6 +102,17 @@ pub(crate) fn canonical_len(spec: &FieldSpec, units: u16) -> usize {
     let halved =
         matches!(spec.text, Text::HexAscii | Text::HexEbcdic) && matches!(spec.length, Length::Var { .. });
     usize::from(if halved { units >> 1 } else { units })
+}
+
+/// Whether a sound value is its own canonical form.
+#[inline(always)]
+pub(crate) const fn is_canonical_on_the_wire(spec: &FieldSpec) -> bool {
+    match spec.text {
+        // The separator may be the letter D.
+        Text::Ascii => !matches!(spec.kind, Kind::Track),
+        Text::Raw => true,
+        _ => false,
+    }
 }
 
 /// The canonical form of a sound value; nothing when `out` is too small.

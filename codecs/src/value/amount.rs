@@ -62,7 +62,8 @@ impl Amount {
 }
 
 impl fmt::Display for Amount {
-    /// In major units, `12.50 EUR`; in minor units and the numeric code when the currency is not in the table.
+    /// In major units, `12.50 EUR`; in minor units and the numeric code when the currency is not in the
+    /// table.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Some(exponent), Some(alpha)) = (self.currency.exponent(), self.currency.alpha()) else {
             return write!(f, "{} minor {:?}", self.minor, self.currency);

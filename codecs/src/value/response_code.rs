@@ -45,7 +45,8 @@ impl ResponseCode {
         }
     }
 
-    /// Whether money may flow: 00 and 10 (approved, approved in part), and the action codes that begin with 0.
+    /// Whether money may flow: 00 and 10 (approved, approved in part), and the action codes that begin with
+    /// 0.
     pub const fn is_approval(self) -> bool {
         matches!(self.characters, [b'0', b'0', 0] | [b'1', b'0', 0] | [b'0', _, 1..=u8::MAX])
     }

@@ -2,7 +2,8 @@
 
 use core::fmt;
 
-/// A number that a sender gives to each of its messages, 0 to 999 999. It wraps, and every sender has its own.
+/// A number that a sender gives to each of its messages, 0 to 999 999. It wraps, and every sender has its
+/// own.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stan(u32);
 

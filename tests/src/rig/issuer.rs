@@ -5,7 +5,7 @@ mod answer;
 mod link;
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
@@ -16,6 +16,7 @@ pub use answer::honest_answer;
 use super::PATIENCE;
 use super::acquirer::reset;
 use super::canary::Canaries;
+use super::places::free_address;
 use crate::message_text::Plain;
 use crate::wire::{Received, Wire};
 
@@ -82,8 +83,8 @@ struct Shared {
     stopping: AtomicBool,
     /// Each link is reset when it has taken this many more bytes.
     cut_after: AtomicUsize,
-    /// Each new link is closed at once.
-    refusing: AtomicBool,
+    /// Each new link is taken and closed at once.
+    flapping: AtomicBool,
     /// Nothing is read.
     deaf: AtomicBool,
 }
@@ -101,6 +102,10 @@ struct Board {
     network: Vec<Seen>,
     links: Vec<Link>,
     connects: usize,
+    /// The test wants nobody to listen.
+    is_down: bool,
+    /// How many listeners are open.
+    listening: usize,
 }
 
 #[derive(Debug)]
@@ -113,14 +118,13 @@ impl Issuer {
     /// Listens on so many addresses.
     #[must_use]
     pub fn listen(wire: Wire, addresses: usize, canaries: Canaries) -> Issuer {
-        let listeners: Vec<_> =
-            (0..addresses).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
         let mut issuer = Issuer::silent(wire, canaries);
-        issuer.addresses = listeners.iter().map(|listener| listener.local_addr().expect("bound")).collect();
-        for listener in listeners {
+        issuer.addresses = (0..addresses).map(|_| free_address()).collect();
+        for &address in &issuer.addresses {
             let shared = Arc::clone(&issuer.shared);
-            issuer.threads.push(thread::spawn(move || link::accept(&listener, &shared)));
+            issuer.threads.push(thread::spawn(move || link::listen(address, &shared)));
         }
+        issuer.wait("its listeners", |board| board.listening == addresses);
         issuer
     }
 
@@ -136,7 +140,7 @@ impl Issuer {
             network: Mutex::new(Box::new(|_| Act::answer(""))),
             stopping: AtomicBool::new(false),
             cut_after: AtomicUsize::new(usize::MAX),
-            refusing: AtomicBool::new(false),
+            flapping: AtomicBool::new(false),
             deaf: AtomicBool::new(false),
         };
         Issuer { shared: Arc::new(shared), addresses: Vec::new(), threads: Vec::new() }
@@ -264,14 +268,35 @@ impl Issuer {
         self.shared.cut_after.store(bytes.unwrap_or(usize::MAX), Ordering::SeqCst);
     }
 
-    /// From now on every new link is closed at once, or not.
-    pub fn refuse_links(&self, refuse: bool) {
-        self.shared.refusing.store(refuse, Ordering::SeqCst);
+    /// Closes the listeners, so that whoever connects is refused, and resets every link.
+    pub fn go_down(&self) {
+        self.shared.record(|board| board.is_down = true);
+        self.wake_listeners();
+        self.wait("its listeners to close", |board| board.listening == 0);
+        self.reset_links();
+    }
+
+    /// Listens again where it did before.
+    pub fn come_back(&self) {
+        self.shared.record(|board| board.is_down = false);
+        self.wait("its listeners", |board| board.listening == self.addresses.len());
+    }
+
+    /// From now on every new link is taken and closed at once, or kept.
+    pub fn flap(&self, flap: bool) {
+        self.shared.flapping.store(flap, Ordering::SeqCst);
     }
 
     /// From now on nothing is read, or everything again.
     pub fn stop_reading(&self, stop: bool) {
         self.shared.deaf.store(stop, Ordering::SeqCst);
+    }
+
+    /// A thread that waits for a link looks around when one comes.
+    fn wake_listeners(&self) {
+        for address in &self.addresses {
+            let _ = TcpStream::connect(address);
+        }
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {
@@ -293,10 +318,8 @@ impl Issuer {
 impl Drop for Issuer {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
-        for address in &self.addresses {
-            // Wakes a thread that waits for a link.
-            let _ = TcpStream::connect(address);
-        }
+        self.shared.record(|board| board.is_down = true);
+        self.wake_listeners();
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
@@ -334,6 +357,15 @@ mod tests {
         acquirer.send(&crate::purchase("4=3"));
         acquirer.expect_closed();
         issuer.wait_links(0);
+    }
+
+    #[test]
+    fn an_issuer_that_is_down_refuses_until_it_comes_back() {
+        let issuer = Issuer::listen(Wire::named("iso87-ascii"), 2, Canaries::default());
+        issuer.go_down();
+        assert!(issuer.addresses().iter().all(|address| TcpStream::connect(address).is_err()));
+        issuer.come_back();
+        assert!(issuer.addresses().iter().all(|address| TcpStream::connect(address).is_ok()));
     }
 
     #[test]

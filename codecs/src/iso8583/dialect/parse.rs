@@ -114,8 +114,8 @@ struct Run {
 }
 
 impl Walk<'_> {
-    /// Walks the elements that the bitmaps announce, from the offset `at` on. Whatever happens, the index then
-    /// has those that were reached and are sound.
+    /// Walks the elements that the bitmaps announce, from the offset `at` on. Whatever happens, the index
+    /// then has those that were reached and are sound.
     #[inline(always)]
     fn elements(&mut self, mut at: usize) {
         for (half, base) in self.announced.halves().into_iter().zip([1, 65]) {
@@ -160,11 +160,8 @@ impl Walk<'_> {
     #[inline(always)]
     fn step(&mut self, de: De, at: usize) -> Option<usize> {
         let Some(spec) = self.dialect.field(de) else {
-            return self.end(
-                de,
-                at,
-                if de == TERTIARY { Flaw::TertiaryBitmap } else { Flaw::UnknownElement },
-            );
+            let flaw = if de == TERTIARY { Flaw::TertiaryBitmap } else { Flaw::UnknownElement };
+            return self.end(de, at, flaw);
         };
         let mut reader = Reader::new(self.bytes, at);
         let (units, has_joint) = match spec.length {
@@ -183,6 +180,7 @@ impl Walk<'_> {
         let span = Span::new(at, value, reader.at(), units);
         self.index.put(de, span);
         if !text::joins(spec, units) {
+            // No part of any run.
             self.check_run(de, at);
             self.check(de, spec, span);
             self.run = Run::NONE;
@@ -193,6 +191,7 @@ impl Walk<'_> {
             let odd = u16::from(text::has_pairs(spec.text));
             self.run = Run { text: spec.text, kind: spec.kind, first: de, start: value, odd };
         }
+        // The zero in front of an odd count of digits: in a run it would pass for a digit.
         if units & self.run.odd != 0 && self.bytes.get(value).is_some_and(|first| first >> 4 != 0) {
             self.check(de, spec, span);
         }

@@ -1,7 +1,7 @@
 //! One link of a model issuer: reads frames, records them, does what the script says.
 
 use std::io::{ErrorKind, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -14,15 +14,24 @@ use crate::wire::{Heard, Received, hear};
 /// How often a link looks whether it is to stop.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Accepts links until the issuer stops, one thread for each.
-pub(super) fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+/// Listens until the issuer stops, except while it is down; one thread for each link.
+pub(super) fn listen(address: SocketAddr, shared: &Arc<Shared>) {
     let mut links = Vec::new();
-    for stream in listener.incoming() {
-        if shared.stopping.load(Ordering::SeqCst) {
-            break;
+    while !shared.stopping.load(Ordering::SeqCst) {
+        let listener = TcpListener::bind(address).expect("a port of our own");
+        shared.record(|board| board.listening += 1);
+        for stream in listener.incoming() {
+            if shared.is_down() {
+                break;
+            }
+            let (stream, shared) = (stream.expect("a link"), Arc::clone(shared));
+            links.push(thread::spawn(move || serve(stream, &shared)));
         }
-        let (stream, shared) = (stream.expect("a link"), Arc::clone(shared));
-        links.push(thread::spawn(move || serve(stream, &shared)));
+        drop(listener);
+        shared.record(|board| board.listening -= 1);
+        while shared.is_down() && !shared.stopping.load(Ordering::SeqCst) {
+            thread::sleep(LOOK);
+        }
     }
     for link in links {
         let _ = link.join();
@@ -32,7 +41,7 @@ pub(super) fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 /// Serves one link until it ends.
 pub(super) fn serve(stream: TcpStream, shared: &Arc<Shared>) {
     shared.record(|board| board.connects += 1);
-    if shared.refusing.load(Ordering::SeqCst) {
+    if shared.flapping.load(Ordering::SeqCst) {
         return;
     }
     let _ = stream.set_nodelay(true);
@@ -135,7 +144,11 @@ impl Shared {
         let _ = stream.write_all(&wire.frame(&message.encode(wire.dialect)));
     }
 
-    fn record<T>(&self, entry: impl FnOnce(&mut Board) -> T) -> T {
+    fn is_down(&self) -> bool {
+        self.board.lock().expect("no panic inside").is_down
+    }
+
+    pub(super) fn record<T>(&self, entry: impl FnOnce(&mut Board) -> T) -> T {
         let entered = entry(&mut self.board.lock().expect("no panic inside"));
         self.changed.notify_all();
         entered
