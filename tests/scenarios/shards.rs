@@ -63,7 +63,7 @@ fn repeats_meet_their_original_wherever_they_arrive() {
 
 #[test]
 fn time_outs_lost_links_and_stops_reach_every_shard() {
-    let Some(rig) = three_shards().set("issuer.maple.timeout", "300ms").start() else { return };
+    let Some(rig) = three_shards().set("issuer.maple.timeout", "1500ms").start() else { return };
     rig.await_links("maple", 3);
     let maple = rig.issuer("maple");
     maple.hold();
@@ -87,7 +87,7 @@ fn time_outs_lost_links_and_stops_reach_every_shard() {
         }
     }
     rig.await_links("maple", 3);
-    maple.on(|_| Act::After(Duration::from_millis(100), String::new()));
+    maple.on(|_| Act::After(Duration::from_millis(50), String::new()));
     for number in 60..90 {
         connections[number % 3].send(&purchase(&format!("2={} 11={}", card(number), stan(number))));
     }
