@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, Once};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::locked;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 /// What the process wrote to one stream so far.
@@ -117,7 +116,7 @@ impl Process {
 
     /// Ends it at once.
     pub fn kill(&self) {
-        let mut child = locked(&self.child);
+        let mut child = self.child.lock().expect("no panic inside");
         let _ = child.kill();
         let _ = child.wait();
     }
@@ -125,7 +124,7 @@ impl Process {
     /// Whether it has ended.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        locked(&self.child).try_wait().expect("our own child").is_some()
+        self.child.lock().expect("no panic inside").try_wait().expect("our own child").is_some()
     }
 
     /// Waits for the end and gives the exit code; -1 when a signal ended it.
@@ -135,7 +134,9 @@ impl Process {
     pub fn exit_code(&self, within: Duration) -> i32 {
         let deadline = Instant::now() + within;
         let status = loop {
-            if let Some(status) = locked(&self.child).try_wait().expect("our own child") {
+            if let Some(status) =
+                self.child.lock().expect("no panic inside").try_wait().expect("our own child")
+            {
                 break status;
             }
             if Instant::now() > deadline {
@@ -144,7 +145,7 @@ impl Process {
             }
             thread::sleep(Duration::from_millis(2));
         };
-        for reader in locked(&self.readers).drain(..) {
+        for reader in self.readers.lock().expect("no panic inside").drain(..) {
             let _ = reader.join();
         }
         status.code().unwrap_or(-1)
@@ -153,13 +154,13 @@ impl Process {
     /// Everything written to standard output so far.
     #[must_use]
     pub fn stdout(&self) -> Vec<u8> {
-        locked(&self.stdout).clone()
+        self.stdout.lock().expect("no panic inside").clone()
     }
 
     /// Everything written to standard error so far.
     #[must_use]
     pub fn stderr(&self) -> Vec<u8> {
-        locked(&self.stderr).clone()
+        self.stderr.lock().expect("no panic inside").clone()
     }
 
     /// The end of standard error, for a failure message.
@@ -227,7 +228,7 @@ fn capture(mut stream: impl Read + Send + 'static) -> (Captured, JoinHandle<()>)
             if count == 0 {
                 break;
             }
-            locked(&into).extend_from_slice(&chunk[..count]);
+            into.lock().expect("no panic inside").extend_from_slice(&chunk[..count]);
         }
     });
     (captured, reader)
