@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use super::locked;
 use crate::message_text::{Plain, hex, unhex};
 
 /// Elements whose content must never show: PAN, tracks 2, 3 and 1, PIN block, chip data.
@@ -26,7 +27,7 @@ enum Canary {
 impl Canaries {
     /// Remembers the card data of one message.
     pub fn note(&self, message: &Plain) {
-        let mut canaries = self.0.lock().expect("no panic inside");
+        let mut canaries = locked(&self.0);
         for value in SECRET_TEXT.map(|de| message.get(de)) {
             // The part after the separator is the discretionary data: as secret as the whole.
             let parts = [Some(value), value.split_once(['=', 'D']).map(|(_, rest)| rest)];
@@ -43,7 +44,7 @@ impl Canaries {
     /// Every place where a canary shows, named without showing it.
     #[must_use]
     pub fn hits(&self, bytes: &[u8]) -> Vec<String> {
-        let canaries = self.0.lock().expect("no panic inside");
+        let canaries = locked(&self.0);
         let needles = canaries.iter().flat_map(Canary::needles);
         needles
             .filter(|(_, needle)| needle.len() >= 6)
@@ -152,7 +153,7 @@ mod tests {
     fn every_planted_form_is_found() {
         let canaries = Canaries::default();
         canaries.note(&Plain::of(MESSAGE));
-        let noted = canaries.0.lock().expect("no panic inside").clone();
+        let noted = locked(&canaries.0).clone();
         assert_eq!(noted.len(), 4, "PAN, track, what follows its separator, PIN block");
         for canary in noted {
             for (form, needle) in canary.needles() {

@@ -7,16 +7,16 @@ mod link;
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 pub use answer::honest_answer;
 
-use super::PATIENCE;
 use super::acquirer::reset;
 use super::canary::Canaries;
 use super::places::free_address;
+use super::{PATIENCE, locked};
 use crate::message_text::Plain;
 use crate::wire::{Received, Wire};
 
@@ -170,7 +170,7 @@ impl Issuer {
 
     /// What to do with payments from now on.
     pub fn on(&self, script: impl FnMut(&Plain) -> Act + Send + 'static) {
-        *self.shared.payments.lock().expect("no panic inside") = Box::new(script);
+        *locked(&self.shared.payments) = Box::new(script);
     }
 
     /// Keeps every payment to be answered by hand.
@@ -180,7 +180,7 @@ impl Issuer {
 
     /// What to do with sign-on, echo and the like from now on.
     pub fn on_network(&self, script: impl FnMut(&Plain) -> Act + Send + 'static) {
-        *self.shared.network.lock().expect("no panic inside") = Box::new(script);
+        *locked(&self.shared.network) = Box::new(script);
     }
 
     /// The payments seen so far.
@@ -231,13 +231,13 @@ impl Issuer {
 
     /// Sends any message on a link.
     pub fn send_on(&self, link: usize, message: &Plain) {
-        let stream = Arc::clone(&self.board().links[link].stream);
+        let stream = self.link(link);
         self.shared.send(&stream, &[], message);
     }
 
     /// Sends bytes as they are on a link.
     pub fn send_bytes_on(&self, link: usize, bytes: &[u8]) {
-        let stream = Arc::clone(&self.board().links[link].stream);
+        let stream = self.link(link);
         (&*stream).write_all(bytes).expect("the switch takes what we send");
     }
 
@@ -253,7 +253,7 @@ impl Issuer {
 
     /// Resets one link.
     pub fn reset_link(&self, link: usize) {
-        reset(&self.board().links[link].stream);
+        reset(&self.link(link));
     }
 
     /// Resets every open link and gives the time of the first.
@@ -292,6 +292,12 @@ impl Issuer {
         self.shared.deaf.store(stop, Ordering::SeqCst);
     }
 
+    /// A link of the issuer, which may be about to be made: the switch counts it up a little earlier.
+    fn link(&self, link: usize) -> Arc<TcpStream> {
+        self.wait("that link", |board| board.links.len() > link);
+        Arc::clone(&self.board().links[link].stream)
+    }
+
     /// A thread that waits for a link looks around when one comes.
     fn wake_listeners(&self) {
         for address in &self.addresses {
@@ -300,12 +306,12 @@ impl Issuer {
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {
-        self.shared.board.lock().expect("no panic inside")
+        locked(&self.shared.board)
     }
 
     fn wait(&self, what: &str, holds: impl Fn(&Board) -> bool) {
         let waiting = self.shared.changed.wait_timeout_while(self.board(), PATIENCE, |board| !holds(board));
-        let (board, outcome) = waiting.expect("no panic inside");
+        let (board, outcome) = waiting.unwrap_or_else(PoisonError::into_inner);
         let counts = (board.payments.len(), board.network.len(), board.connects);
         drop(board);
         assert!(

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, Once};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::locked;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 /// What the process wrote to one stream so far.
@@ -116,7 +117,7 @@ impl Process {
 
     /// Ends it at once.
     pub fn kill(&self) {
-        let mut child = self.child.lock().expect("no panic inside");
+        let mut child = locked(&self.child);
         let _ = child.kill();
         let _ = child.wait();
     }
@@ -124,7 +125,7 @@ impl Process {
     /// Whether it has ended.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        self.child.lock().expect("no panic inside").try_wait().expect("our own child").is_some()
+        locked(&self.child).try_wait().expect("our own child").is_some()
     }
 
     /// Waits for the end and gives the exit code; -1 when a signal ended it.
@@ -134,9 +135,7 @@ impl Process {
     pub fn exit_code(&self, within: Duration) -> i32 {
         let deadline = Instant::now() + within;
         let status = loop {
-            if let Some(status) =
-                self.child.lock().expect("no panic inside").try_wait().expect("our own child")
-            {
+            if let Some(status) = locked(&self.child).try_wait().expect("our own child") {
                 break status;
             }
             if Instant::now() > deadline {
@@ -145,7 +144,7 @@ impl Process {
             }
             thread::sleep(Duration::from_millis(2));
         };
-        for reader in self.readers.lock().expect("no panic inside").drain(..) {
+        for reader in locked(&self.readers).drain(..) {
             let _ = reader.join();
         }
         status.code().unwrap_or(-1)
@@ -154,13 +153,13 @@ impl Process {
     /// Everything written to standard output so far.
     #[must_use]
     pub fn stdout(&self) -> Vec<u8> {
-        self.stdout.lock().expect("no panic inside").clone()
+        locked(&self.stdout).clone()
     }
 
     /// Everything written to standard error so far.
     #[must_use]
     pub fn stderr(&self) -> Vec<u8> {
-        self.stderr.lock().expect("no panic inside").clone()
+        locked(&self.stderr).clone()
     }
 
     /// The end of standard error, for a failure message.
@@ -228,7 +227,7 @@ fn capture(mut stream: impl Read + Send + 'static) -> (Captured, JoinHandle<()>)
             if count == 0 {
                 break;
             }
-            into.lock().expect("no panic inside").extend_from_slice(&chunk[..count]);
+            locked(&into).extend_from_slice(&chunk[..count]);
         }
     });
     (captured, reader)

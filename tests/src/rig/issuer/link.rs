@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::{Act, Board, Link, Script, Seen, Shared, honest_answer, reset};
 use crate::message_text::Plain;
+use crate::rig::locked;
 use crate::wire::{Heard, Received, hear};
 
 /// How often a link looks whether it is to stop.
@@ -109,7 +110,7 @@ impl Shared {
             return;
         }
         let script = if is_network { &self.network } else { &self.payments };
-        let act = decide(&mut script.lock().expect("no panic inside"), &request);
+        let act = decide(&mut locked(script), &request);
         let answer = honest_answer(&self.wire, &request);
         match act {
             Act::Answer(changes) => self.send(stream, &header, &answer.with(&changes)),
@@ -145,11 +146,11 @@ impl Shared {
     }
 
     fn is_down(&self) -> bool {
-        self.board.lock().expect("no panic inside").is_down
+        locked(&self.board).is_down
     }
 
     pub(super) fn record<T>(&self, entry: impl FnOnce(&mut Board) -> T) -> T {
-        let entered = entry(&mut self.board.lock().expect("no panic inside"));
+        let entered = entry(&mut locked(&self.board));
         self.changed.notify_all();
         entered
     }
