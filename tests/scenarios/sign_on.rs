@@ -1,6 +1,6 @@
 //! Link management: sign-on and echo, by either side.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tests::{Act, Noise, Setup, purchase};
 
@@ -33,7 +33,7 @@ fn where_sign_on_is_asked_for_nothing_goes_before_it() {
     let mut early = rig.acquirer("north");
     early.send(&purchase("11=000001"));
     // Refused or cut off, as the switch likes, but not forwarded.
-    if let Ok(answer) = early.receive_until(std::time::Instant::now() + tests::PATIENCE) {
+    if let Ok(answer) = early.receive_until(Instant::now() + tests::PATIENCE) {
         assert_ne!(answer.plain.get(39), "00");
     }
     let mut north = rig.acquirer("north");
@@ -120,7 +120,7 @@ fn a_request_in_flight_on_a_link_found_dead_is_91() {
     rig.issuer("maple").on_network(|_| Act::Hold);
     // Long before the issuer's own time is over.
     let noise = Noise::watch();
-    let sent = std::time::Instant::now();
+    let sent = Instant::now();
     let answer = rig.acquirer("north").ask(&purchase(""), "0110 38=- 39=91");
     noise.insist("a 91 for a dead link", answer.at - sent, Duration::from_secs(2));
 }
@@ -135,4 +135,22 @@ fn an_issuer_may_sign_on_and_echo_too() {
     let told = answers.iter().map(|one| ["0810", "000041", "000042"].map(|_| one.plain().to_string()));
     assert!(told.flatten().all(|text| text.starts_with("0810") && text.contains("39=00")));
     assert_eq!(answers.iter().map(|one| one.plain().get(11)).collect::<Vec<_>>(), ["000041", "000042"]);
+}
+
+#[test]
+fn q09_an_issuer_that_signed_off_is_not_asked_until_it_signs_on() {
+    let Some(rig) = Setup::new().start() else { return };
+    let (maple, mut north) = (rig.issuer("maple"), rig.acquirer("north"));
+    maple.send_on(0, &tests::Plain::of(&network("002", "000051")));
+    maple.wait_network(1);
+    rig.await_links("maple", 0);
+    let (noise, sent) = (Noise::watch(), Instant::now());
+    let answer = north.ask(&purchase("11=000001"), "0110 38=- 39=91");
+    noise.insist("a 91", answer.at - sent, Duration::from_millis(50));
+    assert_eq!(maple.seen().len(), 0);
+    maple.send_on(0, &tests::Plain::of(&network("001", "000052")));
+    maple.wait_network(2);
+    rig.await_links("maple", 1);
+    north.ask(&purchase("11=000002"), "0110 39=00");
+    assert_eq!(maple.connects(), 1, "signing off and on needs no new link");
 }

@@ -1,28 +1,36 @@
 //! Ports and folders that no other test has.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 
-/// A port nobody has: below the range the system hands out, and tried.
+/// A port nobody has: below the range the system hands out, tried, and claimed until this program ends.
+///
+/// The claim is the UDP port of the same number, which tests of another program running beside this one try
+/// first as well.
 #[must_use]
 pub fn free_address() -> SocketAddr {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let base = 10_000 + u16::try_from(std::process::id() % 200).expect("small") * 100;
-    for _ in 0..20_000 {
-        let step = NEXT.fetch_add(1, Ordering::Relaxed) % 20_000;
-        let port = 10_000 + (base - 10_000 + step) % 20_000;
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        if TcpListener::bind(address).is_ok() {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let start = std::process::id().wrapping_mul(7919);
+    for _ in 0..PORTS.len() {
+        let step = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % (PORTS.end - PORTS.start);
+        let address = SocketAddr::from(([127, 0, 0, 1], u16::try_from(PORTS.start + step).expect("a port")));
+        if let Ok(claim) = UdpSocket::bind(address)
+            && TcpListener::bind(address).is_ok()
+        {
+            std::mem::forget(claim);
             return address;
         }
     }
     panic!("no free port");
 }
+
+/// Linux hands out ports from 32768 up.
+const PORTS: std::ops::Range<u32> = 10_000..32_000;
 
 /// A port that is taken, so that nobody else gets it, and refuses; kept until the program ends.
 pub(super) fn refusing_address() -> SocketAddr {
