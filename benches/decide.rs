@@ -2,11 +2,12 @@
 #![allow(missing_docs, reason = "criterion's macros make public items")]
 
 use authorizer::Authorizer;
+use authorizer::cards::AccountHash;
 use authorizer::effect::{Effect, Effects};
 use authorizer::event::{
     AcquirerId, AcquirerLink, Event, IssuerId, IssuerLink, LinkChange, Now, ShardId, Ticket,
 };
-use authorizer::request::{Answer, Class, Fingerprint, Identity, MatchKeys, Request};
+use authorizer::request::{Answer, Class, Fingerprint, Identity, MatchKeys, Presented, Request};
 use benches::{limits, tables};
 use codecs::value::{Amount, Currency, Expiry, Pan, PartyId, ProcessingCode, ResponseCode, Rrn, TerminalId};
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -28,6 +29,10 @@ fn request() -> Request {
         processing_code: ProcessingCode::parse(b"000000"),
         expiry: Expiry::parse(b"2912"),
         verification_only: false,
+        program: None,
+        account: AccountHash(0),
+        entry_mode: None,
+        presented: Presented::Nothing,
         forwarder: None,
         keys: MatchKeys {
             moment: 1_123_220_304,

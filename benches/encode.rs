@@ -28,10 +28,13 @@ fn encode(criterion: &mut Criterion) {
         bencher.iter(|| out[..bytes.len()].copy_from_slice(black_box(&bytes)));
     });
     group.bench_function("forward, same dialect", |bencher| {
-        bencher.iter(|| issuer::translate::forward(black_box(&request), mti, stan, ascii, true, &mut out));
+        bencher
+            .iter(|| issuer::translate::forward(black_box(&request), mti, stan, ascii, true, None, &mut out));
     });
     group.bench_function("forward, ASCII to binary", |bencher| {
-        bencher.iter(|| issuer::translate::forward(black_box(&request), mti, stan, binary, false, &mut out));
+        bencher.iter(|| {
+            issuer::translate::forward(black_box(&request), mti, stan, binary, false, None, &mut out)
+        });
     });
     let outcome = Outcome {
         verdict: Verdict::Approved,
@@ -46,7 +49,7 @@ fn encode(criterion: &mut Criterion) {
                 ascii,
                 *b"0110",
                 &outcome,
-                Some(&answer),
+                Some(acquirer::translate::Answered { message: &answer, is_proxy: false }),
                 &mut out,
             )
         });

@@ -10,6 +10,7 @@ use codecs::iso8583::{Index, Message, built_in};
 use criterion::{Criterion, criterion_group, criterion_main};
 use switch::acquirer::translate::{self, Received};
 use switch::homes::Homes;
+use switch::programs::Programs;
 
 fn parse(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("parse");
@@ -28,6 +29,7 @@ fn parse(criterion: &mut Criterion) {
     }
     let dialect = built_in("iso87-ascii").expect("built in");
     let bytes = message(dialect, b"0100", &AUTHORIZATION);
+    let programs = Programs::default();
     let homes = Homes::new(1).expect("randomness");
     let link = AcquirerLink { shard: ShardId(0), slot: 0, generation: 0 };
     let received = Received { ticket: Ticket(0), link, acquirer: AcquirerId(0) };
@@ -38,7 +40,7 @@ fn parse(criterion: &mut Criterion) {
             dialect.check_rules(&index)?;
             let message = Message::new(dialect, &bytes, &index);
             let mti = index.mti().expect("sound");
-            translate::request(&message, (mti, Class::Authorization), received, &homes)
+            translate::request(&message, (mti, Class::Authorization), received, &homes, &programs)
         });
     });
     group.finish();

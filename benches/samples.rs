@@ -89,11 +89,13 @@ pub fn tables(ranges: u32) -> Tables {
         issuers: vec![Issuer { timeout_us: 10_000_000, window: 100_000, links: 2 }],
         iins: IinTable::new(rows),
         approval_codes: vec![ResponseCode::of(b"00"), ResponseCode::of(b"10")],
+        programs: vec![],
+        proof_timeout_us: 0,
     }
 }
 
 /// Bounds as the switch has them by default.
 #[must_use]
 pub fn limits() -> Limits {
-    Limits { pending_max: 65_536, recent_entries: 1 << 20, recent_window_us: 900_000_000 }
+    Limits { pending_max: 65_536, recent_entries: 1 << 20, recent_window_us: 900_000_000, cards_max: 0 }
 }

@@ -4,20 +4,23 @@
 
 use std::hint::black_box;
 
+use authorizer::cards::Refused;
 use authorizer::effect::Effect;
 use authorizer::event::{
     AcquirerId, AcquirerLink, Event, IssuerId, IssuerLink, LinkChange, Now, ShardId, Ticket,
 };
 use authorizer::fact::Fact;
+use authorizer::provision::{Asker, Standing};
 use authorizer::request::Class;
 use authorizer::{Answer, Authorizer};
 use benches::{APPROVAL, AUTHORIZATION, limits, message, tables};
 use codecs::frame::{Cut, FrameFormat, LengthForm};
 use codecs::iso8583::{De, Dialect, Index, Message, built_in};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use switch::acquirer::translate::Received;
+use switch::acquirer::translate::{Answered, Received};
 use switch::homes::Homes;
 use switch::ports::{Ports, Position};
+use switch::programs::Programs;
 use switch::shard::Shard;
 use switch::{acquirer, frame, issuer};
 
@@ -41,6 +44,7 @@ struct Kept {
 struct Buffers {
     dialect: &'static Dialect,
     homes: Homes,
+    programs: Programs,
     events: Vec<Event>,
     kept: Vec<Kept>,
     to_issuer: Vec<u8>,
@@ -66,7 +70,7 @@ impl Ports for Buffers {
                 let request = Message::new(self.dialect, &kept.bytes, &kept.index);
                 let mti = kept.index.mti().expect("sound");
                 frame::append(&mut self.to_issuer, FRAMING, &[], kept.bytes.len(), |out| {
-                    issuer::translate::forward(&request, mti, stan, self.dialect, true, out)
+                    issuer::translate::forward(&request, mti, stan, self.dialect, true, None, out)
                 })
                 .expect("encodable");
             }
@@ -81,15 +85,19 @@ impl Ports for Buffers {
                         self.dialect,
                         *b"0110",
                         &reply.outcome,
-                        Some(&answer),
+                        Some(Answered { message: &answer, is_proxy: false }),
                         out,
                     )
                 })
                 .expect("encodable");
             }
-            Effect::Release(_) | Effect::Hand { .. } => {}
+            _ => {}
         }
     }
+
+    fn submit(&mut self) {}
+
+    fn tell(&mut self, _: Asker, _: Result<Box<Standing>, Refused>) {}
 
     fn append(&mut self, facts: &[Fact]) -> Position {
         self.facts += facts.len() as Position;
@@ -116,8 +124,13 @@ impl Buffers {
         let message = Message::new(self.dialect, &kept.bytes, &kept.index);
         let received = Received { ticket: Ticket(place as u32), link: LINK, acquirer: AcquirerId(0) };
         let mti = kept.index.mti().expect("sound");
-        let request =
-            acquirer::translate::request(&message, (mti, Class::Authorization), received, &self.homes);
+        let request = acquirer::translate::request(
+            &message,
+            (mti, Class::Authorization),
+            received,
+            &self.homes,
+            &self.programs,
+        );
         self.events.push(Event::Request(request.expect("consistent")));
     }
 
@@ -170,6 +183,7 @@ fn whole_path(criterion: &mut Criterion) {
         let mut world = Buffers {
             dialect,
             homes: Homes::new(1).expect("randomness"),
+            programs: Programs::default(),
             events: vec![
                 Event::AcquirerLink(LINK, AcquirerId(0), LinkChange::Up),
                 Event::IssuerLink(ISSUER, LinkChange::Up),

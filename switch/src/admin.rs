@@ -32,12 +32,13 @@ pub(crate) struct Health {
 }
 
 /// Serves the pages until the task is dropped.
-pub(crate) async fn serve(listener: TcpListener, questions: mpsc::Sender<Question>) {
+pub(crate) async fn serve(listener: TcpListener, questions: mpsc::Sender<Question>, api: Router) {
     let router = Router::new()
         .route("/livez", get(alive))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .with_state(questions);
+        .with_state(questions)
+        .merge(api);
     if let Err(error) = axum::serve(listener, router).await {
         tracing::error!(%error, "the operators' listener ended");
     }

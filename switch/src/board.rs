@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use authorizer::counters::ProgramCounters;
 use authorizer::decision::DeclineReason;
 use authorizer::event::{AcquirerId, IssuerId};
 use authorizer::request::Class;
@@ -18,7 +19,7 @@ use crate::setup::Setup;
 use crate::wire::Goodbye;
 
 /// Every counter and gauge, with what it says. The two histograms are below.
-pub(crate) const CATALOGUE: [(&str, &str); 24] = [
+pub(crate) const CATALOGUE: [(&str, &str); 28] = [
     ("signalbox_received_total", "Requests read, by acquirer and class."),
     ("signalbox_approved_total", "Requests approved, repeats apart."),
     ("signalbox_declined_total", "Requests declined, by reason, repeats apart."),
@@ -27,6 +28,8 @@ pub(crate) const CATALOGUE: [(&str, &str); 24] = [
     ("signalbox_joined_total", "Repeats joined to the request in flight."),
     ("signalbox_shed_total", "Requests refused because more was running than may be."),
     ("signalbox_undeliverable_total", "Outcomes that no link of the acquirer was there to carry."),
+    ("signalbox_proofs_total", "Codes the token was asked about, by program and what it said."),
+    ("signalbox_program_declined_total", "Declines of a program's cards made here, by reason."),
     ("signalbox_forwarded_total", "Requests sent to an issuer."),
     ("signalbox_answered_total", "Valid answers of an issuer, in time."),
     ("signalbox_timed_out_total", "Requests an issuer did not answer in time, or whose link broke."),
@@ -41,6 +44,8 @@ pub(crate) const CATALOGUE: [(&str, &str); 24] = [
     ("signalbox_recent_evicted_total", "Ended requests forgotten before their time, for want of room."),
     ("signalbox_connections", "Connections of an acquirer."),
     ("signalbox_links_up", "Links of an issuer that may carry requests."),
+    ("signalbox_cards", "Cards of programs, in memory."),
+    ("signalbox_token_up", "Whether the token answers on every shard: 1 or 0."),
     ("signalbox_in_flight", "Requests that wait for their issuer."),
     ("signalbox_recent_entries", "Requests remembered for repeats."),
 ];
@@ -59,6 +64,9 @@ pub(crate) struct Board {
     shards: Vec<Option<Box<Snapshot>>>,
     acquirers: Vec<AcquirerHandles>,
     issuers: Vec<IssuerHandles>,
+    programs: Vec<ProgramHandles>,
+    cards: Gauge,
+    token_up: Gauge,
     misdirected: Counter,
     ended: Vec<Counter>,
     refused: Vec<Counter>,
@@ -82,6 +90,12 @@ struct AcquirerHandles {
     glitches: Counter,
     accepted: Counter,
     connections: Gauge,
+}
+
+struct ProgramHandles {
+    /// Right, wrong, unknown.
+    proofs: [Counter; 3],
+    declined: Vec<Counter>,
 }
 
 struct IssuerHandles {
@@ -112,6 +126,9 @@ impl Board {
                     .map(|acquirer| AcquirerHandles::new(&acquirer.name))
                     .collect(),
                 issuers: config.issuers.iter().map(|issuer| IssuerHandles::new(&issuer.name)).collect(),
+                programs: config.programs.iter().map(|program| ProgramHandles::new(&program.name)).collect(),
+                cards: gauge!("signalbox_cards"),
+                token_up: gauge!("signalbox_token_up"),
                 misdirected: counter!("signalbox_misdirected_total"),
                 ended: each("signalbox_links_ended_total", "reason", &Goodbye::NAMES),
                 refused: each("signalbox_connections_refused_total", "reason", &REFUSALS),
@@ -143,6 +160,12 @@ impl Board {
         for (number, handles) in self.issuers.iter().enumerate() {
             self.publish_issuer(number, handles);
         }
+        for (number, handles) in self.programs.iter().enumerate() {
+            self.publish_program(number, handles);
+        }
+        self.cards.set(self.sum(|shard| shard.cards as u64) as f64);
+        let is_up = !self.programs.is_empty() && self.shards.iter().flatten().all(|shard| shard.token_up);
+        self.token_up.set(f64::from(u8::from(is_up)));
         self.misdirected.absolute(self.sum(|shard| shard.tally.misdirected));
         for (reason, handle) in self.ended.iter().enumerate() {
             handle.absolute(self.sum(|shard| shard.tally.ended[reason]));
@@ -203,6 +226,18 @@ impl Board {
         handles.glitches.absolute(edge(|tally| tally.glitches));
         handles.accepted.absolute(self.counts.accepted[number].load(Ordering::Relaxed));
         handles.connections.set(f64::from(self.counts.of_acquirer(AcquirerId(number as u16))));
+    }
+
+    fn publish_program(&self, number: usize, handles: &ProgramHandles) {
+        let of = |of: fn(&ProgramCounters) -> u64| self.sum(|shard| of(&shard.counters.programs[number]));
+        let said =
+            [of(|counters| counters.right), of(|counters| counters.wrong), of(|counters| counters.unknown)];
+        for (handle, count) in handles.proofs.iter().zip(said) {
+            handle.absolute(count);
+        }
+        for (reason, handle) in handles.declined.iter().enumerate() {
+            handle.absolute(self.sum(|shard| shard.counters.programs[number].declined[reason]));
+        }
     }
 
     fn publish_issuer(&self, number: usize, handles: &IssuerHandles) {
@@ -269,6 +304,17 @@ impl AcquirerHandles {
             glitches: counter!("signalbox_glitches_total", "peer" => name.to_owned()),
             accepted: counter!("signalbox_connections_total", "peer" => name.to_owned()),
             connections: gauge!("signalbox_connections", "peer" => name.to_owned()),
+        }
+    }
+}
+
+impl ProgramHandles {
+    fn new(name: &str) -> Self {
+        let said = |outcome: &'static str| counter!("signalbox_proofs_total", "program" => name.to_owned(), "outcome" => outcome);
+        let declined = |reason: &DeclineReason| counter!("signalbox_program_declined_total", "program" => name.to_owned(), "reason" => reason.name());
+        Self {
+            proofs: ["right", "wrong", "unknown"].map(said),
+            declined: DeclineReason::ALL.iter().map(declined).collect(),
         }
     }
 }

@@ -9,13 +9,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 
+use authorizer::cards::{AccountHash, Funding};
 use authorizer::decision::DeclineReason;
 use authorizer::event::{AcquirerLink, Event, IssuerLink, Leg, ShardId, Ticket};
+use authorizer::programs::{ProgramId, Question};
+use authorizer::provision::Provision;
 use authorizer::request::Request;
+use authorizer::verify::{Judgement, ProofId};
 use codecs::iso8583::{Dialect, Message, Mti};
+use codecs::value::Pan;
 
 use crate::acquirer::link::AcquirerPort;
 use crate::acquirer::translate::{self, Received};
+use crate::crypto::Crypto;
 use crate::envelope::{Envelope, Envelopes, Sender};
 use crate::frame::{self, NotSent};
 use crate::hop::{Hop, Overflow};
@@ -40,6 +46,7 @@ pub(crate) struct Edge {
     pub(crate) overflow: Overflow,
     pub(crate) read_buffer: RefCell<Vec<u8>>,
     pub(crate) tally: RefCell<Tally>,
+    pub(crate) crypto: RefCell<Crypto>,
     pub(crate) stopping: Cell<bool>,
 }
 
@@ -79,7 +86,7 @@ impl Kick {
 
 impl Edge {
     /// The edge of a shard without links.
-    pub(crate) fn new(shard: ShardId, setup: Arc<Setup>) -> Rc<Self> {
+    pub(crate) fn new(shard: ShardId, setup: Arc<Setup>, crypto: Crypto) -> Rc<Self> {
         let places = setup.config.issuers.iter().map(|issuer| vec![None; links_of(issuer)]).collect();
         Rc::new(Self {
             shard,
@@ -91,6 +98,7 @@ impl Edge {
             overflow: Overflow::new(usize::from(setup.shards())),
             read_buffer: RefCell::new(vec![0; READ_BYTES + FRAME_MAX]),
             tally: RefCell::new(Tally::new(&setup.config)),
+            crypto: RefCell::new(crypto),
             stopping: Cell::new(false),
             setup,
         })
@@ -149,7 +157,36 @@ impl Edge {
         let message = self.message(envelope)?;
         let mti = message.mti()?;
         let received = Received { ticket, link, acquirer };
-        translate::request(&message, (mti, translate::class(mti)?), received, &self.setup.homes).ok()
+        translate::request(
+            &message,
+            (mti, translate::class(mti)?),
+            received,
+            &self.setup.homes,
+            &self.setup.programs,
+        )
+        .ok()
+    }
+
+    /// Notes what the token is asked about the code in a request's track.
+    pub(crate) fn ask(&self, ticket: Ticket, proof: ProofId, program: ProgramId, question: Question) {
+        let envelopes = self.envelopes.borrow();
+        let message = envelopes.get(ticket).and_then(|envelope| self.message(envelope));
+        let asked = self.crypto.borrow_mut().ask(
+            proof,
+            (program, question),
+            message.as_ref(),
+            &self.setup.programs,
+            &self.setup.config,
+        );
+        if asked.is_none() {
+            self.happened(Event::Judged(proof, Judgement::Unknown));
+        }
+    }
+
+    /// Draws a challenge for a card at home here.
+    pub(crate) fn challenge(&self, program: ProgramId, account: AccountHash, pan: Pan) {
+        let Some(change) = crate::api::new_challenge(&self.setup.config, program) else { return };
+        self.happened(Event::Provision(Provision { asker: None, account, pan, change }));
     }
 
     /// The message in an envelope, in its sender's dialect.
@@ -168,15 +205,15 @@ impl Edge {
     }
 
     /// Appends a request to an issuer's link as its issuer sees it, or hands it to the shard of the link.
-    pub(crate) fn forward(&self, ticket: Ticket, leg: Leg) {
+    pub(crate) fn forward(&self, ticket: Ticket, leg: Leg, funding: Option<Funding>) {
         let port = self.issuer_port(leg.to);
         let envelopes = self.envelopes.borrow();
         let Some(envelope) = envelopes.get(ticket) else { return };
         let sent = match (port, self.issuer_shard(leg.to)) {
-            (Some(port), _) => port.wire.append_leg(leg, |out| self.encode_leg(envelope, leg, out)),
+            (Some(port), _) => port.wire.append_leg(leg, |out| self.encode_leg(envelope, leg, funding, out)),
             (None, shard) if shard != self.shard => {
                 let mut frame = Vec::new();
-                self.encode_leg(envelope, leg, &mut frame)
+                self.encode_leg(envelope, leg, funding, &mut frame)
                     .map(|()| self.send(shard, Hop::Forward(leg, frame)))
             }
             (None, _) => return self.happened(Event::Unsent(leg, authorizer::event::Unsent::LinkLost)),
@@ -187,7 +224,13 @@ impl Edge {
         }
     }
 
-    fn encode_leg(&self, envelope: &Envelope, leg: Leg, out: &mut Vec<u8>) -> Result<(), NotSent> {
+    fn encode_leg(
+        &self,
+        envelope: &Envelope,
+        leg: Leg,
+        funding: Option<Funding>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), NotSent> {
         let issuer = self.setup.issuer(leg.to.issuer);
         let Sender::Acquirer(acquirer, _) = envelope.sender else { return Err(NotSent::TooLong) };
         let same = self.setup.acquirer(acquirer).dialect == issuer.dialect;
@@ -195,9 +238,10 @@ impl Edge {
         let (Some(message), Some(mti)) = (self.message(envelope), envelope.index.mti()) else {
             return Err(NotSent::TooLong);
         };
-        let room = room_for(message.bytes().len(), same);
+        // A funding card may stand where no number stood.
+        let room = room_for(message.bytes().len(), same) + funding.map_or(0, |_| 64);
         frame::append(out, issuer.framing, &[], room, |out| {
-            crate::issuer::translate::forward(&message, mti, leg.stan, dialect, same, out)
+            crate::issuer::translate::forward(&message, mti, leg.stan, dialect, same, funding, out)
         })
     }
 

@@ -5,6 +5,7 @@
 
 use std::hash::Hasher;
 
+use authorizer::cards::AccountHash;
 use authorizer::event::{AcquirerId, ShardId};
 use authorizer::request::{Class, Fingerprint, Identity, MatchKeys};
 use codecs::iso8583::{De, Message};
@@ -70,6 +71,11 @@ impl Homes {
     /// The shard that is home to an identity.
     pub fn of_identity(&self, identity: Identity) -> ShardId {
         self.shard((identity.0 >> 64) as u64)
+    }
+
+    /// The hash by which a program's card is found.
+    pub fn account(&self, pan: &Pan) -> AccountHash {
+        AccountHash((self.hash(&[b"card", pan.danger_clear_digits()]) >> 64) as u64)
     }
 
     /// The shard that is home to a card's account.

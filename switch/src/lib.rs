@@ -8,18 +8,22 @@
 //! | `door`, `tls`, `connect` | connections made within bounds, principals proved |
 //! | `link`, `wire` | bytes cut into messages; frames written once a turn |
 //! | `acquirer`, `homes` | a message becomes a request, and finds its shard |
+//! | `programs`, `crypto` | what a track presents to a program; questions to the token |
 //! | `shard`, `ports`, `live` | the turn: events in, facts durable, effects out |
 //! | `issuer` | a leg becomes a message, a message becomes an answer |
 //! | `envelope`, `edge`, `hop` | raw messages kept, one shard's world, shards talking |
 //! | `metrics`, `board`, `admin`, `log` | what operators see |
+//! | `api` | cards enrolled, bundles and challenges given, over HTTP |
 //! | `config`, `tables`, `setup`, `run` | how it starts, and how it stops |
 #![forbid(unsafe_code)]
 
 pub mod acquirer;
 mod admin;
+mod api;
 mod board;
 pub mod config;
 mod connect;
+mod crypto;
 pub mod demo;
 mod door;
 mod edge;
@@ -28,6 +32,7 @@ pub mod frame;
 pub mod homes;
 mod hop;
 pub mod issuer;
+pub mod keys;
 mod life;
 mod link;
 mod live;
@@ -35,6 +40,7 @@ pub mod log;
 mod metrics;
 mod network;
 pub mod ports;
+pub mod programs;
 pub mod run;
 mod serve;
 mod setup;

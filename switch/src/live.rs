@@ -2,12 +2,14 @@
 
 use std::rc::Rc;
 
+use authorizer::cards::Refused;
 use authorizer::effect::Reply;
 use authorizer::event::{AcquirerId, Event, Leg, Now};
 use authorizer::fact::Fact;
+use authorizer::provision::{Asker, Standing};
 use authorizer::{AcquirerLink, Effect};
 
-use crate::acquirer::translate;
+use crate::acquirer::translate::{self, Answered};
 use crate::edge::{self, Edge, room_for};
 use crate::envelope::{Envelope, Sender};
 use crate::frame::{self, NotSent};
@@ -53,7 +55,13 @@ impl Ports for Live {
 
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Forward { ticket, to, stan } => self.edge.forward(ticket, Leg { to, stan }),
+            Effect::Forward { ticket, to, stan, funding } => {
+                self.edge.forward(ticket, Leg { to, stan }, funding);
+            }
+            Effect::Ask { proof, ticket, program, question } => {
+                self.edge.ask(ticket, proof, program, question);
+            }
+            Effect::Challenge { program, account, pan } => self.edge.challenge(program, account, pan),
             Effect::Reply(reply) => self.reply(&reply),
             Effect::Release(ticket) => self.edge.release(ticket),
             Effect::Hand { ticket, to } => {
@@ -62,6 +70,18 @@ impl Ports for Live {
                 }
             }
         }
+    }
+
+    fn submit(&mut self) {
+        let setup = &self.edge.setup;
+        self.edge
+            .crypto
+            .borrow_mut()
+            .submit(&setup.config, self.now.monotonic_us, |judged| self.edge.happened(judged));
+    }
+
+    fn tell(&mut self, asker: Asker, standing: Result<Box<Standing>, Refused>) {
+        self.edge.setup.askers.tell(asker, standing);
     }
 
     fn append(&mut self, facts: &[Fact]) -> Position {
@@ -77,14 +97,14 @@ impl Ports for Live {
 impl Live {
     /// Tells an acquirer what became of its request, over a link of this shard or of another.
     fn reply(&self, reply: &Reply) {
-        self.tell(reply);
+        self.answer(reply);
         self.edge.release(reply.ticket);
         if let Some(answer) = reply.answer {
             self.edge.release(answer);
         }
     }
 
-    fn tell(&self, reply: &Reply) {
+    fn answer(&self, reply: &Reply) {
         let envelopes = self.edge.envelopes.borrow();
         let Some(request) = envelopes.get(reply.ticket) else { return };
         let answer = reply.answer.and_then(|answer| envelopes.get(answer));
@@ -125,12 +145,13 @@ impl Live {
         };
         let answer = answer.and_then(|answer| self.edge.message(answer));
         let bytes = message.bytes().len() + answer.as_ref().map_or(0, |answer| answer.bytes().len());
-        let mut write = |answer| {
+        let answer = answer.as_ref().map(|message| Answered { message, is_proxy: reply.is_proxy });
+        let mut write = |answer: Option<Answered<'_>>| {
             frame::append(out, settings.framing, request.header(), room_for(bytes, false), |out| {
                 translate::reply(&message, dialect, digits, &reply.outcome, answer, out)
             })
         };
-        let whole = write(answer.as_ref());
+        let whole = write(answer);
         if whole.is_err() && answer.is_some() {
             // Something the issuer added cannot be said in this dialect: the outcome still can.
             return write(None);

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use switch::config::{self, Config};
 use switch::demo;
+use switch::keys;
 use switch::log::{self, LogFormat};
 use switch::run::{self, Ended, Fault};
 
@@ -43,6 +44,9 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Make a PKCS#11 token ready: initialise it, make keys, list them.
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Show it working: two model issuers, a fleet of terminals, a live line, a summary.
     Demo(demo::Arguments),
 }
@@ -52,6 +56,7 @@ Examples:
   signalbox demo --seconds 10 --rate 2000
   signalbox check --config signalbox.toml
   signalbox serve --config signalbox.toml
+  signalbox keys list --module libsofthsm2.so --token switch --pin-file pin
 
 Every setting can be overridden by the environment: SIGNALBOX__SWITCH__SHARDS=2
 Exit codes: 0 clean, 64 usage, 70 internal fault, 75 stop cut short, 78 configuration";
@@ -71,6 +76,7 @@ fn main() -> ExitCode {
             load(&config).and_then(serve).unwrap_or_else(|code| code)
         }
         Command::Check { config } => load(&config).map_or_else(|code| code, |config| approve(&config)),
+        Command::Keys(command) => keys::run(&command),
         Command::Demo(arguments) => demo::run(&arguments),
     }
 }

@@ -168,13 +168,15 @@ impl Tally {
     }
 
     /// A copy to be published.
-    pub(crate) fn snapshot(&self, shard: ShardId, authorizer: &Authorizer) -> Snapshot {
+    pub(crate) fn snapshot(&self, shard: ShardId, authorizer: &Authorizer, token_up: bool) -> Snapshot {
         Snapshot {
             shard,
             counters: authorizer.counters().clone(),
             evicted: authorizer.evicted(),
             in_flight: authorizer.in_flight(),
             remembered: authorizer.remembered(),
+            cards: authorizer.cards(),
+            token_up,
             tally: self.clone(),
         }
     }
@@ -187,6 +189,10 @@ pub(crate) struct Snapshot {
     pub(crate) evicted: u64,
     pub(crate) in_flight: usize,
     pub(crate) remembered: usize,
+    /// Cards of programs at home there.
+    pub(crate) cards: usize,
+    /// Whether its token answers.
+    pub(crate) token_up: bool,
     pub(crate) tally: Tally,
 }
 

@@ -2,8 +2,10 @@
 //! simulated world can stand in its place.
 
 use authorizer::Effect;
+use authorizer::cards::Refused;
 use authorizer::event::{Event, Now};
 use authorizer::fact::Fact;
+use authorizer::provision::{Asker, Standing};
 
 /// How many facts were ever appended to the journal: the place of the last one.
 pub type Position = u64;
@@ -18,6 +20,12 @@ pub trait Ports {
 
     /// Does what an effect asks for.
     fn perform(&mut self, effect: Effect);
+
+    /// Puts the questions of a turn to the token, all at once.
+    fn submit(&mut self);
+
+    /// Tells those who changed cards how these stand.
+    fn tell(&mut self, asker: Asker, standing: Result<Box<Standing>, Refused>);
 
     /// Appends the facts of a turn to the journal and says where it ends now.
     fn append(&mut self, facts: &[Fact]) -> Position;

@@ -20,8 +20,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, interval};
 
 use crate::admin::{self, Health, QUESTIONS_MAX, Question};
+use crate::api;
 use crate::board::{Board, links_up};
 use crate::config::{Config, Door, TlsFiles};
+use crate::crypto::{self, Crypto, Opened};
 use crate::door::{self, DoorCounts};
 use crate::homes::Homes;
 use crate::hop::Hop;
@@ -87,7 +89,8 @@ async fn run_with(
     let mut terminate = signal(SignalKind::terminate()).map_err(internal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(internal)?;
 
-    let shards = start_shards(&setup).map_err(internal)?;
+    let tokens = open_tokens(&setup)?;
+    let shards = start_shards(&setup, tokens).map_err(internal)?;
     let counts = DoorCounts::new(&setup);
     let mut accepting = JoinSet::new();
     for door in doors {
@@ -95,7 +98,8 @@ async fn run_with(
     }
     let (questions, mut asked) = mpsc::channel(QUESTIONS_MAX);
     let mut admin_task = JoinSet::new();
-    admin_task.spawn(admin::serve(admin, questions));
+    let token = read_token(&setup)?;
+    admin_task.spawn(admin::serve(admin, questions, api::router(setup.clone(), token)));
     let mut board = Board::new(setup.clone(), counts);
     announce(&setup);
 
@@ -134,21 +138,37 @@ async fn told_to_stop(terminate: &mut Signal, interrupt: &mut Signal) {
     }
 }
 
-fn start_shards(setup: &Arc<Setup>) -> std::io::Result<Vec<JoinHandle<()>>> {
+/// A session with the token for each shard. A switch whose programs could prove nothing does not start.
+fn open_tokens(setup: &Setup) -> Result<Vec<Option<Opened>>, Fault> {
+    let open = |_| match &setup.config.hsm {
+        Some(hsm) => crypto::open(&setup.config, hsm).map(Some).map_err(Fault::Config),
+        None => Ok(None),
+    };
+    (0..setup.shards()).map(open).collect()
+}
+
+fn start_shards(setup: &Arc<Setup>, tokens: Vec<Option<Opened>>) -> std::io::Result<Vec<JoinHandle<()>>> {
     let tables = tables::tables(&setup.config);
     let limits = tables::limits(&setup.config);
     (0..setup.shards())
         .map(ShardId)
-        .map(|shard| {
+        .zip(tokens)
+        .map(|(shard, token)| {
             let authorizer = Authorizer::new(shard, setup.shards(), tables.clone(), limits);
             let setup = setup.clone();
             std::thread::Builder::new().name(format!("shard-{}", shard.0)).spawn(move || {
-                if let Err(error) = serve::run(shard, &setup, authorizer) {
+                if let Err(error) = serve::run(shard, &setup, authorizer, Crypto::new(token)) {
                     tracing::error!(shard = shard.0, %error, "a shard could not start");
                 }
             })
         })
         .collect()
+}
+
+/// The token that callers of `/v1` show, if it is open.
+fn read_token(setup: &Setup) -> Result<Option<api::AccessToken>, Fault> {
+    let read = |path| api::AccessToken::read(path).map_err(Fault::Config);
+    setup.config.admin.token_file.as_deref().map(read).transpose()
 }
 
 fn announce(setup: &Setup) {
@@ -159,6 +179,15 @@ fn announce(setup: &Setup) {
         journal = "none",
         "no journal: after a crash repeats are not recognised and nothing is reversed by itself"
     );
+    if let Some(hsm) = &setup.config.hsm {
+        tracing::warn!(
+            token = hsm.token,
+            module = %hsm.module.display(),
+            placement = "inline",
+            programs = setup.config.programs.len(),
+            "cards, used ATCs and tries are in memory only: they are lost at the end of this process"
+        );
+    }
     tracing::info!(
         shards = setup.shards(),
         acquirers = setup.config.acquirers.len(),
@@ -270,6 +299,9 @@ fn ready(setup: &Setup) -> Health {
         reasons.push("no issuer link is up");
     }
     let ok = reasons.is_empty();
-    let body = json!({ "ready": ok, "reasons": reasons, "journal": "none", "issuers": issuers });
+    let cards = if setup.config.programs.is_empty() { "none" } else { "memory only" };
+    let body = json!({
+        "ready": ok, "reasons": reasons, "journal": "none", "cards": cards, "issuers": issuers,
+    });
     Health { ok, body }
 }

@@ -18,6 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, sleep_until, timeout};
 
 use crate::acquirer::link::{AcquirerConversation, AcquirerPort};
 use crate::connect;
+use crate::crypto::Crypto;
 use crate::door::Permit;
 use crate::edge::{Edge, Place};
 use crate::envelope::Envelope;
@@ -41,9 +42,14 @@ const RETRY_WAIT: Duration = Duration::from_millis(1);
 const HOPS_PER_POLL: usize = 256;
 
 /// Runs a shard on this thread until the switch stops.
-pub(crate) fn run(shard: ShardId, setup: &Arc<Setup>, authorizer: Authorizer) -> std::io::Result<()> {
+pub(crate) fn run(
+    shard: ShardId,
+    setup: &Arc<Setup>,
+    authorizer: Authorizer,
+    crypto: Crypto,
+) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let edge = Edge::new(shard, setup.clone());
+    let edge = Edge::new(shard, setup.clone(), crypto);
     let local = LocalSet::new();
     local.spawn_local(mail(edge.clone()));
     local.spawn_local(look_around(edge.clone()));
@@ -83,7 +89,8 @@ async fn turns(edge: Rc<Edge>, mut shard: Shard) {
         let now_us = edge.setup.now_us();
         if now_us.saturating_sub(looked_us) >= crate::metrics::PERIOD_US {
             looked_us = now_us;
-            let snapshot = edge.tally.borrow().snapshot(edge.shard, shard.authorizer());
+            let snapshot =
+                edge.tally.borrow().snapshot(edge.shard, shard.authorizer(), edge.crypto.borrow().is_up());
             // When the door is behind, the next figures include these.
             let _ = edge.setup.snapshots.try_send(Box::new(snapshot));
         }

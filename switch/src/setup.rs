@@ -10,10 +10,12 @@ use codecs::iso8583::Dialect;
 use dashmap::DashMap;
 use tokio::sync::mpsc;
 
+use crate::api::Askers;
 use crate::config::{Acquirer, Config, Issuer, Way};
 use crate::homes::Homes;
 use crate::hop::Mailbox;
 use crate::metrics::Snapshot;
+use crate::programs::Programs;
 use crate::throttle::Throttle;
 use crate::tls::Tls;
 
@@ -21,6 +23,7 @@ use crate::tls::Tls;
 pub(crate) struct Setup {
     pub(crate) config: Config,
     pub(crate) homes: Homes,
+    pub(crate) programs: Programs,
     pub(crate) mailboxes: Vec<Mailbox>,
     /// By acquirer.
     pub(crate) acquirer_tls: Vec<Option<Tls>>,
@@ -32,6 +35,8 @@ pub(crate) struct Setup {
     pub(crate) gauges: Vec<ShardGauges>,
     /// Issuer links by name, for the health page.
     pub(crate) links: DashMap<(IssuerId, u16), &'static str>,
+    /// Who waits for the outcome of a change of a card.
+    pub(crate) askers: Askers,
     pub(crate) draining: AtomicBool,
     pub(crate) snapshots: mpsc::Sender<Box<Snapshot>>,
     started: Instant,
@@ -58,6 +63,7 @@ impl Setup {
         let shards = usize::from(config.switch.shards);
         Arc::new(Self {
             homes,
+            programs: Programs::new(&config),
             mailboxes: (0..shards).map(|_| Mailbox::new()).collect(),
             acquirer_tls,
             issuer_tls,
@@ -68,6 +74,7 @@ impl Setup {
                 .collect(),
             gauges: (0..shards).map(|_| ShardGauges::default()).collect(),
             links: DashMap::new(),
+            askers: Askers::default(),
             draining: AtomicBool::new(false),
             snapshots,
             started: Instant::now(),

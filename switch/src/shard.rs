@@ -39,9 +39,13 @@ impl Shard {
         for effect in self.effects.free.drain(..) {
             ports.perform(effect);
         }
+        ports.submit();
         let position = ports.append(&self.effects.facts);
         self.effects.facts.clear();
         self.held.extend(self.effects.visible.drain(..).map(|effect| (position, effect)));
+        for (asker, standing) in self.effects.told.drain(..) {
+            ports.tell(asker, standing);
+        }
         let durable = ports.durable_up_to();
         while let Some((_, effect)) = self.held.pop_front_if(|(position, _)| *position <= durable) {
             ports.perform(effect);

@@ -4,12 +4,13 @@ use authorizer::decision::DeclineReason;
 use authorizer::event::IssuerId;
 use authorizer::iin_table::{IinTable, Route};
 use authorizer::limits::Limits;
+use authorizer::programs::{CardProgram, Tries, challenge, rotating_atc};
 use authorizer::request::Class;
 use authorizer::rights::Rights;
 use authorizer::tables::{Acquirer, Issuer, Tables};
 
 use crate::acquirer::translate;
-use crate::config::{self, Config};
+use crate::config::{self, Config, ProgramKind};
 use crate::setup::links_of;
 
 /// The tables of every shard.
@@ -22,6 +23,8 @@ pub(crate) fn tables(config: &Config) -> Tables {
         issuers: config.issuers.iter().map(issuer).collect(),
         iins: IinTable::new(routes.collect()),
         approval_codes: config.switch.approval_codes.clone(),
+        programs: config.programs.iter().map(program).collect(),
+        proof_timeout_us: config.hsm.as_ref().map_or(0, |hsm| hsm.deadline.as_micros() as u64),
     }
 }
 
@@ -31,6 +34,7 @@ pub(crate) fn limits(config: &Config) -> Limits {
         pending_max: config.switch.pending_max,
         recent_entries: config.switch.recent_entries,
         recent_window_us: config.switch.recent_window.as_micros() as u64,
+        cards_max: config.limits.cards_max,
     }
 }
 
@@ -59,5 +63,20 @@ fn issuer(issuer: &config::Issuer) -> Issuer {
         timeout_us: issuer.timeout.as_micros() as u64,
         window: issuer.window,
         links: links_of(issuer) as u16,
+    }
+}
+
+fn program(program: &config::Program) -> CardProgram {
+    let tries = Tries {
+        per_secret: program.tries_per_secret,
+        per_card: program.tries_per_card,
+        window_us: program.tries_window.as_micros() as u64,
+    };
+    match program.kind {
+        ProgramKind::RotatingAtc => CardProgram::RotatingAtc(rotating_atc::Settings { tries }),
+        ProgramKind::Challenge { required_above, .. } => {
+            let required = required_above.map_or(challenge::Required::Always, challenge::Required::Above);
+            CardProgram::Challenge(challenge::Settings { tries, required })
+        }
     }
 }

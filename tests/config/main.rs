@@ -4,6 +4,7 @@
 
 mod command_line;
 mod faults;
+mod keys;
 mod overrides;
 
 use std::fs;

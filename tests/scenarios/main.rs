@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod advice;
+mod challenge;
 mod drain;
 mod duplicate;
 mod format;
@@ -12,6 +13,7 @@ mod matching;
 mod metrics;
 mod purchase;
 mod rights;
+mod rotating_atc;
 mod routing;
 mod shards;
 mod sign_on;

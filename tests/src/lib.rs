@@ -11,11 +11,12 @@ pub mod message_text;
 pub mod rig;
 pub mod wire;
 
-pub use fixtures::{authorization_93, purchase};
+pub use fixtures::{authorization_93, purchase, with_check_digit};
 pub use message_text::Plain;
 pub use rig::acquirer::Acquirer;
 pub use rig::issuer::{Act, Issuer};
 pub use rig::noise::Noise;
 pub use rig::setup::Setup;
+pub use rig::token::TestToken;
 pub use rig::{PATIENCE, Rig};
 pub use wire::{Received, Wire};

@@ -10,6 +10,7 @@ pub mod places;
 pub mod process;
 pub mod setup;
 pub mod tls;
+pub mod token;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -117,6 +118,25 @@ impl Rig {
     #[must_use]
     pub fn get(&self, path: &str) -> (u16, String) {
         metrics::get(self.admin, path).expect("the admin listener answers")
+    }
+
+    /// One request of the card interface, with the access token: the status and the body.
+    #[must_use]
+    pub fn post(&self, path: &str, body: &str) -> (u16, String) {
+        self.post_as(setup::ACCESS_TOKEN, path, body)
+    }
+
+    /// The same with another access token.
+    #[must_use]
+    pub fn post_as(&self, token: &str, path: &str, body: &str) -> (u16, String) {
+        metrics::post(self.admin, path, token, body).expect("the admin listener answers")
+    }
+
+    /// The same, for what must succeed.
+    pub fn change(&self, path: &str, body: &str) -> String {
+        let (status, told) = self.post(path, body);
+        assert!(matches!(status, 200 | 201), "{path} {body}: {status} {told}");
+        told
     }
 
     /// A figure of the metrics page, such as `unmatched_total{issuer=maple}`; 0 when it is not there.

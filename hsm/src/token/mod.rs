@@ -2,9 +2,10 @@
 //!
 //! In reading order: [`probe`](self::Capability) asks each mechanism a question with a known answer,
 //! `policy` says which attributes a key must have, `key` finds it and copies it into the session, `stream`
-//! keeps an encryption under it open, `card_key` derives from it. `raw` makes the calls that cryptoki cannot.
+//! keeps an encryption under it open, `card_key` derives from it; `ceremony` makes tokens and keys. `raw` makes the calls that cryptoki cannot.
 
 mod card_key;
+mod ceremony;
 mod key;
 mod policy;
 mod probe;
@@ -29,6 +30,7 @@ use crate::secret::Secret;
 use raw::Raw;
 
 pub(crate) use card_key::{CardKey, CardKeyUse};
+pub use ceremony::{Ceremony, CeremonyError, Listed, initialise};
 pub(crate) use key::Master;
 pub use key::{CheckValue, KeyError, KeyFlaw, KeySpec};
 #[cfg(test)]
@@ -135,6 +137,8 @@ pub enum OpenError {
         /// The label.
         label: String,
     },
+    /// The PIN is not text.
+    PinNotText,
     /// The token refuses the PIN.
     Login {
         /// The token's label.
@@ -151,6 +155,7 @@ impl fmt::Display for OpenError {
             OpenError::Module(why) => write!(f, "PKCS#11 module unusable: {why}"),
             OpenError::NoToken { label } => write!(f, "no token is labelled {label:?}"),
             OpenError::SeveralTokens { label } => write!(f, "more than one token is labelled {label:?}"),
+            OpenError::PinNotText => f.write_str("the PIN is not text"),
             OpenError::Login { label, why } => write!(f, "login to token {label:?} refused: {why}"),
         }
     }

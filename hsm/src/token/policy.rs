@@ -62,6 +62,21 @@ impl Cipher {
 }
 
 impl Usage {
+    /// Every use.
+    pub const ALL: [Usage; 6] = [
+        Usage::CardVerification,
+        Usage::CardVerificationLeft,
+        Usage::Cvc3Master,
+        Usage::DynamicCvvMaster,
+        Usage::CounterMaster,
+        Usage::ResponseMaster,
+    ];
+
+    /// Whether its cipher is AES; all others are of 3DES.
+    pub fn is_aes(self) -> bool {
+        self.cipher() == Cipher::Aes
+    }
+
     pub(crate) fn cipher(self) -> Cipher {
         match self {
             Usage::CardVerification
@@ -107,7 +122,8 @@ impl Usage {
         attributes.map(|(_, weakness)| weakness).chain(mechanisms).collect()
     }
 
-    fn demands(self) -> [(Attribute, Weakness); 14] {
+    /// The attributes that a key of this use has, and what it is called to have another.
+    pub(crate) fn demands(self) -> [(Attribute, Weakness); 14] {
         let encrypts = self.encrypts();
         [
             (Attribute::Class(ObjectClass::SECRET_KEY), Weakness::OtherType),

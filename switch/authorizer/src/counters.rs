@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::decision::DeclineReason;
 use crate::event::{AcquirerId, IssuerId};
+use crate::programs::ProgramId;
 use crate::request::Class;
 
 /// One shard's counts since its start.
@@ -14,6 +15,23 @@ pub struct Counters {
     pub acquirers: Vec<AcquirerCounters>,
     /// By [`IssuerId`].
     pub issuers: Vec<IssuerCounters>,
+    /// By [`ProgramId`].
+    pub programs: Vec<ProgramCounters>,
+}
+
+/// What is counted of a program.
+#[derive(Clone, Debug, Default)]
+pub struct ProgramCounters {
+    /// Codes the token was asked about.
+    pub asked: u64,
+    /// Codes that were right, and claimed.
+    pub right: u64,
+    /// Codes that were wrong.
+    pub wrong: u64,
+    /// Codes of which the token did not say.
+    pub unknown: u64,
+    /// Declines of its cards made here, by [`DeclineReason::index`].
+    pub declined: [u64; DeclineReason::ALL.len()],
 }
 
 /// What is counted of an acquirer.
@@ -53,16 +71,24 @@ pub struct IssuerCounters {
 impl Counters {
     /// All zero.
     #[must_use]
-    pub fn new(acquirers: usize, issuers: usize) -> Self {
+    pub fn new(acquirers: usize, issuers: usize, programs: usize) -> Self {
         Self {
             acquirers: vec![AcquirerCounters::default(); acquirers],
             issuers: vec![IssuerCounters::default(); issuers],
+            programs: vec![ProgramCounters::default(); programs],
         }
     }
 
     /// Counts something of an acquirer.
     pub fn acquirer(&mut self, acquirer: AcquirerId, count: impl FnOnce(&mut AcquirerCounters)) {
         if let Some(counters) = self.acquirers.get_mut(acquirer.index()) {
+            count(counters);
+        }
+    }
+
+    /// Counts something of a program.
+    pub fn program(&mut self, program: ProgramId, count: impl FnOnce(&mut ProgramCounters)) {
+        if let Some(counters) = self.programs.get_mut(usize::from(program.0)) {
             count(counters);
         }
     }

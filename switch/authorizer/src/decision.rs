@@ -28,6 +28,36 @@ pub enum DeclineReason {
     ExpiredCard,
     /// A purchase over nothing.
     InvalidAmount,
+    /// The card's data came in a way its program does not allow.
+    SecurityViolation,
+    /// No such card was enrolled.
+    UnknownCard,
+    /// The card was blocked, by an operator or by too many wrong codes.
+    CardBlocked,
+    /// No such public ATC was given to the card's device.
+    AtcUnknown,
+    /// A purchase was made with this ATC before.
+    AtcUsed,
+    /// Too many wrong codes came for this ATC.
+    AtcDead,
+    /// The ATC's bundle is not confirmed, is over or was revoked.
+    AtcExpired,
+    /// The code is not the one this ATC makes.
+    CodeMismatch,
+    /// A response to a challenge is required, and none is there.
+    ChallengeRequired,
+    /// No such challenge is open for the card.
+    ChallengeUnknown,
+    /// The response came too late.
+    ChallengeExpired,
+    /// The challenge was answered before.
+    ChallengeConsumed,
+    /// The response is not the right one.
+    ResponseMismatch,
+    /// Too many wrong responses came for this challenge.
+    ChallengeLocked,
+    /// The token could not say whether the code is right.
+    TokenUnavailable,
     /// No issuer serves the card's range.
     NoRoute,
     /// No link of the issuer or its alternates is up and signed on.
@@ -46,7 +76,7 @@ pub enum DeclineReason {
 
 impl DeclineReason {
     /// Every reason, in order of precedence.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 32] = [
         Self::FormatError,
         Self::NotSupported,
         Self::NotAllowed,
@@ -57,6 +87,21 @@ impl DeclineReason {
         Self::Overloaded,
         Self::ExpiredCard,
         Self::InvalidAmount,
+        Self::SecurityViolation,
+        Self::UnknownCard,
+        Self::CardBlocked,
+        Self::AtcUnknown,
+        Self::AtcUsed,
+        Self::AtcDead,
+        Self::AtcExpired,
+        Self::CodeMismatch,
+        Self::ChallengeRequired,
+        Self::ChallengeUnknown,
+        Self::ChallengeExpired,
+        Self::ChallengeConsumed,
+        Self::ResponseMismatch,
+        Self::ChallengeLocked,
+        Self::TokenUnavailable,
         Self::NoRoute,
         Self::IssuerDown,
         Self::IssuerWindowFull,
@@ -80,6 +125,21 @@ impl DeclineReason {
             Self::Overloaded => "overloaded",
             Self::ExpiredCard => "expired_card",
             Self::InvalidAmount => "invalid_amount",
+            Self::SecurityViolation => "security_violation",
+            Self::UnknownCard => "unknown_card",
+            Self::CardBlocked => "card_blocked",
+            Self::AtcUnknown => "atc_unknown",
+            Self::AtcUsed => "atc_used",
+            Self::AtcDead => "atc_dead",
+            Self::AtcExpired => "atc_expired",
+            Self::CodeMismatch => "code_mismatch",
+            Self::ChallengeRequired => "challenge_required",
+            Self::ChallengeUnknown => "challenge_unknown",
+            Self::ChallengeExpired => "challenge_expired",
+            Self::ChallengeConsumed => "challenge_consumed",
+            Self::ResponseMismatch => "response_mismatch",
+            Self::ChallengeLocked => "challenge_locked",
+            Self::TokenUnavailable => "token_unavailable",
             Self::NoRoute => "no_route",
             Self::IssuerDown => "issuer_down",
             Self::IssuerWindowFull => "issuer_window_full",
@@ -108,10 +168,24 @@ impl DeclineReason {
             Self::Draining | Self::Overloaded | Self::IssuerWindowFull => (b"91", b"907"),
             Self::ExpiredCard => (b"54", b"101"),
             Self::InvalidAmount => (b"13", b"110"),
+            Self::SecurityViolation => (b"63", b"122"),
+            Self::UnknownCard => (b"14", b"111"),
+            Self::CardBlocked => (b"62", b"104"),
+            // One code for all: a terminal must not learn which of them it was.
+            Self::AtcUnknown | Self::AtcUsed | Self::AtcDead | Self::AtcExpired | Self::CodeMismatch => {
+                (b"82", b"122")
+            }
+            // 1993 has no code for it: one that is left for private use.
+            Self::ChallengeRequired
+            | Self::ChallengeUnknown
+            | Self::ChallengeExpired
+            | Self::ChallengeConsumed => (b"1A", b"192"),
+            Self::ResponseMismatch => (b"55", b"117"),
+            Self::ChallengeLocked => (b"75", b"106"),
             Self::NoRoute => (b"92", b"908"),
             Self::IssuerDown => (b"91", b"912"),
             Self::IssuerTimedOut => (b"91", b"911"),
-            Self::InvalidAnswer | Self::StoreUnavailable => (b"96", b"909"),
+            Self::InvalidAnswer | Self::StoreUnavailable | Self::TokenUnavailable => (b"96", b"909"),
             Self::IssuerDeclined => (b"05", b"100"),
         };
         match codes {

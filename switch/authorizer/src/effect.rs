@@ -4,13 +4,18 @@
 //! until every fact decided before them is durable, even one decided for another request: a repeat may
 //! quote a result that is not on the disk yet. *Free* effects promise nothing and leave at once.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use codecs::value::Stan;
+use codecs::value::{Pan, Stan};
 
+use crate::cards::{AccountHash, Funding, Refused};
 use crate::decision::Outcome;
 use crate::event::{AcquirerLink, IssuerLink, ShardId, Ticket};
 use crate::fact::Fact;
+use crate::programs::{ProgramId, Question};
+use crate::provision::{Asker, Standing};
+use crate::verify::ProofId;
 
 /// What the edge is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,6 +28,28 @@ pub enum Effect {
         to: IssuerLink,
         /// DE 11 as the issuer sees it.
         stan: Stan,
+        /// The card that pays, where the request bears a proxy: the issuer sees nothing of the proxy.
+        funding: Option<Funding>,
+    },
+    /// Ask the token about the code in a request's track.
+    Ask {
+        /// Whose answer it will be.
+        proof: ProofId,
+        /// The request's raw message, which holds the code.
+        ticket: Ticket,
+        /// Which program asks: its key and layout.
+        program: ProgramId,
+        /// What is asked.
+        question: Question,
+    },
+    /// Draw a new challenge for a card.
+    Challenge {
+        /// Whose settings say how long it lives.
+        program: ProgramId,
+        /// The hash of the card's number.
+        account: AccountHash,
+        /// The card.
+        pan: Pan,
     },
     /// Answer a request. The edge releases both raw messages afterwards.
     Reply(Reply),
@@ -48,6 +75,8 @@ pub struct Reply {
     pub outcome: Outcome,
     /// The issuer's raw message, whose other elements go along; `None` when the answer is made here.
     pub answer: Option<Ticket>,
+    /// Whether the issuer was asked under another card, which the acquirer must not see.
+    pub is_proxy: bool,
     /// Microseconds that were spent waiting for the issuer, for the switch's own share of the time.
     pub issuer_us: u64,
 }
@@ -61,6 +90,8 @@ pub struct Effects {
     pub visible: Vec<Effect>,
     /// To be performed at once.
     pub free: Vec<Effect>,
+    /// What those are told who changed cards.
+    pub told: Vec<(Asker, Result<Box<Standing>, Refused>)>,
 }
 
 impl Effects {
@@ -69,5 +100,6 @@ impl Effects {
         self.facts.clear();
         self.visible.clear();
         self.free.clear();
+        self.told.clear();
     }
 }

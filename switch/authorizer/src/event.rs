@@ -2,7 +2,9 @@
 
 use alloc::vec::Vec;
 
+use crate::provision::Provision;
 use crate::request::{Answer, Request};
+use crate::verify::{Judgement, ProofId};
 
 /// The time, handed in with every event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +24,10 @@ pub enum Event {
     Request(Request),
     /// The identity's home handed a request to this shard, the home of its account.
     Handed(Request),
+    /// The token answered, or did not, what it was asked about a code.
+    Judged(ProofId, Judgement),
+    /// A card of a program is changed.
+    Provision(Provision),
     /// An issuer answered one of this shard's legs, or says it does.
     Answered(Answer),
     /// No byte of a forwarded leg was written, and none will be.

@@ -8,6 +8,7 @@ use codecs::value::{Amount, Stan};
 
 use crate::decision::Outcome;
 use crate::event::{AcquirerId, IssuerId, IssuerLink, Ticket};
+use crate::programs::Question;
 use crate::request::{Class, Fingerprint, Identity};
 
 /// One fact.
@@ -71,6 +72,20 @@ pub enum Fact {
         acquirer: AcquirerId,
         /// What is told.
         outcome: Outcome,
+    },
+    /// A code was right, and what it may be used for once is used.
+    Claimed {
+        /// By which request.
+        identity: Identity,
+        /// What was proven.
+        question: Question,
+    },
+    /// A code was wrong, and one try is gone.
+    Tried {
+        /// By which request.
+        identity: Identity,
+        /// What was not proven.
+        question: Question,
     },
     /// An answer came after its request had ended.
     Late {

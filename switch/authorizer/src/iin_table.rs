@@ -21,20 +21,26 @@ pub struct Route {
     pub issuers: Vec<IssuerId>,
 }
 
-/// The routing table.
-#[derive(Clone, Debug, Default)]
-pub struct IinTable {
+/// What belongs to card ranges: of the routing table, a [`Route`] each.
+#[derive(Clone, Debug)]
+pub struct IinTable<T = Route> {
     /// First value of each range, ascending.
     starts: Vec<u64>,
     /// Last value of each range and the index of its route.
     ends: Vec<(u64, u32)>,
-    routes: Vec<Route>,
+    routes: Vec<T>,
 }
 
-impl IinTable {
+impl<T> Default for IinTable<T> {
+    fn default() -> Self {
+        Self { starts: Vec::new(), ends: Vec::new(), routes: Vec::new() }
+    }
+}
+
+impl<T> IinTable<T> {
     /// Builds the table. Of two equal prefixes the later one wins.
     #[must_use]
-    pub fn new(rows: Vec<(Iin, Route)>) -> Self {
+    pub fn new(rows: Vec<(Iin, T)>) -> Self {
         let mut table = Self::default();
         let mut spans: Vec<(u64, u64, u32)> = Vec::with_capacity(rows.len());
         for (iin, route) in rows {
@@ -60,7 +66,7 @@ impl IinTable {
 
     /// The route of a card, by the longest prefix that fits.
     #[must_use]
-    pub fn route(&self, pan: &Pan) -> Option<&Route> {
+    pub fn route(&self, pan: &Pan) -> Option<&T> {
         let (value, _) = span(pan.iin_digits());
         let after = self.starts.partition_point(|start| *start <= value);
         let (end, route) = self.ends.get(after.checked_sub(1)?)?;
@@ -118,7 +124,7 @@ fn span(digits: &[u8]) -> (u64, u64) {
 mod tests {
     use super::*;
 
-    fn table(rows: &[(&str, u16)]) -> IinTable {
+    fn table(rows: &[(&str, u16)]) -> IinTable<Route> {
         IinTable::new(
             rows.iter()
                 .map(|(iin, issuer)| {
@@ -148,7 +154,7 @@ mod tests {
 
     #[test]
     fn an_empty_table_routes_nothing() {
-        assert_eq!(issuer(&IinTable::default(), "9999600000000019"), None);
+        assert_eq!(issuer(&IinTable::<Route>::default(), "9999600000000019"), None);
     }
 
     #[test]

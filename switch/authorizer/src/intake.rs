@@ -38,7 +38,10 @@ impl Authorizer {
         if let Some(reason) = self.declined_before_routing(request, now) {
             return self.declined(request, reason, now, out);
         }
-        self.forward(request, now, out);
+        match request.program {
+            Some(program) => self.prove(request, program, now, out),
+            None => self.forward(request, None, None, now, out),
+        }
     }
 
     /// What a principal is told before anything is looked up or remembered.
@@ -92,6 +95,15 @@ impl Authorizer {
             return self.declined_stateless(request, DeclineReason::DuplicateOtherContent, out);
         }
         match entry.state {
+            State::Proving(id) => {
+                if let Some(proof) = self.proofs.get_mut(id) {
+                    // The token was asked about the older copy, whose release is behind that in order.
+                    out.visible.push(Effect::Release(proof.request.ticket));
+                    proof.request.ticket = request.ticket;
+                    proof.request.link = request.link;
+                }
+                self.counters.acquirer(request.acquirer, |acquirer| add_one(&mut acquirer.joined));
+            }
             State::Running(id) => {
                 if let Some(transaction) = self.transactions.get_mut(id) {
                     // One answer, on the newest connection that asked. The older copy may still be needed
@@ -115,7 +127,7 @@ impl Authorizer {
     fn declined_before_routing(&self, request: &Request, now: Now) -> Option<DeclineReason> {
         if self.draining {
             Some(DeclineReason::Draining)
-        } else if self.transactions.is_full() {
+        } else if self.in_flight() >= self.pending_max {
             Some(DeclineReason::Overloaded)
         } else if request.expiry.is_some_and(|expiry| expiry.is_past(now.year, now.month)) {
             Some(DeclineReason::ExpiredCard)
@@ -128,9 +140,24 @@ impl Authorizer {
 
     /// Declines a new request, as a fact that any repeat is told again.
     pub(crate) fn declined(&mut self, request: &Request, reason: DeclineReason, now: Now, out: &mut Effects) {
+        self.declined_known(request, None, reason, now, out);
+    }
+
+    /// The same for a request that may be at a place in the memory of identities already.
+    pub(crate) fn declined_known(
+        &mut self,
+        request: &Request,
+        known: Option<u32>,
+        reason: DeclineReason,
+        now: Now,
+        out: &mut Effects,
+    ) {
         let promised = !matches!(reason, DeclineReason::Draining | DeclineReason::Overloaded);
         if !promised || (request.class.is_advice() && reason != DeclineReason::NoRoute) {
             // Shed, or an advice put off: nothing is promised, and what comes again is looked at anew.
+            if let Some(place) = known {
+                self.memory.conclude(place, State::Forgotten);
+            }
             return self.declined_stateless(request, reason, out);
         }
         let outcome = Outcome::declined(reason, self.tables.response_code(request.acquirer, reason));
@@ -140,7 +167,9 @@ impl Authorizer {
             since_us: now.monotonic_us,
             state: State::Ended(outcome),
         };
-        if self.memory.insert(entry).is_err() {
+        if let Some(place) = known {
+            self.memory.conclude(place, entry.state);
+        } else if self.memory.insert(entry).is_err() {
             return self.declined_stateless(request, DeclineReason::Overloaded, out);
         }
         out.facts.push(Fact::Declined {
@@ -150,6 +179,7 @@ impl Authorizer {
             outcome,
         });
         self.count_outcome(request.acquirer, &outcome);
+        self.count_program_decline(request, reason);
         out.visible.push(Effect::Reply(reply_to(request, outcome)));
     }
 
@@ -163,7 +193,7 @@ impl Authorizer {
 
 /// The answer to a request that no issuer was asked for.
 pub(crate) fn reply_to(request: &Request, outcome: Outcome) -> Reply {
-    Reply { ticket: request.ticket, link: request.link, outcome, answer: None, issuer_us: 0 }
+    Reply { ticket: request.ticket, link: request.link, outcome, answer: None, is_proxy: false, issuer_us: 0 }
 }
 
 /// Goods and services, cash, or goods with cash back (ISO 8583 processing codes 00, 01, 09) for no amount,

@@ -10,6 +10,7 @@
 //! | --- | --- |
 //! | [`event`], [`request`] | what can come in |
 //! | [`intake`] | rights, repeats, the checks that need no issuer |
+//! | [`programs`], [`cards`], [`verify`] | what must be proven first, and what a right code may be used for once |
 //! | [`iin_table`], [`route`] | which issuer, which of its links |
 //! | [`issuer`] | our own trace number, the leg, matching its answer, late ones |
 //! | [`reply`] | the outcome, remembered and told |
@@ -17,8 +18,9 @@
 //! | [`memory`], [`transaction`] | what is remembered of ended and of running ones |
 //! | [`decision`], [`effect`], [`fact`] | what can come out |
 //! | [`network`] | sign-on, echo and sign-off of one link |
+//! | [`provision`] | cards enrolled, bundles and challenges given |
 //!
-//! Not here: reversals and store-and-forward, which need the journal; programs, which need the token.
+//! Not here: reversals and store-and-forward, which need the journal.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -35,6 +37,7 @@
 
 extern crate alloc;
 
+pub mod cards;
 pub mod counters;
 pub mod deadline;
 pub mod decision;
@@ -47,16 +50,20 @@ pub mod issuer;
 pub mod limits;
 pub mod memory;
 pub mod network;
+pub mod programs;
+pub mod provision;
 pub mod reply;
 pub mod request;
 pub mod rights;
 pub mod route;
 pub mod tables;
 pub mod transaction;
+pub mod verify;
 
 #[cfg(test)]
 mod tests;
 
+use cards::Cards;
 use counters::Counters;
 use deadline::Deadlines;
 use effect::Effects;
@@ -66,6 +73,7 @@ use limits::Limits;
 use memory::Memory;
 use tables::Tables;
 use transaction::Transactions;
+use verify::Proofs;
 
 pub use effect::Effect;
 pub use event::{AcquirerLink, LinkChange};
@@ -77,6 +85,9 @@ pub struct Authorizer {
     shard: ShardId,
     tables: Tables,
     transactions: Transactions,
+    proofs: Proofs,
+    cards: Cards,
+    pending_max: usize,
     memory: Memory,
     deadlines: Deadlines,
     issuers: alloc::vec::Vec<IssuerState>,
@@ -95,13 +106,16 @@ impl Authorizer {
         Self {
             shard,
             transactions: Transactions::new(limits.pending_max),
+            proofs: Proofs::default(),
+            cards: Cards::new(limits.cards_max),
+            pending_max: usize::try_from(limits.pending_max).unwrap_or(usize::MAX),
             memory: Memory::new(limits.recent_entries, limits.recent_window_us),
             deadlines: Deadlines::new(tables.issuers.len()),
             issuers,
             live: event::LiveLinks::default(),
             draining: false,
             is_alone: shards <= 1,
-            counters: Counters::new(tables.acquirers.len(), tables.issuers.len()),
+            counters: Counters::new(tables.acquirers.len(), tables.issuers.len(), tables.programs.len()),
             tables,
         }
     }
@@ -111,6 +125,8 @@ impl Authorizer {
         match event {
             Event::Request(request) => self.received(&request, now, out),
             Event::Handed(request) => self.admitted(&request, now, out),
+            Event::Judged(proof, judgement) => self.judged(proof, judgement, now, out),
+            Event::Provision(change) => self.provisioned(&change, now, out),
             Event::Answered(answer) => self.answered(&answer, now, out),
             Event::Unsent(leg, why) => self.unsent(leg, why, now, out),
             Event::IssuerLink(link, change) => self.issuer_link_changed(link, change, now, out),
@@ -124,19 +140,27 @@ impl Authorizer {
     /// When the next transaction falls due, in microseconds of the monotonic clock.
     #[must_use]
     pub fn next_deadline_us(&self) -> Option<u64> {
-        self.deadlines.next_us(&self.transactions)
+        let proof = self.proofs.next_us();
+        let leg = self.deadlines.next_us(&self.transactions);
+        proof.into_iter().chain(leg).min()
     }
 
     /// How many transactions are running here.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.transactions.len()
+        self.transactions.len().saturating_add(self.proofs.len())
     }
 
     /// How many identities are remembered here, running and ended.
     #[must_use]
     pub fn remembered(&self) -> usize {
         self.memory.len()
+    }
+
+    /// How many cards of programs are at home here.
+    #[must_use]
+    pub fn cards(&self) -> usize {
+        self.cards.len()
     }
 
     /// Ended requests forgotten before their time, since the start.

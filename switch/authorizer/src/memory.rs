@@ -14,6 +14,7 @@ use crate::decision::Outcome;
 use crate::event::ShardId;
 use crate::request::{Fingerprint, Identity};
 use crate::transaction::TransactionId;
+use crate::verify::ProofId;
 
 /// One identity.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +32,8 @@ pub struct Entry {
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum State {
+    /// It waits for the token.
+    Proving(ProofId),
     /// It waits for its issuer.
     Running(TransactionId),
     /// It ended, and this is what was told.
@@ -39,6 +42,14 @@ pub enum State {
     Elsewhere(ShardId),
     /// It may come again as if it never had: an advice that could not be delivered.
     Forgotten,
+}
+
+impl State {
+    /// Whether its outcome is still to come.
+    #[must_use]
+    pub fn is_running(self) -> bool {
+        matches!(self, Self::Proving(_) | Self::Running(_))
+    }
 }
 
 /// There is no room that may be given up.
@@ -98,7 +109,7 @@ impl Memory {
     pub fn find(&self, identity: Identity, now_us: u64) -> Option<u32> {
         let place = *self.index.find(hash(identity), |place| self.is_at(*place, identity))?;
         let entry = self.get(place)?;
-        let running = matches!(entry.state, State::Running(_));
+        let running = entry.state.is_running();
         (running || !self.is_old(entry, now_us)).then_some(place)
     }
 
@@ -157,7 +168,7 @@ impl Memory {
             return Ok(());
         }
         match self.oldest_entry().map(|entry| entry.state) {
-            Some(State::Running(_)) => Err(Full),
+            Some(state) if state.is_running() => Err(Full),
             _ => {
                 self.evicted = self.evicted.wrapping_add(1);
                 self.drop_oldest();
@@ -194,7 +205,7 @@ impl Memory {
     }
 
     fn may_go(&self, entry: &Entry, now_us: u64) -> bool {
-        self.is_old(entry, now_us) && !matches!(entry.state, State::Running(_))
+        self.is_old(entry, now_us) && !entry.state.is_running()
     }
 
     fn is_old(&self, entry: &Entry, now_us: u64) -> bool {

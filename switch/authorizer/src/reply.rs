@@ -14,6 +14,7 @@ use crate::transaction::{Transaction, TransactionId};
 impl Authorizer {
     /// Every transaction whose deadline has passed ends without an answer.
     pub(crate) fn expired(&mut self, now: Now, out: &mut Effects) {
+        self.proofs_expired(now.monotonic_us, now, out);
         while let Some(id) = self.deadlines.due(now.monotonic_us, &self.transactions) {
             self.conclude_without_answer(id, DeclineReason::IssuerTimedOut, LegState::TimedOut, now, out);
         }
@@ -21,6 +22,7 @@ impl Authorizer {
 
     /// The switch stops and can wait no longer: everything that runs ends without an answer.
     pub(crate) fn stopped(&mut self, now: Now, out: &mut Effects) {
+        self.proofs_expired(u64::MAX, now, out);
         while let Some(id) = self.deadlines.due(u64::MAX, &self.transactions) {
             self.conclude_without_answer(id, DeclineReason::IssuerTimedOut, LegState::TimedOut, now, out);
         }
@@ -117,6 +119,7 @@ impl Authorizer {
             link,
             outcome,
             answer,
+            is_proxy: transaction.funding.is_some(),
             issuer_us: now.monotonic_us.saturating_sub(transaction.forwarded_us),
         }));
     }

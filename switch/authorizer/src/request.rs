@@ -5,7 +5,9 @@ use codecs::value::{
     TerminalId,
 };
 
+use crate::cards::AccountHash;
 use crate::event::{AcquirerId, AcquirerLink, IssuerLink, ShardId, Ticket};
+use crate::programs::ProgramId;
 
 /// What kind of request it is, from the class and function digits of its MTI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -125,10 +127,35 @@ pub struct Request {
     pub expiry: Option<Expiry>,
     /// The message only asks whether the account is good (DE 25 = 51): it has no amount.
     pub verification_only: bool,
+    /// The program that serves the card's range, if one does.
+    pub program: Option<ProgramId>,
+    /// The hash of the card's number; zero where no program serves it.
+    pub account: AccountHash,
+    /// The entry mode of DE 22, as 1987 numbers it.
+    pub entry_mode: Option<u8>,
+    /// What the track's discretionary data hold, in the program's layout.
+    pub presented: Presented,
     /// DE 33.
     pub forwarder: Option<PartyId>,
     /// DE 7, 32, 37, 41 and 42.
     pub keys: MatchKeys,
+}
+
+/// The entry mode of a contactless card or phone in stripe mode.
+pub const CONTACTLESS_STRIPE: u8 = 91;
+
+/// What stands in a track's discretionary data, by the layout of the card's program. Codes are not here: the
+/// token reads them from the raw message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presented {
+    /// There is no track.
+    Nothing,
+    /// It is not of the layout.
+    Broken,
+    /// All zeros: no code was put in.
+    Absent,
+    /// The public ATC or the reference of a challenge that its code belongs to.
+    Label(u16),
 }
 
 /// What an issuer says to one of our legs.

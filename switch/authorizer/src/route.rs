@@ -1,26 +1,36 @@
 //! Chooses an issuer and one of its links. Knows whether a link is up and how much it carries, nothing else.
 
 use crate::Authorizer;
+use crate::cards::Funding;
 use crate::counters::add_one;
 use crate::decision::DeclineReason;
 use crate::effect::{Effect, Effects};
 use crate::event::{IssuerLink, Now};
 use crate::fact::Fact;
 use crate::issuer::LegState;
-use crate::memory::{Entry, State};
+use crate::memory::{Entry, Full, State};
 use crate::request::Request;
 use crate::transaction::{Timer, Transaction, TransactionId};
 use codecs::value::{Pan, Stan};
 
 impl Authorizer {
-    /// Sends a new request to its issuer, or declines it where none can be asked.
-    pub(crate) fn forward(&mut self, request: &Request, now: Now, out: &mut Effects) {
-        let to = match self.route(request.pan.as_ref()) {
+    /// Sends a request to its issuer, or declines it where none can be asked. `funding` is the card that pays
+    /// for a proxy; `known` the place of a request whose identity is remembered already.
+    pub(crate) fn forward(
+        &mut self,
+        request: &Request,
+        funding: Option<Funding>,
+        known: Option<u32>,
+        now: Now,
+        out: &mut Effects,
+    ) {
+        let pan = funding.map(|funding| funding.pan).or(request.pan);
+        let to = match self.route(pan.as_ref()) {
             Ok(to) => to,
-            Err(reason) => return self.declined(request, reason, now, out),
+            Err(reason) => return self.declined_known(request, known, reason, now, out),
         };
         let Some(id) = self.transactions.next_id() else {
-            return self.declined(request, DeclineReason::Overloaded, now, out);
+            return self.declined_known(request, known, DeclineReason::Overloaded, now, out);
         };
         let entry = Entry {
             identity: request.identity,
@@ -28,8 +38,15 @@ impl Authorizer {
             since_us: now.monotonic_us,
             state: State::Running(id),
         };
-        let Ok(memory) = self.memory.insert(entry) else {
-            return self.declined_stateless(request, DeclineReason::Overloaded, out);
+        let memory = match known {
+            Some(place) => {
+                self.memory.conclude(place, entry.state);
+                place
+            }
+            None => match self.memory.insert(entry) {
+                Ok(place) => place,
+                Err(Full) => return self.declined_stateless(request, DeclineReason::Overloaded, out),
+            },
         };
         let Some(stan) = self.open_leg(to, id, request) else {
             self.memory.conclude(memory, State::Forgotten);
@@ -42,7 +59,8 @@ impl Authorizer {
             class: request.class,
             identity: request.identity,
             memory,
-            pan: request.pan,
+            pan,
+            funding,
             amount: request.amount,
             processing_code: request.processing_code,
             keys: request.keys,
@@ -64,7 +82,7 @@ impl Authorizer {
             stan,
         });
         self.count_forwarded(to);
-        out.visible.push(Effect::Forward { ticket: request.ticket, to, stan });
+        out.visible.push(Effect::Forward { ticket: request.ticket, to, stan, funding });
     }
 
     /// Sends a running transaction to another link or an alternate, its deadline unchanged.
@@ -85,7 +103,12 @@ impl Authorizer {
             transaction.forwarded_us = now.monotonic_us;
         }
         self.count_forwarded(to);
-        out.visible.push(Effect::Forward { ticket: transaction.ticket, to, stan });
+        out.visible.push(Effect::Forward {
+            ticket: transaction.ticket,
+            to,
+            stan,
+            funding: transaction.funding,
+        });
     }
 
     /// The first issuer of the card's route that can be asked, and its least loaded link.

@@ -7,6 +7,7 @@ use codecs::value::ResponseCode;
 use crate::decision::{CodeSet, DeclineReason};
 use crate::event::AcquirerId;
 use crate::iin_table::IinTable;
+use crate::programs::CardProgram;
 use crate::rights::Rights;
 
 /// Everything configured that a decision depends on.
@@ -20,6 +21,10 @@ pub struct Tables {
     pub iins: IinTable,
     /// The DE 39 values of an issuer that count as an approval; every other one is a decline.
     pub approval_codes: Vec<ResponseCode>,
+    /// By [`crate::programs::ProgramId`].
+    pub programs: Vec<CardProgram>,
+    /// How long a request waits for the token, microseconds.
+    pub proof_timeout_us: u64,
 }
 
 /// A principal that sends requests.

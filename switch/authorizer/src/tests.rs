@@ -10,6 +10,7 @@ use codecs::value::{
 };
 
 use crate::Authorizer;
+use crate::cards::AccountHash;
 use crate::decision::CodeSet;
 use crate::effect::{Effect, Effects};
 use crate::event::{
@@ -19,9 +20,11 @@ use crate::fact::Fact;
 use crate::iin_table::{IinTable, Route};
 use crate::issuer::shard_of;
 use crate::limits::Limits;
-use crate::request::{Answer, Class, Fingerprint, Identity, MatchKeys, Request};
+use crate::request::{Answer, Class, Fingerprint, Identity, MatchKeys, Presented, Request};
 use crate::rights::Rights;
 use crate::tables::{Acquirer, Issuer, Tables};
+
+mod proofs;
 
 const NORTH: AcquirerId = AcquirerId(0);
 const MAPLE: IssuerId = IssuerId(0);
@@ -65,9 +68,12 @@ impl World {
                 Route { issuers: issuers.to_vec() }
             )]),
             approval_codes: alloc::vec![ResponseCode::of(b"00"), ResponseCode::of(b"10")],
+            programs: Vec::new(),
+            proof_timeout_us: 250_000,
         };
         change(&mut tables);
-        let limits = Limits { pending_max: 100, recent_entries: 1_000, recent_window_us: 900_000_000 };
+        let limits =
+            Limits { pending_max: 100, recent_entries: 1_000, recent_window_us: 900_000_000, cards_max: 100 };
         let mut world = Self {
             authorizer: Authorizer::new(ShardId(0), shards, tables, limits),
             out: Effects::default(),
@@ -119,6 +125,10 @@ impl World {
             processing_code: ProcessingCode::parse(b"000000"),
             expiry: Expiry::parse(b"2912"),
             verification_only: false,
+            program: None,
+            account: AccountHash(0),
+            entry_mode: None,
+            presented: Presented::Nothing,
             forwarder: None,
             keys: keys(stan),
         }
@@ -152,7 +162,7 @@ fn keys(stan: u32) -> MatchKeys {
 
 fn told(effect: &Effect) -> String {
     match effect {
-        Effect::Forward { ticket, to, stan } => {
+        Effect::Forward { ticket, to, stan, .. } => {
             format!("forward {} to {}.{} as {}", ticket.0, to.issuer.0, to.link, stan.number())
         }
         Effect::Reply(reply) => {
@@ -162,6 +172,8 @@ fn told(effect: &Effect) -> String {
             format!("reply {} on {}: {code}{approval}{answer}", reply.ticket.0, reply.link.slot)
         }
         Effect::Release(ticket) => format!("release {}", ticket.0),
+        Effect::Ask { ticket, question, .. } => format!("ask {} {question:?}", ticket.0),
+        Effect::Challenge { .. } => "challenge".to_string(),
         Effect::Hand { ticket, to } => format!("hand {} to {}", ticket.0, to.0),
     }
 }

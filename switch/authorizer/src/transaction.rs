@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use codecs::value::{Amount, Pan, ProcessingCode, Stan};
 
+use crate::cards::Funding;
 use crate::event::{AcquirerId, AcquirerLink, IssuerLink, Ticket};
 use crate::request::{Class, Identity, MatchKeys};
 
@@ -32,8 +33,10 @@ pub struct Transaction {
     pub identity: Identity,
     /// Its place in the memory of identities.
     pub memory: u32,
-    /// The card.
+    /// The card, as its issuer knows it.
     pub pan: Option<Pan>,
+    /// The card that pays, where the request bears a proxy; `pan` is then its number.
+    pub funding: Option<Funding>,
     /// What was asked for.
     pub amount: Amount,
     /// DE 3.

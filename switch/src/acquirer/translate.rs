@@ -1,15 +1,18 @@
 //! Message to [`Request`], [`Reply`](authorizer::effect::Reply) to message: the last place on the
 //! acquirer's side where a data element has a number.
 
+use authorizer::cards::AccountHash;
 use authorizer::decision::Outcome;
 use authorizer::event::{AcquirerId, AcquirerLink, Ticket};
-use authorizer::request::{Class, MatchKeys, Request};
+use authorizer::request::{Class, MatchKeys, Presented, Request};
 use codecs::iso8583::{Class as MtiClass, De, DeSet, Dialect, Encoder, Message, Mti, Version};
 
-use codecs::value::{Amount, Currency, Expiry, Pan};
+use codecs::track::Track2;
+use codecs::value::{Amount, Currency, Expiry, Pan, PosEntry};
 use codecs::{EncodeError, Flaw, ParseError};
 
 use crate::homes::Homes;
+use crate::programs::Programs;
 
 /// The elements by which the acquirer knows its message; it gets its own values back, byte for byte.
 const OWN: DeSet = DeSet::of(&[
@@ -23,6 +26,18 @@ const OWN: DeSet = DeSet::of(&[
     De::TERMINAL,
     De::MERCHANT,
 ]);
+
+/// What names a card: an answer under a funding card says it of that card.
+const OF_THE_CARD: DeSet = DeSet::of(&[De::PAN, De::EXPIRY, De::CARD_SEQUENCE, De::ICC_DATA]);
+
+/// What an issuer said, and whether the card it was asked under is not the acquirer's.
+#[derive(Clone, Copy)]
+pub struct Answered<'a> {
+    /// The issuer's message.
+    pub message: &'a Message<'a>,
+    /// Whether the acquirer's card is a proxy.
+    pub is_proxy: bool,
+}
 
 /// What never goes back to an acquirer, even where an issuer echoes it.
 const NEVER_RETURNED: DeSet = DeSet::of(&[De::TRACK2, De::TRACK3, De::TRACK1, De::PIN]);
@@ -47,9 +62,12 @@ pub fn request(
     (mti, class): (Mti, Class),
     received: Received,
     homes: &Homes,
+    programs: &Programs,
 ) -> Result<Request, ParseError> {
     moments(message)?;
-    let (pan, expiry) = card(message)?;
+    let track = message.track2()?;
+    let (pan, expiry) = card(message, track.as_ref())?;
+    let program = pan.as_ref().and_then(|pan| programs.of(pan));
     let keys = match_keys(message);
     let forwarder = message.forwarder();
     let stan = message.stan().ok_or_else(|| missing(message, De::STAN))?;
@@ -66,6 +84,13 @@ pub fn request(
         processing_code: message.processing_code(),
         expiry,
         verification_only: message.number(De::POS_CONDITION) == Some(ACCOUNT_VERIFICATION),
+        program,
+        account: match (program, &pan) {
+            (Some(_), Some(pan)) => homes.account(pan),
+            _ => AccountHash(0),
+        },
+        entry_mode: message.pos_entry().map(PosEntry::entry_mode),
+        presented: program.map_or(Presented::Nothing, |program| programs.presented(program, track.as_ref())),
         forwarder,
         keys,
     })
@@ -99,13 +124,12 @@ pub fn match_keys(message: &Message<'_>) -> MatchKeys {
 }
 
 /// The card number and expiry of DE 2 and 14 or of the track, which must agree where both are there.
-fn card(message: &Message<'_>) -> Result<(Option<Pan>, Option<Expiry>), ParseError> {
-    let track = message.track2()?;
-    let pan = match (message.pan()?, track.as_ref().map(|track| track.pan())) {
+fn card(message: &Message<'_>, track: Option<&Track2>) -> Result<(Option<Pan>, Option<Expiry>), ParseError> {
+    let pan = match (message.pan()?, track.map(Track2::pan)) {
         (Some(pan), Some(of_track)) if pan != of_track => return Err(inconsistent(message, De::TRACK2)),
         (pan, of_track) => pan.or(of_track),
     };
-    let expiry = match (message.expiry()?, track.as_ref().and_then(|track| track.expiry())) {
+    let expiry = match (message.expiry()?, track.and_then(Track2::expiry)) {
         (Some(expiry), Some(of_track)) if expiry != of_track => {
             return Err(inconsistent(message, De::EXPIRY));
         }
@@ -159,15 +183,19 @@ pub fn reply(
     dialect: &Dialect,
     mti: [u8; 4],
     outcome: &Outcome,
-    answer: Option<&Message<'_>>,
+    answer: Option<Answered<'_>>,
     out: &mut [u8],
 ) -> Result<usize, EncodeError> {
-    let present = present(request, dialect, outcome, answer);
+    // What names the card is the acquirer's own where the issuer was asked under another.
+    let own =
+        if answer.as_ref().is_some_and(|answer| answer.is_proxy) { OWN.union(OF_THE_CARD) } else { OWN };
+    let answer = answer.as_ref().map(|answer| answer.message);
+    let present = present(request, dialect, outcome, answer, own);
     let mut encoder = Encoder::new_with_digits(dialect, mti, present, out)?;
     for de in present.iter() {
         match (de, answer) {
             (De::RESPONSE_CODE, _) => encoder.put(de, outcome.response_code.as_bytes())?,
-            (_, Some(answer)) if !OWN.contains(de) && answer.has(de) => encoder.copy(de, answer)?,
+            (_, Some(answer)) if !own.contains(de) && answer.has(de) => encoder.copy(de, answer)?,
             (De::APPROVAL_CODE, _) => {
                 encoder.put(de, outcome.approval_code.as_ref().map_or(&b""[..], |code| code.as_bytes()))?;
             }
@@ -185,13 +213,14 @@ fn present(
     dialect: &Dialect,
     outcome: &Outcome,
     answer: Option<&Message<'_>>,
+    ours: DeSet,
 ) -> DeSet {
     let echoed = request.present().intersection(dialect.echo);
-    let own = request.present().intersection(OWN);
+    let own = request.present().intersection(ours);
     let told = match answer {
         Some(answer) => {
             let theirs = answer.present();
-            own.intersection(theirs.union(dialect.echo)).union(theirs.minus(OWN).minus(NEVER_RETURNED))
+            own.intersection(theirs.union(dialect.echo)).union(theirs.minus(ours).minus(NEVER_RETURNED))
         }
         None => echoed,
     };

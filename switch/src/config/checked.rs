@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use codecs::discretionary::Layout;
 use codecs::frame::FrameFormat;
 use codecs::iso8583::{Dialect, Mti};
 use codecs::value::{Iin, PartyId, ResponseCode};
@@ -28,6 +29,10 @@ pub struct Config {
     pub issuers: Vec<Issuer>,
     /// Which issuer answers for which cards; no prefix twice.
     pub routes: Vec<Route>,
+    /// The token that checks codes, if there is one.
+    pub hsm: Option<Hsm>,
+    /// The programs that run on card ranges; at most 1 000, and only beside a token.
+    pub programs: Vec<Program>,
     /// What is allowed but looks like a mistake, one line each.
     pub warnings: Vec<String>,
 }
@@ -54,6 +59,8 @@ pub struct Switch {
 pub struct Admin {
     /// On loopback.
     pub listen: SocketAddr,
+    /// The file with the token that callers of `/v1` must show; `/v1` is shut without.
+    pub token_file: Option<PathBuf>,
 }
 
 /// What strangers may take up.
@@ -71,6 +78,8 @@ pub struct Limits {
     pub output_bytes_max: usize,
     /// Messages that cannot be identified, per connection; above it the connection is closed.
     pub glitches_max: u32,
+    /// Cards of programs, per shard.
+    pub cards_max: u32,
 }
 
 /// Times that belong to links.
@@ -194,4 +203,58 @@ pub struct Route {
     pub iin: Iin,
     /// Indexes into [`Config::issuers`]: the primary one, then alternates in order; none twice.
     pub issuers: Vec<usize>,
+}
+
+/// A PKCS#11 token. It works inside the shards.
+#[derive(Clone, Debug)]
+pub struct Hsm {
+    /// The module's library.
+    pub module: PathBuf,
+    /// The token's label.
+    pub token: String,
+    /// The file that holds the user PIN in its first line; nobody but the owner can read it.
+    pub pin_file: PathBuf,
+    /// How long a request waits for the token.
+    pub deadline: Duration,
+}
+
+/// A program and the card ranges it serves.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// No two programs have the same.
+    pub name: String,
+    /// Which of the published systems.
+    pub kind: ProgramKind,
+    /// The ranges; no other program serves one of them.
+    pub iins: Vec<Iin>,
+    /// Where things are in the track's discretionary data.
+    pub layout: Layout,
+    /// Digits of a code.
+    pub code_digits: usize,
+    /// The label of its master key on the token.
+    pub key: String,
+    /// That key's check value.
+    pub check_value: [u8; 3],
+    /// Whether the key may be modifiable on the token.
+    pub modifiable_key: bool,
+    /// Wrong codes for one entry or challenge.
+    pub tries_per_secret: u8,
+    /// Wrong codes for one card within the window.
+    pub tries_per_card: u8,
+    /// That window.
+    pub tries_window: Duration,
+}
+
+/// Which of the published systems a program is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProgramKind {
+    /// Rotating application transaction counters.
+    RotatingAtc,
+    /// Challenge response in track data.
+    Challenge {
+        /// Purchases of more than this, minor units, need a response; nothing: all do.
+        required_above: Option<u64>,
+        /// How long a challenge may be answered.
+        ttl: Duration,
+    },
 }

@@ -51,6 +51,14 @@ impl Written for u64 {
     }
 }
 
+impl Written for f64 {
+    const EXPECTED: &'static str = "a number such as 0.0001";
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_float()
+    }
+}
+
 impl Written for String {
     const EXPECTED: &'static str = "a text in quotes";
 

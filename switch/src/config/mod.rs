@@ -29,7 +29,10 @@ mod tests;
 
 use std::path::Path;
 
-pub use checked::{Acquirer, Admin, Config, Door, Issuer, Limits, Route, Switch, Timers, TlsFiles, Way};
+pub use checked::{
+    Acquirer, Admin, Config, Door, Hsm, Issuer, Limits, Program, ProgramKind, Route, Switch, Timers,
+    TlsFiles, Way,
+};
 pub use fault::{Fault, Faults, Place};
 
 /// Reads and checks the configuration file at `path`. Of `environment` only names that begin with

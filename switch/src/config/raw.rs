@@ -26,6 +26,9 @@ pub(super) struct Raw {
     pub(super) issuer: Vec<Spanned<Issuer>>,
     #[serde(default)]
     pub(super) route: Vec<Spanned<Route>>,
+    pub(super) hsm: Option<Spanned<Hsm>>,
+    #[serde(default)]
+    pub(super) program: Vec<Spanned<Program>>,
 }
 
 #[derive(Deserialize, Default, Debug)]
@@ -44,6 +47,7 @@ pub(super) struct Switch {
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct Admin {
     pub(super) listen: Option<Given<String>>,
+    pub(super) token_file: Option<Given<String>>,
 }
 
 #[derive(Deserialize, Default, Debug)]
@@ -55,6 +59,7 @@ pub(super) struct Limits {
     pub(super) handshakes_max: Option<Given<u64>>,
     pub(super) output_bytes_max: Option<Given<Size>>,
     pub(super) glitches_max: Option<Given<u64>>,
+    pub(super) cards_max: Option<Given<u64>>,
 }
 
 #[derive(Deserialize, Default, Debug)]
@@ -141,4 +146,32 @@ pub(super) struct Route {
     pub(super) iin: Option<Given<String>>,
     pub(super) issuer: Option<Given<String>>,
     pub(super) alternates: Option<List<String>>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Hsm {
+    pub(super) module: Option<Given<String>>,
+    pub(super) token: Option<Given<String>>,
+    pub(super) pin_file: Option<Given<String>>,
+    pub(super) placement: Option<Given<String>>,
+    pub(super) deadline: Option<Given<Period>>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Program {
+    pub(super) name: Option<Given<String>>,
+    pub(super) kind: Option<Given<String>>,
+    pub(super) iins: Option<List<String>>,
+    pub(super) layout: Option<Given<String>>,
+    pub(super) key: Option<Given<String>>,
+    pub(super) check_value: Option<Given<String>>,
+    pub(super) modifiable_key: Option<Given<bool>>,
+    pub(super) tries_per_secret: Option<Given<u64>>,
+    pub(super) tries_per_card: Option<Given<u64>>,
+    pub(super) tries_window: Option<Given<Period>>,
+    pub(super) guess_ceiling: Option<Given<f64>>,
+    pub(super) required_above: Option<Given<u64>>,
+    pub(super) challenge_ttl: Option<Given<Period>>,
 }

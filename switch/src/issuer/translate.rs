@@ -1,10 +1,11 @@
 //! A leg to a message, a message to an [`Answer`]: the last place on the issuer's side where a data element
 //! has a number.
 
+use authorizer::cards::Funding;
 use authorizer::event::{IssuerLink, Ticket};
 use authorizer::request::Answer;
 use codecs::EncodeError;
-use codecs::iso8583::{De, Dialect, Encoder, Message, Mti};
+use codecs::iso8583::{De, DeSet, Dialect, Encoder, Message, Mti};
 use codecs::value::Stan;
 
 use crate::acquirer::translate::{class, match_keys};
@@ -17,8 +18,12 @@ pub fn forward(
     stan: Stan,
     dialect: &Dialect,
     is_same_dialect: bool,
+    funding: Option<Funding>,
     out: &mut [u8],
 ) -> Result<usize, EncodeError> {
+    if let Some(funding) = funding {
+        return forward_funded(request, mti, stan, dialect, &funding, out);
+    }
     if is_same_dialect {
         return Encoder::restamp(request, mti.first(), stan, out);
     }
@@ -33,6 +38,42 @@ pub fn forward(
     }
     encoder.finish()
 }
+
+/// Writes a request of a proxy card as the issuer of its funding card sees it: that card, and nothing of the
+/// proxy's track, chip or PIN, which were made under other keys and may be worth something elsewhere.
+fn forward_funded(
+    request: &Message<'_>,
+    mti: Mti,
+    stan: Stan,
+    dialect: &Dialect,
+    funding: &Funding,
+    out: &mut [u8],
+) -> Result<usize, EncodeError> {
+    let present = request.present().minus(OF_THE_PROXY).with(De::PAN).with(De::EXPIRY);
+    let mut encoder = Encoder::new(dialect, mti.first(), present, out)?;
+    for de in present.iter() {
+        match de {
+            De::STAN => encoder.put(de, &stan.digits())?,
+            De::PAN => encoder.put(de, funding.pan.danger_clear_digits())?,
+            De::EXPIRY => encoder.put(de, &funding.expiry.digits())?,
+            _ => encoder.copy(de, request)?,
+        }
+    }
+    encoder.finish()
+}
+
+/// Everything that says something of the proxy card. MACs cover what is changed here.
+const OF_THE_PROXY: DeSet = DeSet::of(&[
+    De::CARD_SEQUENCE,
+    De::TRACK2,
+    De::TRACK3,
+    De::TRACK1,
+    De::PIN,
+    De::SECURITY_CONTROL,
+    De::ICC_DATA,
+    De::MAC_64,
+    De::MAC_128,
+]);
 
 /// Reads what an issuer says. `None` where it lacks what every answer must have: it can belong to nothing.
 pub fn answer(message: &Message<'_>, mti: Mti, link: IssuerLink, ticket: Ticket) -> Option<Answer> {

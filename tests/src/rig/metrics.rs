@@ -6,9 +6,34 @@ use std::time::Duration;
 
 /// One GET: the status and the body.
 pub fn get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
+    ask(address, "GET", path, "", "")
+}
+
+/// One POST of JSON, with an access token.
+pub fn post(address: SocketAddr, path: &str, token: &str, body: &str) -> io::Result<(u16, String)> {
+    ask(
+        address,
+        "POST",
+        path,
+        &format!("Authorization: Bearer {token}\r\nContent-Type: application/json\r\n"),
+        body,
+    )
+}
+
+fn ask(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+    )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let status = answer.split(' ').nth(1).and_then(|word| word.parse().ok());

@@ -12,6 +12,7 @@ use super::canary::Canaries;
 use super::issuer::Issuer;
 use super::places::{free_address, raise_own_file_limit, refusing_address, scratch_folder};
 use super::process::{self, Process};
+use super::token::TestToken;
 use super::{Door, Rig, Way};
 use crate::wire::Wire;
 
@@ -47,6 +48,9 @@ timeout = "5s"
 iin = "99996"
 issuer = "maple"
 "#;
+
+/// What callers of `/v1` show.
+pub(super) const ACCESS_TOKEN: &str = "an-access-token-of-the-tests";
 
 /// A switch to be started.
 #[derive(Debug)]
@@ -188,6 +192,32 @@ impl Setup {
     pub fn secret_file(mut self, name: &str, content: &str) -> Setup {
         self.secret_files.push((name.to_owned(), content.to_owned()));
         self
+    }
+
+    /// Adds a table to a list of tables, such as a `program`.
+    #[must_use]
+    pub fn table(mut self, list: &str, table: &str) -> Setup {
+        let table: Table = table.parse().expect("a table in TOML");
+        let tables = self.config.entry(list).or_insert_with(|| Value::Array(Vec::new()));
+        tables.as_array_mut().expect("a list of tables").push(Value::Table(table));
+        self
+    }
+
+    /// Gives the switch a token, and its callers of `/v1` an access token.
+    #[must_use]
+    pub fn token(mut self, token: &TestToken) -> Setup {
+        let hsm = [
+            ("module", token.module().display().to_string()),
+            ("token", TestToken::LABEL.to_owned()),
+            ("pin_file", token.pin_file().display().to_string()),
+            ("deadline", "2s".to_owned()),
+        ];
+        let hsm = hsm.into_iter().map(|(key, value)| (key.to_owned(), Value::String(value)));
+        self.config.insert("hsm".into(), Value::Table(hsm.collect()));
+        let config = token.config().display().to_string();
+        self.environment("SOFTHSM2_CONF", &config)
+            .secret_file("access.token", ACCESS_TOKEN)
+            .set("admin.token_file", "access.token")
     }
 
     /// Starts hosts and switch and waits until every link is in use; `None` when there is no binary.

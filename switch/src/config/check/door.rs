@@ -134,7 +134,12 @@ impl Check<'_, '_> {
         Some(TlsFiles { certificate: certificate?, key: key?, ca: ca?, crl: crl?, peer_name: peer_name? })
     }
 
-    fn file(&mut self, given: &Option<Given<String>>, tls: &Range<usize>, key: &str) -> Option<PathBuf> {
+    pub(super) fn file(
+        &mut self,
+        given: &Option<Given<String>>,
+        tls: &Range<usize>,
+        key: &str,
+    ) -> Option<PathBuf> {
         let name = self.report.required(given, tls, key)?;
         let path = self.folder.join(name);
         let error = match fs::metadata(&path).and_then(|what| File::open(&path).map(|_| what.is_file())) {
@@ -148,12 +153,12 @@ impl Check<'_, '_> {
     }
 
     /// A private key that others can read is not private.
-    fn is_private(&mut self, given: &Option<Given<String>>, key: Option<&PathBuf>) {
+    pub(super) fn is_private(&mut self, given: &Option<Given<String>>, key: Option<&PathBuf>) {
         let (Some(given), Some(key)) = (given, key) else { return };
         let mode = fs::metadata(key).map_or(0, |file| file.permissions().mode() & 0o777);
         if mode & 0o077 != 0 {
             let found = format!("{}, which others may use (mode {mode:03o})", key.display());
-            self.report.fault(&given.at, found, "a key file for its owner alone (mode 600)");
+            self.report.fault(&given.at, found, "a file for its owner alone (mode 600 or 400)");
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod door;
 mod peer;
+mod program;
 mod relations;
 mod route;
 mod settings;
@@ -16,7 +17,7 @@ use std::path::Path;
 
 use codecs::iso8583::Dialect;
 
-use super::checked::Config;
+use super::checked::{Admin, Config};
 use super::fault::Report;
 use super::raw::Raw;
 
@@ -25,22 +26,27 @@ pub(super) fn check(raw: &Raw, folder: &Path, report: &mut Report<'_>) -> Option
     let switch = settings::switch(&raw.switch, report);
     let limits = settings::limits(&raw.limits, report);
     let timers = settings::timers(&raw.timers, report);
-    let admin = settings::admin(&raw.admin, report);
+    let admin = settings::admin_listen(&raw.admin, report);
 
     let mut check = Check { report, folder, listeners: Vec::new(), names: Vec::new(), dialects: Vec::new() };
     if let (Some(admin), Some(given)) = (&admin, &raw.admin.listen) {
-        check.claim(admin.listen, &given.at, "admin");
+        check.claim(*admin, &given.at, "admin");
     }
     let approvals = switch.as_ref().map_or(&[][..], |switch| &switch.approval_codes);
     let acquirers: Vec<_> = raw.acquirer.iter().map(|acquirer| check.acquirer(acquirer, approvals)).collect();
     let issuers: Vec<_> = raw.issuer.iter().map(|issuer| check.issuer(issuer)).collect();
     let routes = check.routes(raw);
     check.relations(raw);
+    let token_file = check.token_file(&raw.admin.token_file);
+    let hsm = check.hsm(&raw.hsm);
+    let programs = check.programs(raw);
 
     let dialects = check.dialects.into_iter().map(|(name, dialect)| Some((name, dialect?)));
     let mut config = Config {
         switch: switch?,
-        admin: admin?,
+        admin: Admin { listen: admin?, token_file: token_file? },
+        hsm: hsm?,
+        programs: programs.into_iter().collect::<Option<_>>()?,
         limits: limits?,
         timers: timers?,
         dialects: dialects.collect::<Option<_>>()?,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use codecs::value::ResponseCode;
 
-use crate::config::checked::{Admin, Limits, Switch, Timers};
+use crate::config::checked::{Limits, Switch, Timers};
 use crate::config::fault::Report;
 use crate::config::given::{List, Period};
 use crate::config::raw;
@@ -63,9 +63,9 @@ fn approval_codes(given: &Option<List<String>>, report: &mut Report<'_>) -> Vec<
     })
 }
 
-pub(super) fn admin(raw: &raw::Admin, report: &mut Report<'_>) -> Option<Admin> {
+pub(super) fn admin_listen(raw: &raw::Admin, report: &mut Report<'_>) -> Option<SocketAddr> {
     let Some(given) = &raw.listen else {
-        return Some(Admin { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9464)) });
+        return Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 9464)));
     };
     let listen = report.address(given)?;
     if !listen.ip().to_canonical().is_loopback() {
@@ -73,7 +73,7 @@ pub(super) fn admin(raw: &raw::Admin, report: &mut Report<'_>) -> Option<Admin> 
         report.wrong(&given.at, &format!("{:?}", listen.to_string()), expected);
         return None;
     }
-    Some(Admin { listen })
+    Some(listen)
 }
 
 pub(super) fn limits(raw: &raw::Limits, report: &mut Report<'_>) -> Option<Limits> {
@@ -83,6 +83,7 @@ pub(super) fn limits(raw: &raw::Limits, report: &mut Report<'_>) -> Option<Limit
     let handshakes_max = report.count(&raw.handshakes_max, 64, 1..=100_000);
     let output_bytes_max = report.bytes(&raw.output_bytes_max, 1 << 20, 4 << 10..=64 << 20);
     let glitches_max = report.count(&raw.glitches_max, 3, 0..=1_000_000);
+    let cards_max = report.count(&raw.cards_max, 1_000_000, 0..=100_000_000);
     Some(Limits {
         connections_max: connections_max?,
         connections_per_address_max: per_address_max?,
@@ -90,6 +91,7 @@ pub(super) fn limits(raw: &raw::Limits, report: &mut Report<'_>) -> Option<Limit
         handshakes_max: handshakes_max?,
         output_bytes_max: usize::try_from(output_bytes_max?).ok()?,
         glitches_max: glitches_max?,
+        cards_max: cards_max?,
     })
 }
 

@@ -81,7 +81,7 @@ fn a_key_that_others_may_read() {
         let tls = r#"{ certificate = "own.pem", key = "own.key", ca = "ca.pem", peer_name = "north" }"#;
         let fault = format!(
             "f.toml:4:40: found own.key, which others may use (mode {mode:o}), \
-             expected a key file for its owner alone (mode 600)"
+             expected a file for its owner alone (mode 600 or 400)"
         );
         assert_eq!(read(&folder, tls), Err(fault));
     }

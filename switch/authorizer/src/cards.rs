@@ -1,0 +1,308 @@
+//! The cards that a program knows: their bundles and challenges, and how many wrong codes came for them.
+//!
+//! One shard is home to a card, so a claim is a plain assignment: of two copies of one code that were both
+//! found right, the second meets an entry that is used.
+
+use alloc::vec::Vec;
+
+use codecs::value::{Expiry, Pan};
+use hashbrown::HashTable;
+
+use crate::limits::{BUNDLES_MAX, CHALLENGES_MAX};
+
+/// A keyed hash of a card number, made at the edge: finds a card without trusting what acquirers send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AccountHash(pub u64);
+
+/// The card that is charged when a proxy card pays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Funding {
+    /// DE 2 as its issuer sees it.
+    pub pan: Pan,
+    /// DE 14 as its issuer sees it.
+    pub expiry: Expiry,
+}
+
+/// One card of a program.
+#[derive(Clone, Debug)]
+pub struct Card {
+    /// Its own number, which acquirers see.
+    pub pan: Pan,
+    /// Its sequence number.
+    pub psn: u8,
+    /// The card that pays for it, if it is a proxy.
+    pub funding: Option<Funding>,
+    /// Not to be used until an operator says so.
+    pub is_blocked: bool,
+    /// Wrong codes since `wrong_since_us`.
+    pub wrong: u8,
+    /// When the first of them came, monotonic microseconds.
+    pub wrong_since_us: u64,
+    /// Its bundles of rotating ATCs, oldest first.
+    pub bundles: Vec<Bundle>,
+    /// Its challenges, oldest first. Only the newest can be answered.
+    pub challenges: Vec<Challenge>,
+}
+
+impl Card {
+    /// A card that was enrolled and has nothing yet.
+    #[must_use]
+    pub fn new(pan: Pan, psn: u8, funding: Option<Funding>) -> Self {
+        Self {
+            pan,
+            psn,
+            funding,
+            is_blocked: false,
+            wrong: 0,
+            wrong_since_us: 0,
+            bundles: Vec::new(),
+            challenges: Vec::new(),
+        }
+    }
+
+    /// Counts a wrong code; too many within a window block the card.
+    pub fn count_wrong(&mut self, now_us: u64, window_us: u64, max: u8) {
+        if self.wrong == 0 || now_us.saturating_sub(self.wrong_since_us) > window_us {
+            self.wrong = 0;
+            self.wrong_since_us = now_us;
+        }
+        self.wrong = self.wrong.saturating_add(1);
+        self.is_blocked |= self.wrong >= max;
+    }
+
+    /// The bundle that has an entry of this public ATC: one that may be used if there is one, otherwise the
+    /// newest.
+    #[must_use]
+    pub fn bundle_of(&self, atc: u16, now_us: u64) -> Option<&Bundle> {
+        let with_entry = || self.bundles.iter().rev().filter(|bundle| bundle.place(atc).is_some());
+        with_entry().find(|bundle| bundle.is_live(now_us)).or_else(|| with_entry().next())
+    }
+
+    /// A bundle by its number.
+    pub fn bundle_mut(&mut self, id: u32) -> Option<&mut Bundle> {
+        self.bundles.iter_mut().find(|bundle| bundle.id == id)
+    }
+
+    /// Adds a bundle. Ones that can be used no more make room.
+    ///
+    /// # Errors
+    /// [`Refused::Conflict`] when it overlaps one that may still be used, [`Refused::TooMany`] when there is no room.
+    pub fn add_bundle(&mut self, bundle: Bundle, now_us: u64) -> Result<(), Refused> {
+        let overlaps = |other: &Bundle| {
+            other.is_promised(now_us) && other.first <= bundle.last() && bundle.first <= other.last()
+        };
+        if self.bundles.iter().any(|other| other.id == bundle.id || overlaps(other)) {
+            return Err(Refused::Conflict);
+        }
+        if self.bundles.len() >= BUNDLES_MAX
+            && let Some(oldest) = self.bundles.iter().position(|other| !other.is_promised(now_us))
+        {
+            self.bundles.remove(oldest);
+        }
+        if self.bundles.len() >= BUNDLES_MAX {
+            return Err(Refused::TooMany);
+        }
+        self.bundles.push(bundle);
+        Ok(())
+    }
+
+    /// Adds a challenge, which supersedes the one that was open.
+    ///
+    /// # Errors
+    /// [`Refused::Conflict`] when its reference is among those that are remembered.
+    pub fn add_challenge(&mut self, challenge: Challenge) -> Result<(), Refused> {
+        if self.challenges.iter().any(|other| other.reference() == challenge.reference()) {
+            return Err(Refused::Conflict);
+        }
+        if self.challenges.len() >= CHALLENGES_MAX {
+            self.challenges.remove(0);
+        }
+        for other in &mut self.challenges {
+            if other.state == ChallengeState::Open {
+                other.state = ChallengeState::Superseded;
+            }
+        }
+        self.challenges.push(challenge);
+        Ok(())
+    }
+}
+
+/// Why a change was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// No such card, bundle or challenge.
+    Unknown,
+    /// It is there already, or overlaps what is.
+    Conflict,
+    /// There is no room for one more.
+    TooMany,
+}
+
+/// Rotating ATCs that were given to a device together.
+#[derive(Clone, Debug)]
+pub struct Bundle {
+    /// Its number: part of what its private counters are made of.
+    pub id: u32,
+    /// The first public ATC.
+    pub first: u16,
+    /// When its entries cease to be good, monotonic microseconds.
+    pub expires_us: u64,
+    /// Whether it may be used.
+    pub state: BundleState,
+    /// By public ATC, from the first.
+    pub entries: Vec<EntryState>,
+}
+
+/// Whether a bundle may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BundleState {
+    /// The device has not confirmed it.
+    Pending,
+    /// It may.
+    Active,
+    /// No more.
+    Revoked,
+}
+
+/// What became of one public ATC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryState {
+    /// Good for one purchase. So many wrong codes came for it.
+    Issued(u8),
+    /// A purchase was made with it.
+    Used,
+    /// Too many wrong codes came.
+    Dead,
+}
+
+impl Bundle {
+    /// The entry of a public ATC.
+    #[must_use]
+    pub fn entry(&self, atc: u16) -> Option<EntryState> {
+        self.entries.get(self.place(atc)?).copied()
+    }
+
+    /// Changes the entry of a public ATC.
+    pub fn set(&mut self, atc: u16, state: EntryState) {
+        if let Some(entry) = self.place(atc).and_then(|place| self.entries.get_mut(place)) {
+            *entry = state;
+        }
+    }
+
+    /// Whether its entries are good now.
+    #[must_use]
+    pub fn is_live(&self, now_us: u64) -> bool {
+        self.state == BundleState::Active && now_us < self.expires_us
+    }
+
+    fn is_promised(&self, now_us: u64) -> bool {
+        self.state != BundleState::Revoked && now_us < self.expires_us
+    }
+
+    fn last(&self) -> u16 {
+        let count = u16::try_from(self.entries.len()).unwrap_or(u16::MAX);
+        self.first.saturating_add(count.saturating_sub(1))
+    }
+
+    fn place(&self, atc: u16) -> Option<usize> {
+        let place = usize::from(atc.checked_sub(self.first)?);
+        (place < self.entries.len()).then_some(place)
+    }
+}
+
+/// What a device was asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Challenge {
+    /// Eight ASCII digits. The first four are its reference, which travels in the track.
+    pub digits: [u8; 8],
+    /// When it ceases to be good, monotonic microseconds.
+    pub expires_us: u64,
+    /// Wrong responses so far.
+    pub wrong: u8,
+    /// What became of it.
+    pub state: ChallengeState,
+}
+
+/// What became of a challenge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChallengeState {
+    /// It may be answered.
+    Open,
+    /// It was answered right, once.
+    Consumed,
+    /// Too many wrong responses came.
+    Locked,
+    /// A newer one took its place.
+    Superseded,
+}
+
+impl Challenge {
+    /// The number that travels in the track.
+    #[must_use]
+    pub fn reference(&self) -> u16 {
+        let [a, b, c, d, ..] = self.digits.map(|digit| u16::from(digit & 0x0F));
+        a.wrapping_mul(1_000)
+            .wrapping_add(b.wrapping_mul(100))
+            .wrapping_add(c.wrapping_mul(10))
+            .wrapping_add(d)
+    }
+
+    /// Whether its time is over.
+    #[must_use]
+    pub fn is_expired(&self, now_us: u64) -> bool {
+        now_us >= self.expires_us
+    }
+}
+
+/// All cards at home on one shard.
+#[derive(Debug)]
+pub struct Cards {
+    cards: HashTable<(AccountHash, Card)>,
+    max: usize,
+}
+
+impl Cards {
+    /// None yet, `max` at most.
+    #[must_use]
+    pub fn new(max: u32) -> Self {
+        Self { cards: HashTable::new(), max: usize::try_from(max).unwrap_or(usize::MAX) }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.cards.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.cards.is_empty()
+    }
+
+    /// The card with this number.
+    #[must_use]
+    pub fn get(&self, hash: AccountHash, pan: &Pan) -> Option<&Card> {
+        self.cards.find(hash.0, |(_, card)| card.pan == *pan).map(|(_, card)| card)
+    }
+
+    /// The card with this number, to be changed.
+    pub fn get_mut(&mut self, hash: AccountHash, pan: &Pan) -> Option<&mut Card> {
+        self.cards.find_mut(hash.0, |(_, card)| card.pan == *pan).map(|(_, card)| card)
+    }
+
+    /// Adds a card.
+    ///
+    /// # Errors
+    /// [`Refused::Conflict`] when it is there, [`Refused::TooMany`] when there is no room.
+    pub fn add(&mut self, hash: AccountHash, card: Card) -> Result<(), Refused> {
+        if self.get(hash, &card.pan).is_some() {
+            return Err(Refused::Conflict);
+        }
+        if self.cards.len() >= self.max {
+            return Err(Refused::TooMany);
+        }
+        self.cards.insert_unique(hash.0, (hash, card), |(hash, _)| hash.0);
+        Ok(())
+    }
+}

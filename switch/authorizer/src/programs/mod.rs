@@ -1,0 +1,114 @@
+//! The published payment systems that run on the line. A program is a file that answers questions at fixed
+//! points of it: what must be proven before a request may go on, and what a proof or a wrong code changes.
+//! It does no I/O, calls no other program and sees no other's records.
+//!
+//! Which cards a program serves is configured by their prefixes.
+
+pub mod challenge;
+pub mod rotating_atc;
+
+use crate::cards::Card;
+use crate::decision::DeclineReason;
+use crate::request::Request;
+
+/// A configured program. Index into [`crate::tables::Tables::programs`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ProgramId(pub u16);
+
+/// What the holder of a key is asked about the code in a request's track. The code itself stays at the edge,
+/// with the raw message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// Was the code made by this entry of a bundle?
+    RotatingCode {
+        /// The card's sequence number.
+        psn: u8,
+        /// Which bundle.
+        bundle: u32,
+        /// Which public ATC.
+        atc: u16,
+    },
+    /// Is the code the device's response to this challenge?
+    Response {
+        /// Eight ASCII digits.
+        challenge: [u8; 8],
+        /// The first four of them as a number.
+        reference: u16,
+    },
+}
+
+/// It names a challenge, which a log has no use for.
+impl core::fmt::Debug for Question {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::RotatingCode { bundle, atc, .. } => write!(f, "RotatingCode({bundle}, {atc})"),
+            Self::Response { reference, .. } => write!(f, "Response({reference})"),
+        }
+    }
+}
+
+/// What a program wants before a request goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing: the request is good as it is.
+    Nothing,
+    /// A right answer to this.
+    Proof(Question),
+    /// It is declined.
+    Decline(DeclineReason),
+    /// It is declined, and the card's device is to get a challenge for the next attempt.
+    DeclineAndChallenge(DeclineReason),
+}
+
+/// One payment system.
+pub trait Program: Sync {
+    /// The name that configuration, metrics and logs use.
+    fn name(&self) -> &'static str;
+
+    /// At *received*: what must be proven, by the request and the card's record.
+    fn questions(&self, request: &Request, card: &Card, now_us: u64) -> Need;
+
+    /// At *verified*: the token found the code right or wrong. Claims what a right one may be used for only
+    /// once, counts a wrong one. What is changed here is never undone, whatever becomes of the request.
+    ///
+    /// # Errors
+    /// Why the request is declined.
+    fn judged(
+        &self,
+        question: &Question,
+        is_right: bool,
+        card: &mut Card,
+        now_us: u64,
+    ) -> Result<(), DeclineReason>;
+}
+
+/// A program with its settings.
+#[derive(Clone, Debug)]
+pub enum CardProgram {
+    /// Rotating application transaction counters.
+    RotatingAtc(rotating_atc::Settings),
+    /// Challenge response in track data.
+    Challenge(challenge::Settings),
+}
+
+impl CardProgram {
+    /// The program behind the settings.
+    #[must_use]
+    pub fn as_program(&self) -> &dyn Program {
+        match self {
+            Self::RotatingAtc(program) => program,
+            Self::Challenge(program) => program,
+        }
+    }
+}
+
+/// How many wrong codes a card may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tries {
+    /// For one entry or challenge; then it is dead or locked.
+    pub per_secret: u8,
+    /// For the card within the window; then it is blocked until an operator unblocks it.
+    pub per_card: u8,
+    /// Microseconds.
+    pub window_us: u64,
+}

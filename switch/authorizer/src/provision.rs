@@ -1,0 +1,142 @@
+//! What operators and wallets change of cards: enrolment, bundles, challenges, blocks. The edge has checked
+//! the form of every change and sends it to the card's home.
+
+use alloc::vec;
+
+use codecs::value::Pan;
+
+use crate::Authorizer;
+use crate::cards::{
+    AccountHash, Bundle, BundleState, Card, Challenge, ChallengeState, EntryState, Funding, Refused,
+};
+use crate::effect::Effects;
+use crate::event::Now;
+
+/// Names the one who waits for the outcome of a change, at the edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Asker(pub u64);
+
+/// A change of one card.
+#[derive(Clone, Copy, Debug)]
+pub struct Provision {
+    /// Who waits for the outcome.
+    pub asker: Option<Asker>,
+    /// The hash of the card's number.
+    pub account: AccountHash,
+    /// The card.
+    pub pan: Pan,
+    /// What is changed.
+    pub change: Change,
+}
+
+/// What is changed, or asked, of a card.
+#[derive(Clone, Copy, Debug)]
+pub enum Change {
+    /// A new card.
+    Enrol {
+        /// Its sequence number.
+        psn: u8,
+        /// The card that pays for it.
+        funding: Option<Funding>,
+    },
+    /// A bundle of `count` rotating ATCs from `first`, to be confirmed.
+    IssueBundle {
+        /// Its number, unique for the card.
+        id: u32,
+        /// The first public ATC.
+        first: u16,
+        /// How many.
+        count: u16,
+        /// From now, microseconds.
+        ttl_us: u64,
+    },
+    /// The device has the bundle.
+    ConfirmBundle(u32),
+    /// The bundle is not to be used any more.
+    RevokeBundle(u32),
+    /// What the device is asked now.
+    Challenge {
+        /// Eight ASCII digits; the first four are the reference.
+        digits: [u8; 8],
+        /// From now, microseconds.
+        ttl_us: u64,
+    },
+    /// No use until unblocked.
+    Block,
+    /// May be used again; wrong codes are forgotten.
+    Unblock,
+    /// Nothing is changed: how does it stand?
+    Look,
+}
+
+/// How a card stands after a change.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The card, as it is now.
+    pub card: Card,
+    /// The moment, monotonic microseconds, by which expiries are told.
+    pub now_us: u64,
+}
+
+impl Authorizer {
+    /// Changes a card and tells how it stands.
+    pub(crate) fn provisioned(&mut self, provision: &Provision, now: Now, out: &mut Effects) {
+        let outcome = self.changed(provision, now.monotonic_us);
+        let Some(asker) = provision.asker else { return };
+        let standing = outcome.and_then(|()| {
+            let card = self.cards.get(provision.account, &provision.pan).ok_or(Refused::Unknown)?;
+            Ok(alloc::boxed::Box::new(Standing { card: card.clone(), now_us: now.monotonic_us }))
+        });
+        out.told.push((asker, standing));
+    }
+
+    fn changed(&mut self, provision: &Provision, now_us: u64) -> Result<(), Refused> {
+        let Provision { account, pan, change, .. } = *provision;
+        if let Change::Enrol { psn, funding } = change {
+            return self.cards.add(account, Card::new(pan, psn, funding));
+        }
+        let card = self.cards.get_mut(account, &pan).ok_or(Refused::Unknown)?;
+        match change {
+            Change::Enrol { .. } | Change::Look => Ok(()),
+            Change::IssueBundle { id, first, count, ttl_us } => {
+                let bundle = Bundle {
+                    id,
+                    first,
+                    expires_us: now_us.saturating_add(ttl_us),
+                    state: BundleState::Pending,
+                    entries: vec![EntryState::Issued(0); usize::from(count)],
+                };
+                card.add_bundle(bundle, now_us)
+            }
+            Change::ConfirmBundle(id) => {
+                let bundle = card.bundle_mut(id).ok_or(Refused::Unknown)?;
+                match bundle.state {
+                    BundleState::Revoked => Err(Refused::Conflict),
+                    BundleState::Pending | BundleState::Active => {
+                        bundle.state = BundleState::Active;
+                        Ok(())
+                    }
+                }
+            }
+            Change::RevokeBundle(id) => {
+                card.bundle_mut(id).ok_or(Refused::Unknown)?.state = BundleState::Revoked;
+                Ok(())
+            }
+            Change::Challenge { digits, ttl_us } => card.add_challenge(Challenge {
+                digits,
+                expires_us: now_us.saturating_add(ttl_us),
+                wrong: 0,
+                state: ChallengeState::Open,
+            }),
+            Change::Block => {
+                card.is_blocked = true;
+                Ok(())
+            }
+            Change::Unblock => {
+                card.is_blocked = false;
+                card.wrong = 0;
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Cards of programs: what is asked of the token, and what its answers lead to.
+
+use super::*;
+use crate::cards::{AccountHash, Funding};
+use crate::programs::{CardProgram, ProgramId, Tries, challenge, rotating_atc};
+use crate::provision::{Asker, Change, Provision};
+use crate::request::{CONTACTLESS_STRIPE, Presented};
+use crate::verify::{Judgement, ProofId};
+
+const PROXY: &str = "9999100000000010";
+const DAY_US: u64 = 86_400_000_000;
+const ACCOUNT: AccountHash = AccountHash(77);
+const TRIES: Tries = Tries { per_secret: 3, per_card: 10, window_us: DAY_US };
+
+fn proxy() -> Pan {
+    Pan::parse(PROXY.as_bytes()).unwrap()
+}
+
+/// A world with one proxy card of a program, paid for by [`CARD`].
+fn world(program: CardProgram) -> World {
+    let mut world = World::with(1, 100, &[MAPLE], |tables| tables.programs.push(program));
+    let funding =
+        Funding { pan: Pan::parse(CARD.as_bytes()).unwrap(), expiry: Expiry::parse(b"3001").unwrap() };
+    world.change(Change::Enrol { psn: 1, funding: Some(funding) });
+    world
+}
+
+fn rotating() -> World {
+    let mut world = world(CardProgram::RotatingAtc(rotating_atc::Settings { tries: TRIES }));
+    world.change(Change::IssueBundle { id: 1, first: 40, count: 10, ttl_us: DAY_US });
+    world.change(Change::ConfirmBundle(1));
+    world
+}
+
+fn asking(required: challenge::Required) -> World {
+    let mut world = world(CardProgram::Challenge(challenge::Settings { tries: TRIES, required }));
+    world.change(Change::Challenge { digits: *b"08154711", ttl_us: 120_000_000 });
+    world
+}
+
+impl World {
+    fn change(&mut self, change: Change) -> bool {
+        let provision = Provision { asker: Some(Asker(1)), account: ACCOUNT, pan: proxy(), change };
+        self.tell(Event::Provision(provision));
+        matches!(self.out.told[..], [(Asker(1), Ok(_))])
+    }
+
+    /// A request of the proxy card with this in its track.
+    fn present(&mut self, stan: u32, presented: Presented) -> Vec<String> {
+        let request = self.proxy_request(stan, presented);
+        self.tell(Event::Request(request))
+    }
+
+    fn proxy_request(&mut self, stan: u32, presented: Presented) -> Request {
+        Request {
+            pan: Some(proxy()),
+            program: Some(ProgramId(0)),
+            account: ACCOUNT,
+            entry_mode: Some(CONTACTLESS_STRIPE),
+            presented,
+            ..self.request(stan)
+        }
+    }
+
+    /// The one that was asked last.
+    fn asked(&self) -> ProofId {
+        let asked = self.out.free.iter().find_map(|effect| match effect {
+            Effect::Ask { proof, .. } => Some(*proof),
+            _ => None,
+        });
+        asked.expect("a question")
+    }
+
+    /// Presents a label and has the token say this.
+    fn judge(&mut self, stan: u32, label: u16, judgement: Judgement) -> Vec<String> {
+        self.present(stan, Presented::Label(label));
+        let proof = self.asked();
+        self.tell(Event::Judged(proof, judgement))
+    }
+
+    fn reason(&self) -> &'static str {
+        self.out
+            .free
+            .iter()
+            .chain(&self.out.visible)
+            .find_map(|effect| match effect {
+                Effect::Reply(reply) => reply.outcome.decline_reason(),
+                _ => None,
+            })
+            .map_or("none", crate::decision::DeclineReason::name)
+    }
+}
+
+#[test]
+fn a_right_code_is_claimed_and_its_funding_card_charged() {
+    let mut world = rotating();
+    assert_eq!(world.present(7, Presented::Label(42)), ["ask 1 RotatingCode(1, 42)"]);
+    assert_eq!(world.authorizer.in_flight(), 1);
+    let proof = world.asked();
+    assert_eq!(world.tell(Event::Judged(proof, Judgement::Right)), ["forward 1 to 0.0 as 1"]);
+    assert!(matches!(world.facts[..], [Fact::Claimed { .. }, Fact::Intent { .. }]));
+    let charged = world.out.visible.iter().find_map(|effect| match effect {
+        Effect::Forward { funding, .. } => *funding,
+        _ => None,
+    });
+    assert_eq!(charged.map(|funding| funding.pan), Pan::parse(CARD.as_bytes()));
+    let answer = world.answer(1, 7);
+    assert_eq!(world.tell(Event::Answered(answer)), ["reply 1 on 0: 00+38 with 2"]);
+    assert!(matches!(world.out.visible[..], [Effect::Reply(reply)] if reply.is_proxy));
+    assert_eq!(world.authorizer.in_flight(), 0);
+    // The same message is the same payment; the same code in another message is not.
+    assert_eq!(world.present(7, Presented::Label(42)), ["reply 3 on 0: 00+38"]);
+    assert_eq!(world.present(8, Presented::Label(42)), ["reply 4 on 0: 82"]);
+    assert_eq!(world.reason(), "atc_used");
+}
+
+#[test]
+fn of_two_copies_under_way_one_passes() {
+    let mut world = rotating();
+    let proofs: Vec<ProofId> = (1..=3)
+        .map(|stan| {
+            world.present(stan, Presented::Label(42));
+            world.asked()
+        })
+        .collect();
+    assert_eq!(world.tell(Event::Judged(proofs[1], Judgement::Right)), ["forward 2 to 0.0 as 1"]);
+    assert_eq!(world.tell(Event::Judged(proofs[0], Judgement::Right)), ["reply 1 on 0: 82"]);
+    assert_eq!(world.reason(), "atc_used");
+    // Judged twice counts once.
+    assert!(world.tell(Event::Judged(proofs[1], Judgement::Right)).is_empty());
+    assert_eq!(world.tell(Event::Judged(proofs[2], Judgement::Wrong)), ["reply 3 on 0: 82"]);
+}
+
+#[test]
+fn wrong_codes_kill_an_entry_and_never_use_it_up_before() {
+    let mut world = rotating();
+    assert_eq!(world.judge(1, 42, Judgement::Wrong), ["reply 1 on 0: 82"]);
+    assert_eq!(world.reason(), "code_mismatch");
+    world.judge(2, 42, Judgement::Wrong);
+    assert_eq!(world.judge(3, 42, Judgement::Right).len(), 1, "two wrong ones are borne");
+    for stan in 4..7 {
+        world.judge(stan, 43, Judgement::Wrong);
+    }
+    world.present(7, Presented::Label(43));
+    assert_eq!(world.reason(), "atc_dead");
+}
+
+#[test]
+fn too_many_wrong_codes_block_the_card_until_it_is_unblocked() {
+    let mut world = rotating();
+    for (stan, label) in (1..=10).zip((40..50).cycle()) {
+        assert_eq!(world.judge(stan, label, Judgement::Wrong).len(), 1);
+    }
+    assert_eq!(world.present(11, Presented::Label(40)), ["reply 11 on 0: 62"]);
+    assert!(world.change(Change::Unblock));
+    assert_eq!(world.present(12, Presented::Label(40)), ["ask 12 RotatingCode(1, 40)"]);
+}
+
+#[test]
+fn a_token_that_does_not_say_uses_nothing_up() {
+    let mut world = rotating();
+    assert_eq!(world.judge(1, 42, Judgement::Unknown), ["reply 1 on 0: 96"]);
+    world.present(2, Presented::Label(42));
+    assert_eq!(world.authorizer.next_deadline_us(), Some(250_000));
+    let late = world.asked();
+    assert_eq!(world.later(250_001), ["reply 2 on 0: 96"]);
+    assert!(world.tell(Event::Judged(late, Judgement::Right)).is_empty(), "too late");
+    assert_eq!(world.judge(3, 42, Judgement::Right), ["forward 3 to 0.0 as 1"]);
+}
+
+#[test]
+fn a_repeat_joins_the_request_that_waits_for_the_token() {
+    let mut world = rotating();
+    world.present(7, Presented::Label(42));
+    let proof = world.asked();
+    assert_eq!(world.present(7, Presented::Label(42)), ["release 1"]);
+    assert_eq!(world.tell(Event::Judged(proof, Judgement::Right)), ["forward 2 to 0.0 as 1"]);
+}
+
+#[test]
+fn what_is_refused_without_the_token() {
+    let mut world = rotating();
+    let cases = [
+        (1, Presented::Label(7), "atc_unknown"),
+        (2, Presented::Broken, "format_error"),
+        (3, Presented::Absent, "format_error"),
+    ];
+    for (stan, presented, reason) in cases {
+        world.present(stan, presented);
+        assert_eq!(world.reason(), reason);
+    }
+    let stripe = Request { entry_mode: Some(90), ..world.proxy_request(4, Presented::Label(42)) };
+    world.tell(Event::Request(stripe));
+    assert_eq!(world.reason(), "security_violation");
+    let stranger =
+        Request { pan: Pan::parse(b"9999150000000015"), ..world.proxy_request(5, Presented::Label(42)) };
+    world.tell(Event::Request(stranger));
+    assert_eq!(world.reason(), "unknown_card");
+    assert!(world.change(Change::RevokeBundle(1)));
+    world.present(6, Presented::Label(42));
+    assert_eq!(world.reason(), "atc_expired");
+    assert!(!world.change(Change::ConfirmBundle(1)), "revoked is for ever");
+}
+
+#[test]
+fn bundles_that_may_be_used_never_overlap() {
+    let mut world = rotating();
+    let issue = |id, first| Change::IssueBundle { id, first, count: 10, ttl_us: 1_000 };
+    assert!(!world.change(issue(2, 49)));
+    assert!(!world.change(issue(1, 60)), "the number is taken");
+    assert!(world.change(issue(2, 50)));
+    world.present(1, Presented::Label(50));
+    assert_eq!(world.reason(), "atc_expired", "not confirmed");
+    world.now.monotonic_us += DAY_US;
+    assert!(world.change(issue(3, 40)), "the first one is over");
+}
+
+#[test]
+fn a_challenge_is_answered_once() {
+    let mut world = asking(challenge::Required::Always);
+    assert_eq!(world.judge(1, 815, Judgement::Right), ["forward 1 to 0.0 as 1"]);
+    assert_eq!(world.present(2, Presented::Label(815)), ["reply 2 on 0: 1A"]);
+    assert_eq!(world.reason(), "challenge_consumed");
+    world.present(3, Presented::Label(816));
+    assert_eq!(world.reason(), "challenge_unknown");
+}
+
+#[test]
+fn wrong_responses_lock_a_challenge() {
+    let mut world = asking(challenge::Required::Always);
+    for stan in 1..=3 {
+        assert_eq!(world.judge(stan, 815, Judgement::Wrong)[0][8..], *"on 0: 55");
+    }
+    assert_eq!(world.present(4, Presented::Label(815)), ["reply 4 on 0: 75"]);
+    // No way around the limit: while it would have lived nothing new is asked by itself.
+    assert_eq!(world.present(5, Presented::Absent), ["reply 5 on 0: 1A"]);
+    world.now.monotonic_us += 120_000_000;
+    assert_eq!(world.present(6, Presented::Absent), ["challenge", "reply 6 on 0: 1A"]);
+}
+
+#[test]
+fn a_response_comes_in_time_or_not_at_all() {
+    let mut world = asking(challenge::Required::Always);
+    world.now.monotonic_us += 120_000_000;
+    world.present(1, Presented::Label(815));
+    assert_eq!(world.reason(), "challenge_expired");
+}
+
+#[test]
+fn a_newer_challenge_takes_the_place_of_an_older_one() {
+    let mut world = asking(challenge::Required::Always);
+    world.present(1, Presented::Label(815));
+    let proof = world.asked();
+    assert!(world.change(Change::Challenge { digits: *b"08160000", ttl_us: 1_000 }));
+    assert_eq!(world.tell(Event::Judged(proof, Judgement::Right)), ["reply 1 on 0: 1A"]);
+    assert!(!world.change(Change::Challenge { digits: *b"08160001", ttl_us: 1_000 }), "one reference");
+}
+
+#[test]
+fn a_challenge_is_required_above_an_amount_and_verified_below_it() {
+    let mut world = asking(challenge::Required::Above(2_500));
+    assert_eq!(world.present(1, Presented::Absent), ["forward 1 to 0.0 as 1"]);
+    assert_eq!(world.judge(2, 815, Judgement::Wrong), ["reply 2 on 0: 55"]);
+    let dear = Request {
+        amount: Amount::new(2_501, Currency::new(840).unwrap()),
+        ..world.proxy_request(3, Presented::Absent)
+    };
+    assert_eq!(world.tell(Event::Request(dear)), ["reply 3 on 0: 1A"], "one is open, so none is made");
+}
+
+#[test]
+fn a_stop_ends_what_waits_for_the_token() {
+    let mut world = rotating();
+    world.present(1, Presented::Label(42));
+    assert_eq!(world.tell(Event::Stop), ["reply 1 on 0: 96"]);
+    assert_eq!(world.authorizer.in_flight(), 0);
+}

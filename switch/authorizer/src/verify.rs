@@ -1,0 +1,229 @@
+//! A request of a program's card: what must be proven first, and what the token's answer leads to.
+//!
+//! While the token is asked the request waits here, under a deadline of its own, and a repeat joins it. What
+//! the token says late is for nobody. Only a right code goes on; a token that cannot say is a decline that
+//! uses nothing up and counts nothing.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use crate::Authorizer;
+use crate::counters::{add_at, add_one};
+use crate::decision::DeclineReason;
+use crate::effect::{Effect, Effects};
+use crate::event::Now;
+use crate::fact::Fact;
+use crate::memory::{Entry, State};
+use crate::programs::{Need, ProgramId, Question};
+use crate::request::Request;
+
+/// Names a request that waits for the token. A place is used again, a serial number is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ProofId {
+    place: u32,
+    serial: u32,
+}
+
+/// What the token says of a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// It is the right one.
+    Right,
+    /// It is not.
+    Wrong,
+    /// The token did not say.
+    Unknown,
+}
+
+/// A request that waits for the token.
+#[derive(Clone, Copy, Debug)]
+pub struct Proof {
+    /// The request; ticket and link are those of its newest copy.
+    pub request: Request,
+    /// Which program asks.
+    pub program: ProgramId,
+    /// What.
+    pub question: Question,
+    /// The request's place in the memory of identities.
+    pub memory: u32,
+    serial: u32,
+}
+
+/// The requests that wait for the token: a slab, and their deadlines in order, for all wait equally long.
+#[derive(Debug, Default)]
+pub struct Proofs {
+    slots: Vec<Option<Proof>>,
+    free: Vec<u32>,
+    due: VecDeque<(u64, ProofId)>,
+    serial: u32,
+    waiting: usize,
+}
+
+impl Proofs {
+    /// How many wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.waiting
+    }
+
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting == 0
+    }
+
+    /// The one of this name, to be changed.
+    pub fn get_mut(&mut self, id: ProofId) -> Option<&mut Proof> {
+        let slot = self.slots.get_mut(usize::try_from(id.place).ok()?)?;
+        slot.as_mut().filter(|proof| proof.serial == id.serial)
+    }
+
+    /// When the next one falls due, monotonic microseconds. It may have ended meanwhile.
+    #[must_use]
+    pub fn next_us(&self) -> Option<u64> {
+        self.due.front().map(|(due_us, _)| *due_us)
+    }
+
+    fn next_id(&mut self) -> ProofId {
+        self.serial = self.serial.wrapping_add(1);
+        let fresh = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+        ProofId { place: self.free.last().copied().unwrap_or(fresh), serial: self.serial }
+    }
+
+    fn insert(&mut self, id: ProofId, due_us: u64, proof: Proof) {
+        self.waiting = self.waiting.saturating_add(1);
+        self.due.push_back((due_us, id));
+        match self.free.pop().and_then(|place| self.slots.get_mut(usize::try_from(place).ok()?)) {
+            Some(slot) => *slot = Some(proof),
+            None => self.slots.push(Some(proof)),
+        }
+    }
+
+    fn remove(&mut self, id: ProofId) -> Option<Proof> {
+        self.get_mut(id)?;
+        let proof = self.slots.get_mut(usize::try_from(id.place).ok()?)?.take();
+        self.free.push(id.place);
+        self.waiting = self.waiting.saturating_sub(1);
+        while self.due.front().is_some_and(|(_, id)| self.is_over(*id)) {
+            self.due.pop_front();
+        }
+        proof
+    }
+
+    fn is_over(&self, id: ProofId) -> bool {
+        let slot = usize::try_from(id.place).ok().and_then(|place| self.slots.get(place));
+        slot.is_none_or(|slot| slot.is_none_or(|proof| proof.serial != id.serial))
+    }
+
+    fn due(&self, now_us: u64) -> Option<ProofId> {
+        self.due.front().filter(|(due_us, _)| *due_us < now_us).map(|(_, id)| *id)
+    }
+}
+
+impl Authorizer {
+    /// A new request of a card that a program serves: asks the token, goes on without, or declines.
+    pub(crate) fn prove(&mut self, request: &Request, program: ProgramId, now: Now, out: &mut Effects) {
+        let Some(pan) = request.pan else {
+            return self.declined(request, DeclineReason::FormatError, now, out);
+        };
+        let Some(card) = self.cards.get(request.account, &pan) else {
+            return self.declined(request, DeclineReason::UnknownCard, now, out);
+        };
+        let Some(settings) = self.tables.programs.get(usize::from(program.0)) else {
+            return self.declined(request, DeclineReason::NoRoute, now, out);
+        };
+        let funding = card.funding;
+        match settings.as_program().questions(request, card, now.monotonic_us) {
+            Need::Nothing => self.forward(request, funding, None, now, out),
+            Need::Proof(question) => self.ask(request, program, question, now, out),
+            Need::Decline(reason) => self.declined(request, reason, now, out),
+            Need::DeclineAndChallenge(reason) => {
+                out.free.push(Effect::Challenge { program, account: request.account, pan });
+                self.declined(request, reason, now, out);
+            }
+        }
+    }
+
+    fn ask(
+        &mut self,
+        request: &Request,
+        program: ProgramId,
+        question: Question,
+        now: Now,
+        out: &mut Effects,
+    ) {
+        let id = self.proofs.next_id();
+        let entry = Entry {
+            identity: request.identity,
+            fingerprint: request.fingerprint,
+            since_us: now.monotonic_us,
+            state: State::Proving(id),
+        };
+        let Ok(memory) = self.memory.insert(entry) else {
+            return self.declined_stateless(request, DeclineReason::Overloaded, out);
+        };
+        let due_us = now.monotonic_us.saturating_add(self.tables.proof_timeout_us);
+        let proof = Proof { request: *request, program, question, memory, serial: id.serial };
+        self.proofs.insert(id, due_us, proof);
+        self.counters.program(program, |counters| add_one(&mut counters.asked));
+        out.free.push(Effect::Ask { proof: id, ticket: request.ticket, program, question });
+    }
+
+    /// The token said something about a code.
+    pub(crate) fn judged(&mut self, id: ProofId, judgement: Judgement, now: Now, out: &mut Effects) {
+        let Some(proof) = self.proofs.remove(id) else { return };
+        let is_right = match judgement {
+            Judgement::Right => true,
+            Judgement::Wrong => false,
+            Judgement::Unknown => return self.unproven(&proof, now, out),
+        };
+        match self.claimed(&proof, is_right, now) {
+            Ok(()) => {
+                self.counters.program(proof.program, |counters| add_one(&mut counters.right));
+                out.facts.push(Fact::Claimed { identity: proof.request.identity, question: proof.question });
+                let funding = self.funding_of(&proof.request);
+                self.forward(&proof.request, funding, Some(proof.memory), now, out);
+            }
+            Err(reason) => {
+                if !is_right {
+                    self.counters.program(proof.program, |counters| add_one(&mut counters.wrong));
+                    out.facts
+                        .push(Fact::Tried { identity: proof.request.identity, question: proof.question });
+                }
+                self.declined_known(&proof.request, Some(proof.memory), reason, now, out);
+            }
+        }
+    }
+
+    fn claimed(&mut self, proof: &Proof, is_right: bool, now: Now) -> Result<(), DeclineReason> {
+        let program = self.tables.programs.get(usize::from(proof.program.0));
+        let pan = proof.request.pan.ok_or(DeclineReason::FormatError)?;
+        let card = self.cards.get_mut(proof.request.account, &pan);
+        let (program, card) = program.zip(card).ok_or(DeclineReason::UnknownCard)?;
+        program.as_program().judged(&proof.question, is_right, card, now.monotonic_us)
+    }
+
+    fn funding_of(&self, request: &Request) -> Option<crate::cards::Funding> {
+        self.cards.get(request.account, request.pan.as_ref()?)?.funding
+    }
+
+    fn unproven(&mut self, proof: &Proof, now: Now, out: &mut Effects) {
+        self.counters.program(proof.program, |counters| add_one(&mut counters.unknown));
+        self.declined_known(&proof.request, Some(proof.memory), DeclineReason::TokenUnavailable, now, out);
+    }
+
+    /// Requests that the token did not answer in time.
+    pub(crate) fn proofs_expired(&mut self, now_us: u64, now: Now, out: &mut Effects) {
+        while let Some(id) = self.proofs.due(now_us) {
+            let Some(proof) = self.proofs.remove(id) else { break };
+            self.unproven(&proof, now, out);
+        }
+    }
+
+    /// Counts a decline of a program's card by its reason, which DE 39 does not tell.
+    pub(crate) fn count_program_decline(&mut self, request: &Request, reason: DeclineReason) {
+        if let Some(program) = request.program {
+            self.counters.program(program, |counters| add_at(&mut counters.declined, reason.index()));
+        }
+    }
+}

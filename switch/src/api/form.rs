@@ -1,0 +1,266 @@
+//! What callers send and what they are told, field by field.
+
+use authorizer::cards::{BundleState, Challenge, ChallengeState, EntryState, Funding};
+use authorizer::provision::{Change, Standing};
+use codecs::value::{Expiry, Pan};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::config::Config;
+use crate::programs::Programs;
+
+/// What is wrong, and with which field.
+pub(super) struct Fault {
+    pub(super) field: &'static str,
+    pub(super) why: &'static str,
+}
+
+fn fault<T>(field: &'static str, why: &'static str) -> Result<T, Fault> {
+    Err(Fault { field, why })
+}
+
+/// What can be sent.
+pub(super) trait Form {
+    /// The card, and what is changed of it.
+    fn change(&self, config: &Config, programs: &Programs) -> Result<(Pan, Change), Fault>;
+}
+
+/// A card number as it was sent; it is never shown.
+#[derive(Deserialize)]
+pub(super) struct CardNumber(String);
+
+impl CardNumber {
+    fn parse(&self, field: &'static str) -> Result<Pan, Fault> {
+        match Pan::parse(self.0.as_bytes()) {
+            Some(pan) if pan.luhn_ok() => Ok(pan),
+            Some(_) => fault(field, "the check digit is wrong"),
+            None => fault(field, "8 to 19 digits"),
+        }
+    }
+
+    fn served(&self, programs: &Programs) -> Result<Pan, Fault> {
+        let pan = self.parse("pan")?;
+        if programs.of(&pan).is_none() {
+            return fault("pan", "no program serves this card range");
+        }
+        Ok(pan)
+    }
+}
+
+/// A new card.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Enrol {
+    pan: CardNumber,
+    #[serde(default)]
+    psn: u8,
+    funding: Option<FundingForm>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FundingForm {
+    pan: CardNumber,
+    /// YYMM.
+    expiry: String,
+}
+
+impl Form for Enrol {
+    fn change(&self, _: &Config, programs: &Programs) -> Result<(Pan, Change), Fault> {
+        let pan = self.pan.served(programs)?;
+        if self.psn > 99 {
+            return fault("psn", "0 to 99");
+        }
+        let funding = self.funding.as_ref().map(FundingForm::funding).transpose()?;
+        if funding.is_some_and(|funding| programs.of(&funding.pan).is_some()) {
+            return fault("funding.pan", "a card of a program cannot pay for another");
+        }
+        Ok((pan, Change::Enrol { psn: self.psn, funding }))
+    }
+}
+
+impl FundingForm {
+    fn funding(&self) -> Result<Funding, Fault> {
+        let pan = self.pan.parse("funding.pan")?;
+        let Some(expiry) = Expiry::parse(self.expiry.as_bytes()) else {
+            return fault("funding.expiry", "YYMM");
+        };
+        Ok(Funding { pan, expiry })
+    }
+}
+
+/// Rotating ATCs for a device.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct IssueBundle {
+    pan: CardNumber,
+    id: u32,
+    first: u16,
+    count: u16,
+    ttl_ms: u64,
+}
+
+/// Public ATCs have four digits in every layout.
+const ATC_MAX: u16 = 9_999;
+/// The most entries of one bundle.
+const BUNDLE_MAX: u16 = 1_000;
+/// The longest life of anything that is given out: a year.
+const TTL_MS_MAX: u64 = 366 * 86_400_000;
+
+impl Form for IssueBundle {
+    fn change(&self, _: &Config, programs: &Programs) -> Result<(Pan, Change), Fault> {
+        let pan = self.pan.served(programs)?;
+        if self.count == 0 || self.count > BUNDLE_MAX {
+            return fault("count", "1 to 1000");
+        }
+        if u32::from(self.first) + u32::from(self.count) > u32::from(ATC_MAX) + 1 {
+            return fault("first", "public ATCs end with 9999");
+        }
+        let ttl_us = ttl_us(self.ttl_ms)?;
+        Ok((pan, Change::IssueBundle { id: self.id, first: self.first, count: self.count, ttl_us }))
+    }
+}
+
+fn ttl_us(ttl_ms: u64) -> Result<u64, Fault> {
+    if !(1..=TTL_MS_MAX).contains(&ttl_ms) {
+        return fault("ttl_ms", "1 to a year's milliseconds");
+    }
+    Ok(ttl_ms * 1_000)
+}
+
+/// What a device is asked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewChallenge {
+    pan: CardNumber,
+    /// Eight digits, of which the first four are the reference; drawn where they are absent.
+    digits: Option<String>,
+    /// The program's own where it is absent.
+    ttl_ms: Option<u64>,
+}
+
+impl Form for NewChallenge {
+    fn change(&self, config: &Config, programs: &Programs) -> Result<(Pan, Change), Fault> {
+        let pan = self.pan.served(programs)?;
+        let program = programs.of(&pan).and_then(|program| super::new_challenge(config, program));
+        let Some(Change::Challenge { digits, ttl_us: own_us }) = program else {
+            return fault("pan", "the card's program has no challenges");
+        };
+        let digits = match &self.digits {
+            None => digits,
+            Some(text) => match <[u8; 8]>::try_from(text.as_bytes()) {
+                Ok(digits) if digits.iter().all(u8::is_ascii_digit) => digits,
+                _ => return fault("digits", "eight digits"),
+            },
+        };
+        let ttl_us = self.ttl_ms.map_or(Ok(own_us), ttl_us)?;
+        Ok((pan, Change::Challenge { digits, ttl_us }))
+    }
+}
+
+macro_rules! of_a_card {
+    ($(#[$doc:meta] $name:ident => $change:expr;)*) => {$(
+        #[$doc]
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(super) struct $name {
+            pan: CardNumber,
+        }
+
+        impl Form for $name {
+            fn change(&self, _: &Config, programs: &Programs) -> Result<(Pan, Change), Fault> {
+                Ok((self.pan.served(programs)?, $change))
+            }
+        }
+    )*};
+}
+
+of_a_card! {
+    /// How does the card stand?
+    Look => Change::Look;
+    /// The card is lost.
+    Block => Change::Block;
+    /// It was found.
+    Unblock => Change::Unblock;
+}
+
+macro_rules! of_a_bundle {
+    ($(#[$doc:meta] $name:ident => $change:path;)*) => {$(
+        #[$doc]
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(super) struct $name {
+            pan: CardNumber,
+            id: u32,
+        }
+
+        impl Form for $name {
+            fn change(&self, _: &Config, programs: &Programs) -> Result<(Pan, Change), Fault> {
+                Ok((self.pan.served(programs)?, $change(self.id)))
+            }
+        }
+    )*};
+}
+
+of_a_bundle! {
+    /// The device has it.
+    ConfirmBundle => Change::ConfirmBundle;
+    /// It is not to be used any more.
+    RevokeBundle => Change::RevokeBundle;
+}
+
+/// How a card stands, its number masked.
+pub(super) fn standing(standing: &Standing, programs: &Programs, config: &Config) -> Value {
+    let Standing { card, now_us } = standing;
+    let program = programs.of(&card.pan).and_then(|program| config.programs.get(usize::from(program.0)));
+    let bundles: Vec<Value> = card
+        .bundles
+        .iter()
+        .map(|bundle| {
+            let count = |of: fn(&EntryState) -> bool| bundle.entries.iter().filter(|entry| of(entry)).count();
+            json!({
+                "id": bundle.id,
+                "first": bundle.first,
+                "count": bundle.entries.len(),
+                "state": match bundle.state {
+                    BundleState::Pending => "pending",
+                    BundleState::Active => "active",
+                    BundleState::Revoked => "revoked",
+                },
+                "expires_in_ms": bundle.expires_us.saturating_sub(*now_us) / 1_000,
+                "issued": count(|entry| matches!(entry, EntryState::Issued(_))),
+                "used": count(|entry| matches!(entry, EntryState::Used)),
+                "dead": count(|entry| matches!(entry, EntryState::Dead)),
+            })
+        })
+        .collect();
+    let challenges: Vec<Value> =
+        card.challenges.iter().map(|challenge| self::challenge(challenge, *now_us)).collect();
+    json!({
+        "card": format!("{:?}", card.pan),
+        "psn": card.psn,
+        "program": program.map(|program| program.name.as_str()),
+        "funding": card.funding.map(|funding| format!("{:?}", funding.pan)),
+        "blocked": card.is_blocked,
+        "wrong_codes": card.wrong,
+        "bundles": bundles,
+        "challenges": challenges,
+    })
+}
+
+fn challenge(challenge: &Challenge, now_us: u64) -> Value {
+    let state = match challenge.state {
+        ChallengeState::Open if challenge.is_expired(now_us) => "expired",
+        ChallengeState::Open => "open",
+        ChallengeState::Consumed => "consumed",
+        ChallengeState::Locked => "locked",
+        ChallengeState::Superseded => "superseded",
+    };
+    json!({
+        "reference": format!("{:04}", challenge.reference()),
+        "digits": (state == "open").then(|| String::from_utf8_lossy(&challenge.digits).into_owned()),
+        "state": state,
+        "wrong_responses": challenge.wrong,
+        "expires_in_ms": challenge.expires_us.saturating_sub(now_us) / 1_000,
+    })
+}

@@ -1,0 +1,207 @@
+//! The door through which cards get what their programs need: enrolment, bundles, challenges, blocks. HTTP
+//! with JSON under `/v1` of the operators' listener, for callers who show an access token.
+//!
+//! Card numbers travel in bodies only: paths end up in logs. Each change is sent to the card's home and
+//! answered with how the card stands there, so what a caller reads is what the next payment meets.
+//!
+//! Not here yet: roles, private counters for delivery to devices, and a file that outlives the process.
+
+mod form;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use authorizer::cards::Refused;
+use authorizer::event::Event;
+use authorizer::programs::ProgramId;
+use authorizer::provision::{Asker, Change, Provision, Standing};
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use dashmap::DashMap;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use subtle::ConstantTimeEq;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::config::{Config, ProgramKind};
+use crate::hop::Hop;
+use crate::setup::Setup;
+use form::{Fault, Form};
+
+/// The longest request body.
+const BODY_BYTES_MAX: usize = 4_096;
+/// How long a card's home may take.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// What a caller shows: the first line of a file that only its owner may read.
+pub(crate) struct AccessToken(Vec<u8>);
+
+impl AccessToken {
+    /// Reads the file.
+    pub(crate) fn read(path: &Path) -> Result<Self, String> {
+        let text = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let token = text.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii();
+        if token.len() < 16 {
+            return Err(format!("{}: an access token has at least 16 characters", path.display()));
+        }
+        Ok(Self(token.to_vec()))
+    }
+
+    fn is_shown(&self, headers: &HeaderMap) -> bool {
+        let shown =
+            headers.get(header::AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+        shown.is_some_and(|shown| bool::from(shown.ct_eq(&self.0)))
+    }
+}
+
+/// Those who wait for the outcome of a change.
+#[derive(Default)]
+pub(crate) struct Askers {
+    waiting: DashMap<Asker, oneshot::Sender<Outcome>>,
+    next: AtomicU64,
+}
+
+type Outcome = Result<Box<Standing>, Refused>;
+
+impl Askers {
+    /// Tells one of them.
+    pub(crate) fn tell(&self, asker: Asker, outcome: Outcome) {
+        if let Some((_, waiting)) = self.waiting.remove(&asker) {
+            let _ = waiting.send(outcome);
+        }
+    }
+
+    fn ask(&self) -> (Asker, oneshot::Receiver<Outcome>) {
+        let asker = Asker(self.next.fetch_add(1, Ordering::Relaxed));
+        let (tell, told) = oneshot::channel();
+        self.waiting.insert(asker, tell);
+        (asker, told)
+    }
+
+    fn forget(&self, asker: Asker) {
+        self.waiting.remove(&asker);
+    }
+}
+
+#[derive(Clone)]
+struct Door {
+    setup: Arc<Setup>,
+    token: Arc<Option<AccessToken>>,
+}
+
+/// The pages under `/v1`.
+pub(crate) fn router(setup: Arc<Setup>, token: Option<AccessToken>) -> Router {
+    Router::new()
+        .route("/v1/cards", post(change::<form::Enrol>))
+        .route("/v1/cards/look", post(change::<form::Look>))
+        .route("/v1/cards/block", post(change::<form::Block>))
+        .route("/v1/cards/unblock", post(change::<form::Unblock>))
+        .route("/v1/bundles", post(change::<form::IssueBundle>))
+        .route("/v1/bundles/confirm", post(change::<form::ConfirmBundle>))
+        .route("/v1/bundles/revoke", post(change::<form::RevokeBundle>))
+        .route("/v1/challenges", post(change::<form::NewChallenge>))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(Door { setup, token: Arc::new(token) })
+}
+
+/// Changes a card as a form says.
+async fn change<F: Form + DeserializeOwned>(
+    State(door): State<Door>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    match (*door.token).as_ref() {
+        None => {
+            return refuse(
+                StatusCode::FORBIDDEN,
+                "",
+                "/v1 is shut: the configuration has no admin.token_file",
+            );
+        }
+        Some(token) if !token.is_shown(&headers) => {
+            return refuse(StatusCode::UNAUTHORIZED, "authorization", "not the access token");
+        }
+        Some(_) => {}
+    }
+    let form: F = match serde_json::from_slice(&body) {
+        Ok(form) => form,
+        // The reader's own words may quote what was sent.
+        Err(error) => {
+            let why = format!("not the JSON that is expected here (column {})", error.column());
+            return refuse(StatusCode::BAD_REQUEST, "", &why);
+        }
+    };
+    match form.change(&door.setup.config, &door.setup.programs) {
+        Ok((pan, change)) => {
+            let account = door.setup.homes.account(&pan);
+            let outcome =
+                send(&door.setup, |asker| Provision { asker: Some(asker), account, pan, change }).await;
+            answer(&door.setup, outcome, matches!(change, Change::Enrol { .. }))
+        }
+        Err(Fault { field, why }) => refuse(StatusCode::UNPROCESSABLE_ENTITY, field, why),
+    }
+}
+
+async fn send(setup: &Setup, provision: impl FnOnce(Asker) -> Provision) -> Option<Outcome> {
+    let (asker, told) = setup.askers.ask();
+    let provision = provision(asker);
+    let home = setup.homes.of_account(Some(&provision.pan));
+    let outcome = match setup.mailbox(home).send(Hop::Event(Event::Provision(provision))) {
+        Ok(()) => timeout(WAIT, told).await.ok().and_then(Result::ok),
+        Err(_) => None,
+    };
+    setup.askers.forget(asker);
+    outcome
+}
+
+fn answer(setup: &Setup, outcome: Option<Outcome>, is_new: bool) -> Response {
+    match outcome {
+        Some(Ok(standing)) => {
+            let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+            (status, Json(form::standing(&standing, &setup.programs, &setup.config))).into_response()
+        }
+        Some(Err(Refused::Unknown)) => {
+            refuse(StatusCode::NOT_FOUND, "pan", "no such card, or it has no such bundle")
+        }
+        Some(Err(Refused::Conflict)) => {
+            refuse(StatusCode::CONFLICT, "", "it is there already, or overlaps what is promised")
+        }
+        Some(Err(Refused::TooMany)) => refuse(StatusCode::INSUFFICIENT_STORAGE, "", "no room for one more"),
+        None => refuse(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "",
+            "the card's home does not answer; look before trying again",
+        ),
+    }
+}
+
+fn refuse(status: StatusCode, field: &str, why: &str) -> Response {
+    (status, Json(json!({ "error": { "field": field, "why": why } }))).into_response()
+}
+
+/// A challenge drawn for a card of this program, if it is a program of challenges.
+pub(crate) fn new_challenge(config: &Config, program: ProgramId) -> Option<Change> {
+    let ProgramKind::Challenge { ttl, .. } = config.programs.get(usize::from(program.0))?.kind else {
+        return None;
+    };
+    Some(Change::Challenge { digits: drawn()?, ttl_us: ttl.as_micros() as u64 })
+}
+
+/// Eight digits from the operating system.
+fn drawn() -> Option<[u8; 8]> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).ok()?;
+    let mut number = u64::from_le_bytes(random);
+    Some([0; 8].map(|_: u8| {
+        let digit = b'0' + (number % 10) as u8;
+        number /= 10;
+        digit
+    }))
+}

@@ -1,0 +1,242 @@
+//! The token, and the programs that need it.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use codecs::discretionary::Layout;
+use codecs::value::Iin;
+use toml::Spanned;
+
+use super::Check;
+use super::peer::name_of;
+use super::settings::TIMER;
+use crate::config::checked::{Hsm, Program, ProgramKind};
+use crate::config::given::Given;
+use crate::config::raw::{self, Raw};
+
+/// Where codes may be checked. Worker processes come later.
+const PLACEMENTS: [(&str, ()); 1] = [("inline", ())];
+
+/// The layouts by name, with the digits of a code, the tries and the ceiling that each declares.
+const LAYOUTS: [(&str, &Layouts); 3] = [("R", &ROTATING), ("R19", &ROTATING_19), ("Q", &QUESTION)];
+
+struct Layouts {
+    layout: Layout,
+    is_rotating: bool,
+    code_digits: u32,
+    tries_per_secret: u8,
+    tries_per_card: u8,
+    guess_ceiling: f64,
+}
+
+const ROTATING: Layouts = Layouts {
+    layout: Layout::ROTATING,
+    is_rotating: true,
+    code_digits: 4,
+    tries_per_secret: 3,
+    tries_per_card: 10,
+    guess_ceiling: 1e-3,
+};
+
+/// Three digits bear one wrong code.
+const ROTATING_19: Layouts = Layouts {
+    layout: Layout::ROTATING_19,
+    code_digits: 3,
+    tries_per_secret: 1,
+    tries_per_card: 1,
+    ..ROTATING
+};
+
+const QUESTION: Layouts = Layouts {
+    layout: Layout::QUESTION,
+    is_rotating: false,
+    code_digits: 6,
+    tries_per_secret: 3,
+    tries_per_card: 10,
+    guess_ceiling: 1e-4,
+};
+
+const KINDS: [(&str, bool); 2] = [("rotating_atc", true), ("challenge", false)];
+
+impl Check<'_, '_> {
+    pub(super) fn token_file(&mut self, given: &Option<Given<String>>) -> Option<Option<PathBuf>> {
+        if given.is_none() {
+            return Some(None);
+        }
+        self.private_file(given, &(0..0), "token_file").map(Some)
+    }
+
+    fn private_file(
+        &mut self,
+        given: &Option<Given<String>>,
+        at: &Range<usize>,
+        key: &str,
+    ) -> Option<PathBuf> {
+        let path = self.file(given, at, key);
+        self.is_private(given, path.as_ref());
+        path
+    }
+
+    pub(super) fn hsm(&mut self, raw: &Option<Spanned<raw::Hsm>>) -> Option<Option<Hsm>> {
+        let Some(raw) = raw else { return Some(None) };
+        let at = raw.span();
+        let raw = raw.get_ref();
+        if let Some(placement) = &raw.placement {
+            self.report.one_of(placement, "placement", &PLACEMENTS);
+        }
+        let module = self.file(&raw.module, &at, "module");
+        let token = self.report.required(&raw.token, &at, "token");
+        let pin_file = self.private_file(&raw.pin_file, &at, "pin_file");
+        let deadline = self.report.period(&raw.deadline, Duration::from_millis(250), TIMER);
+        Some(Some(Hsm { module: module?, token: token?, pin_file: pin_file?, deadline: deadline? }))
+    }
+
+    pub(super) fn programs(&mut self, raw: &Raw) -> Vec<Option<Program>> {
+        if let (Some(first), None) = (raw.program.first(), &raw.hsm) {
+            self.report.fault(&first.span(), "a program and no [hsm]", "a token that can check its codes");
+        }
+        let (mut names, mut iins) = (Vec::new(), Vec::new());
+        raw.program.iter().map(|program| self.program(program, &mut names, &mut iins)).collect()
+    }
+
+    fn program(
+        &mut self,
+        raw: &Spanned<raw::Program>,
+        names: &mut Vec<String>,
+        known: &mut Vec<Iin>,
+    ) -> Option<Program> {
+        let at = raw.span();
+        let raw = raw.get_ref();
+        let name = self.program_name(raw, &at, names);
+        let iins = self.program_iins(raw, &at, known);
+        let is_rotating = match &raw.kind {
+            Some(kind) => self.report.one_of(kind, "kind of program", &KINDS),
+            None => self.report.required(&raw.kind, &at, "kind").and(None),
+        }?;
+        let layout = match &raw.layout {
+            Some(layout) => self.report.one_of(layout, "layout", &LAYOUTS)?,
+            None if is_rotating => &ROTATING,
+            None => &QUESTION,
+        };
+        if layout.is_rotating != is_rotating
+            && let Some(given) = &raw.layout
+        {
+            self.report.wrong(
+                &given.at,
+                "a layout of another kind of program",
+                "R or R19 for rotating_atc, Q for challenge",
+            );
+        }
+        let key = self.report.required(&raw.key, &at, "key");
+        let check_value = self.check_value(raw, &at);
+        let per_secret = self.report.count(&raw.tries_per_secret, layout.tries_per_secret, 1..=10);
+        let per_card = self.report.count(&raw.tries_per_card, layout.tries_per_card, 1..=10);
+        let day = Duration::from_secs(86_400);
+        let window = self.report.period(&raw.tries_window, day, Duration::from_millis(1)..=day * 31);
+        let modifiable_key = self.report.or(&raw.modifiable_key, false);
+        self.guesses(raw, &at, layout, per_card?);
+        Some(Program {
+            name: name?,
+            kind: self.kind(raw, is_rotating)?,
+            iins: iins?,
+            layout: layout.layout,
+            code_digits: layout.code_digits as usize,
+            key: key?,
+            check_value: check_value?,
+            modifiable_key: modifiable_key?,
+            tries_per_secret: per_secret?,
+            tries_per_card: per_card?,
+            tries_window: window?,
+        })
+    }
+
+    fn program_name(
+        &mut self,
+        raw: &raw::Program,
+        at: &Range<usize>,
+        names: &mut Vec<String>,
+    ) -> Option<String> {
+        let name = self.report.required(&raw.name, at, "name")?;
+        let at = raw.name.as_ref().map_or(at, |given| &given.at);
+        let sound = (1..=32).contains(&name.len())
+            && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'));
+        if !sound {
+            self.report.wrong(at, &format!("{name:?}"), "1 to 32 of a-z, 0-9, \"-\" and \"_\"");
+        } else if names.contains(&name) {
+            self.report.fault(at, format!("a second program {name:?}"), "a name of its own for each program");
+        }
+        names.push(name.clone());
+        Some(name)
+    }
+
+    fn program_iins(
+        &mut self,
+        raw: &raw::Program,
+        at: &Range<usize>,
+        known: &mut Vec<Iin>,
+    ) -> Option<Vec<Iin>> {
+        let Some(list) = raw.iins.as_ref().filter(|list| !list.get_ref().is_empty()) else {
+            let name = name_of(&raw.name);
+            self.report.fault(at, format!("program {name:?} without iins"), "at least one card prefix");
+            return None;
+        };
+        let iins = self.report.each(&raw.iins, "1 to 11 digits", |digits| Iin::parse(digits.as_bytes()));
+        for iin in &iins {
+            if known.contains(iin) {
+                self.report.fault(&list.span(), "a prefix that is served already", "each prefix once");
+            }
+            known.push(*iin);
+        }
+        Some(iins)
+    }
+
+    fn check_value(&mut self, raw: &raw::Program, at: &Range<usize>) -> Option<[u8; 3]> {
+        let written = self.report.required(&raw.check_value, at, "check_value")?;
+        let digits = written.as_bytes();
+        let value = (digits.len() == 6 && digits.iter().all(u8::is_ascii_hexdigit))
+            .then(|| u32::from_str_radix(&written, 16).ok())
+            .flatten();
+        let Some(value) = value else {
+            let at = raw.check_value.as_ref().map_or(at, |given| &given.at);
+            self.report.wrong(at, &format!("{written:?}"), "six hexadecimal digits");
+            return None;
+        };
+        let [_, check_value @ ..] = value.to_be_bytes();
+        Some(check_value)
+    }
+
+    /// How likely somebody who guesses is right before the card is blocked.
+    fn guesses(&mut self, raw: &raw::Program, at: &Range<usize>, layout: &Layouts, per_card: u8) {
+        let Some(ceiling) = self.report.or(&raw.guess_ceiling, layout.guess_ceiling) else { return };
+        let likely = f64::from(per_card) / 10_f64.powi(layout.code_digits as i32);
+        if likely > ceiling {
+            let at = raw.tries_per_card.as_ref().map_or(at, |given| &given.at);
+            let found = format!(
+                "{per_card} tries of {} digits: a guess is right with {likely:e}",
+                layout.code_digits
+            );
+            self.report.fault(at, found, format!("at most the guess_ceiling of {ceiling:e}"));
+        }
+    }
+
+    fn kind(&mut self, raw: &raw::Program, is_rotating: bool) -> Option<ProgramKind> {
+        if is_rotating {
+            let surplus = raw.required_above.as_ref().map(|given| &given.at);
+            if let Some(at) = surplus.or(raw.challenge_ttl.as_ref().map(|given| &given.at)) {
+                self.report.fault(
+                    at,
+                    "a setting of challenges",
+                    "nothing of the kind in a rotating_atc program",
+                );
+            }
+            return Some(ProgramKind::RotatingAtc);
+        }
+        let ttl = self.report.period(&raw.challenge_ttl, Duration::from_secs(120), TIMER);
+        let required_above = match &raw.required_above {
+            Some(given) => Some(self.report.sound(given)?),
+            None => None,
+        };
+        Some(ProgramKind::Challenge { required_above, ttl: ttl? })
+    }
+}

@@ -1,0 +1,169 @@
+//! `signalbox keys`: a token made ready by its custodians. Not a part of the running switch.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand, ValueEnum};
+use hsm::Secret;
+use hsm::token::{Ceremony, Usage, initialise};
+
+/// What is to be done with a token.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Initialise a token in the first free slot of the module.
+    Init {
+        /// Which token.
+        #[command(flatten)]
+        token: TokenArguments,
+        /// The file with the security officer's PIN.
+        #[arg(long, value_name = "FILE")]
+        officer_pin_file: PathBuf,
+    },
+    /// Have the token make a key that nobody ever sees. Prints its check value.
+    Generate {
+        /// Which token.
+        #[command(flatten)]
+        token: TokenArguments,
+        /// Which key.
+        #[command(flatten)]
+        key: KeyArguments,
+    },
+    /// Put a key on the token whose value is known: for tests, because whoever has seen it can make its codes.
+    Import {
+        /// Which token.
+        #[command(flatten)]
+        token: TokenArguments,
+        /// Which key.
+        #[command(flatten)]
+        key: KeyArguments,
+        /// The file with the value, 32 hexadecimal digits.
+        #[arg(long, value_name = "FILE")]
+        danger_clear_file: PathBuf,
+    },
+    /// List the keys with their check values, and what each is good for.
+    List {
+        /// Which token.
+        #[command(flatten)]
+        token: TokenArguments,
+    },
+}
+
+/// Which token.
+#[derive(Args)]
+pub struct TokenArguments {
+    /// The PKCS#11 module's library.
+    #[arg(long, value_name = "FILE")]
+    module: PathBuf,
+    /// The token's label.
+    #[arg(long, value_name = "LABEL")]
+    token: String,
+    /// The file with the user PIN in its first line.
+    #[arg(long, value_name = "FILE")]
+    pin_file: PathBuf,
+}
+
+/// Which key.
+#[derive(Args)]
+pub struct KeyArguments {
+    /// Its label on the token.
+    #[arg(long, value_name = "LABEL")]
+    label: String,
+    /// What it is for; it can be used for nothing else.
+    #[arg(long, value_enum)]
+    usage: KeyUsage,
+}
+
+/// What a key is for.
+#[derive(Clone, Copy, ValueEnum)]
+enum KeyUsage {
+    /// Private counters of rotating ATCs.
+    RotatingAtc,
+    /// Account keys of challenge responses.
+    Challenge,
+}
+
+impl From<KeyUsage> for Usage {
+    fn from(usage: KeyUsage) -> Usage {
+        match usage {
+            KeyUsage::RotatingAtc => Usage::CounterMaster,
+            KeyUsage::Challenge => Usage::ResponseMaster,
+        }
+    }
+}
+
+/// Does it. Results go to stdout, faults to stderr.
+#[must_use]
+pub fn run(command: &Command) -> ExitCode {
+    match perform(command) {
+        Ok(said) => {
+            println!("{said}");
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("signalbox keys: {why}");
+            ExitCode::from(78)
+        }
+    }
+}
+
+fn perform(command: &Command) -> Result<String, String> {
+    match command {
+        Command::Init { token, officer_pin_file } => {
+            let (officer, user) = (first_line(officer_pin_file)?, first_line(&token.pin_file)?);
+            initialise(&token.module, &token.token, &officer, &user).map_err(|why| why.to_string())?;
+            Ok(format!("token {:?} initialised", token.token))
+        }
+        Command::Generate { token, key } => {
+            let made = open(token)?.generate(&key.label, key.usage.into());
+            made.map(|check_value| format!("{} {check_value}", key.label)).map_err(|why| why.to_string())
+        }
+        Command::Import { token, key, danger_clear_file } => {
+            eprintln!("signalbox keys: this key's value was in the clear; use it for tests only");
+            let value = hexadecimal(danger_clear_file)?;
+            let made = open(token)?.danger_import_clear(&key.label, key.usage.into(), &value);
+            made.map(|check_value| format!("{} {check_value}", key.label)).map_err(|why| why.to_string())
+        }
+        Command::List { token } => {
+            let listed = open(token)?.list().map_err(|why| why.to_string())?;
+            let line = |key: &hsm::token::Listed| {
+                let check_value = key.check_value.map_or("------".to_owned(), |value| value.to_string());
+                let usage = key
+                    .usage
+                    .as_ref()
+                    .map_or_else(|why| format!("not usable: {why}"), |usage| format!("{usage:?}"));
+                format!("{check_value}  {:<32} {usage}", key.label)
+            };
+            Ok(listed.iter().map(line).collect::<Vec<_>>().join("\n"))
+        }
+    }
+}
+
+fn open(token: &TokenArguments) -> Result<Ceremony, String> {
+    let pin = first_line(&token.pin_file)?;
+    Ceremony::open(&token.module, &token.token, &pin).map_err(|why| why.to_string())
+}
+
+/// The first line of a file that holds a secret.
+pub(crate) fn first_line(path: &Path) -> Result<Secret, String> {
+    let mut bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let line = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let secret = Secret::new(bytes[..line].to_vec());
+    bytes.fill(0);
+    Ok(secret)
+}
+
+fn hexadecimal(path: &Path) -> Result<Secret, String> {
+    let mut text = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let digit = |byte: &u8| (*byte as char).to_digit(16).map(|digit| digit as u8);
+    let digits: Option<Vec<u8>> = text.trim_ascii().iter().map(digit).collect();
+    text.fill(0);
+    match digits {
+        Some(mut digits) if digits.len() == 32 => {
+            let value = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+            digits.fill(0);
+            Ok(Secret::new(value))
+        }
+        _ => Err(format!("{}: not 32 hexadecimal digits", path.display())),
+    }
+}

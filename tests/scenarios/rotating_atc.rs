@@ -1,0 +1,223 @@
+//! Rotating application transaction counters, over sockets and a real token: each test is one scenario of the
+//! program, and a few of the ways around it.
+
+use tests::{Plain, Rig, Setup, TestToken, purchase};
+
+/// The proxy card: sequence number 01, bundle 1 with the public ATCs 0040 to 0049.
+const P1: &str = "9999100000000010";
+const KEY: &str = "000102030405060708090A0B0C0D0E0F";
+/// Public ATC 0042, unpredictable number 731, code 4785.
+const GOOD: &str = "9999100000000010=29122017004273147853";
+const WRONG: &str = "9999100000000010=29122017004273147863";
+
+fn program(check_value: &str) -> String {
+    format!(
+        "name = \"wallet\"\nkind = \"rotating_atc\"\niins = [\"99991\"]\nkey = \"counters\"\ncheck_value = \"{check_value}\""
+    )
+}
+
+/// A switch with the proxy card enrolled, and the token it asks.
+fn start(setup: impl FnOnce(Setup) -> Setup) -> Option<(Rig, TestToken)> {
+    let token = TestToken::new()?;
+    let check_value = token.import("counters", "rotating-atc", KEY);
+    let rig = setup(Setup::new().token(&token).table("program", &program(&check_value))).start()?;
+    rig.change(
+        "/v1/cards",
+        r#"{"pan":"9999100000000010","psn":1,"funding":{"pan":"9999600000000019","expiry":"3011"}}"#,
+    );
+    rig.change("/v1/bundles", r#"{"pan":"9999100000000010","id":1,"first":40,"count":10,"ttl_ms":86400000}"#);
+    rig.change("/v1/bundles/confirm", r#"{"pan":"9999100000000010","id":1}"#);
+    Some((rig, token))
+}
+
+fn tap(stan: u32, track: &str) -> String {
+    purchase(&format!("2={P1} 11={stan:06} 14=2912 22=910 35={track}"))
+}
+
+fn reason(rig: &Rig, reason: &str, count: f64) {
+    rig.await_metric(&format!("program_declined_total{{program=wallet,reason={reason}}}"), count);
+}
+
+#[test]
+fn a1_a_right_code_is_paid_by_the_funding_card() {
+    let Some((rig, _token)) = start(|setup| setup) else { return };
+    let mut north = rig.acquirer("north");
+    north.ask(&tap(1, GOOD), &format!("0110 2={P1} 38=A12345 39=00 35=-"));
+    let seen = rig.issuer("maple").wait_seen(1);
+    let charged = seen[0].plain();
+    assert_eq!((charged.get(2), charged.get(14)), ("9999600000000019", "3011"));
+    for de in [23, 35, 45, 52, 55] {
+        assert!(!charged.has(de), "DE {de} is of the proxy card");
+    }
+    rig.await_metric("proofs_total{program=wallet,outcome=right}", 1.0);
+    let told = rig.change("/v1/cards/look", r#"{"pan":"9999100000000010"}"#);
+    assert!(told.contains("\"used\":1") && told.contains("\"issued\":9"), "{told}");
+    assert!(told.contains("999910******0010") && !told.contains(P1), "{told}");
+}
+
+#[test]
+fn a1_without_the_number_beside_the_track() {
+    let Some((rig, _token)) = start(|setup| setup) else { return };
+    let mut north = rig.acquirer("north");
+    let request = Plain::of(&tap(1, GOOD)).with("2=- 14=-");
+    north.ask(&request.to_string(), "0110 2=- 14=- 39=00");
+    let seen = rig.issuer("maple").wait_seen(1);
+    assert_eq!((seen[0].plain().get(2), seen[0].plain().get(14)), ("9999600000000019", "3011"));
+}
+
+#[test]
+fn a2_a_repeat_gets_the_stored_answer() {
+    let Some((rig, _token)) = start(|setup| setup) else { return };
+    let mut north = rig.acquirer("north");
+    north.ask(&tap(1, GOOD), "0110 39=00");
+    let repeat = Plain::of(&tap(1, GOOD)).with_mti("0101");
+    north.ask(&repeat.to_string(), "0110 38=A12345 39=00");
+    assert_eq!(rig.issuer("maple").seen().len(), 1);
+    rig.await_metric("duplicates_total{acquirer=north}", 1.0);
+}
+
+#[test]
+fn a3_a_replayed_code_is_refused() {
+    let Some((rig, _token)) = start(|setup| setup) else { return };
+    let mut north = rig.acquirer("north");
+    north.ask(&tap(1, GOOD), "0110 39=00");
+    north.ask(&tap(2, GOOD), "0110 38=- 39=82");
+    reason(&rig, "atc_used", 1.0);
+    assert_eq!(rig.issuer("maple").seen().len(), 1);
+}
+
+#[test]
+fn a4_a_wrong_code_uses_nothing_up() {
+    let Some((rig, _token)) = start(|setup| setup) else { return };
+    let mut north = rig.acquirer("north");
+    north.ask(&tap(1, WRONG), "0110 39=82");
+    reason(&rig, "code_mismatch", 1.0);
+    assert_eq!(rig.issuer("maple").seen().len(), 0);
+    north.ask(&tap(2, GOOD), "0110 39=00");
+}
+
+#[test]
+fn a5_three_wrong_codes_kill_the_atc() {
+    let Some((rig, _token)) = start(|setup| setup) else { return };
+    let mut north = rig.acquirer("north");
+    for stan in 1..=3 {
+        north.ask(&tap(stan, WRONG), "0110 39=82");
+    }
+    north.ask(&tap(4, GOOD), "0110 39=82");
+    reason(&rig, "atc_dead", 1.0);
+}
+
+#[test]
+fn a6_an_atc_that_was_not_issued_is_refused_whatever_its_code() {
+    let Some((rig, _token)) = start(|setup| setup) else { return };
+    let track = "9999100000000010=29122017000700544223";
+    rig.acquirer("north").ask(&tap(1, track), "0110 39=82");
+    reason(&rig, "atc_unknown", 1.0);
+    assert!(rig.metric("proofs_total{program=wallet}") < 1.0, "the token need not be asked");
+}
+
+#[test]
+fn a7_of_a_hundred_copies_one_passes() {
+    for shards in [1, 2] {
+        let Some((rig, _token)) = start(|setup| setup.set("switch.shards", shards)) else { return };
+        let mut links: Vec<_> = (0..10).map(|_| rig.acquirer("north")).collect();
+        for stan in 1..=100 {
+            links[stan % 10].send(&tap(stan as u32, GOOD));
+        }
+        let answers = links.iter_mut().flat_map(|link| link.receive_all(10).into_values());
+        let codes: Vec<String> = answers.map(|answer| answer.plain.get(39).to_owned()).collect();
+        assert_eq!(codes.iter().filter(|code| *code == "00").count(), 1, "{codes:?}");
+        assert_eq!(codes.iter().filter(|code| *code == "82").count(), 99, "{codes:?}");
+        assert_eq!(rig.issuer("maple").seen().len(), 1);
+    }
+}
+
+#[test]
+fn a8_a_phones_code_on_a_stripe_was_harvested() {
+    let Some((rig, _token)) = start(|setup| setup) else { return };
+    let request = Plain::of(&tap(1, GOOD)).with("22=900");
+    rig.acquirer("north").ask(&request.to_string(), "0110 39=63");
+    reason(&rig, "security_violation", 1.0);
+}
+
+#[test]
+fn a_decline_of_the_issuer_leaves_the_atc_used() {
+    let Some((rig, _token)) = start(|setup| setup) else { return };
+    rig.issuer("maple").on(|_| tests::Act::answer("39=51"));
+    let mut north = rig.acquirer("north");
+    north.ask(&tap(1, GOOD), "0110 39=51");
+    north.ask(&tap(2, GOOD), "0110 39=82");
+}
+
+#[test]
+fn ten_wrong_codes_block_the_card() {
+    let Some((rig, _token)) = start(|setup| setup) else { return };
+    let mut north = rig.acquirer("north");
+    for stan in 0..10 {
+        let track = format!("9999100000000010=291220170{:03}73100003", 40 + stan);
+        north.ask(&tap(stan + 1, &track), "0110 39=82");
+    }
+    north.ask(&tap(11, GOOD), "0110 39=62");
+    rig.change("/v1/cards/unblock", r#"{"pan":"9999100000000010"}"#);
+    north.ask(&tap(12, GOOD), "0110 39=00");
+}
+
+#[test]
+fn what_is_no_layout_is_a_format_error() {
+    let Some((rig, _token)) = start(|setup| setup) else { return };
+    let mut north = rig.acquirer("north");
+    for (stan, data) in
+        [(1, "700427314785"), (2, "6004273147853"), (3, "7004273147854"), (4, "0000000000000")]
+    {
+        north.ask(&tap(stan, &format!("{P1}=2912201{data}")), "0110 39=30");
+    }
+}
+
+#[test]
+fn a_revoked_bundle_and_a_stranger() {
+    let Some((rig, _token)) = start(|setup| setup) else { return };
+    let mut north = rig.acquirer("north");
+    rig.change("/v1/bundles/revoke", r#"{"pan":"9999100000000010","id":1}"#);
+    north.ask(&tap(1, GOOD), "0110 39=82");
+    reason(&rig, "atc_expired", 1.0);
+    let stranger = tests::with_check_digit("999910000000002");
+    north.ask(
+        &purchase(&format!("2={stranger} 11=000002 14=2912 22=910 35={stranger}=29122017004273147853")),
+        "0110 39=14",
+    );
+}
+
+#[test]
+fn the_door_for_cards_is_shut_to_strangers_and_says_what_is_wrong() {
+    let Some((rig, _token)) = start(|setup| setup) else { return };
+    let look = r#"{"pan":"9999100000000010"}"#;
+    assert_eq!(rig.post_as("another-access-token", "/v1/cards/look", look).0, 401);
+    let cases = [
+        ("/v1/cards", r#"{"pan":"9999100000000010"}"#, 409, ""),
+        ("/v1/cards", r#"{"pan":"9999100000000011"}"#, 422, "pan"),
+        ("/v1/cards", r#"{"pan":"9999600000000019"}"#, 422, "pan"),
+        (
+            "/v1/cards",
+            r#"{"pan":"9999100000000010","funding":{"pan":"9999600000000019","expiry":"3013"}}"#,
+            422,
+            "funding.expiry",
+        ),
+        ("/v1/cards", r#"{"pan":"9999100000000010","colour":1}"#, 400, ""),
+        ("/v1/bundles", r#"{"pan":"9999100000000010","id":2,"first":49,"count":2,"ttl_ms":1}"#, 409, ""),
+        ("/v1/bundles", r#"{"pan":"9999100000000010","id":2,"first":60,"count":0,"ttl_ms":1}"#, 422, "count"),
+        (
+            "/v1/bundles",
+            r#"{"pan":"9999100000000010","id":2,"first":60,"count":1,"ttl_ms":0}"#,
+            422,
+            "ttl_ms",
+        ),
+        ("/v1/bundles/confirm", r#"{"pan":"9999100000000010","id":3}"#, 404, "pan"),
+        ("/v1/challenges", r#"{"pan":"9999100000000010"}"#, 422, "pan"),
+    ];
+    for (path, body, status, field) in cases {
+        let (found, told) = rig.post(path, body);
+        assert_eq!(found, status, "{path} {body}: {told}");
+        assert!(told.contains(&format!("\"field\":\"{field}\"")), "{path} {body}: {told}");
+        assert!(!told.contains("99991000000000"), "no card number is told: {told}");
+    }
+}

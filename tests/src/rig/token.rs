@@ -1,0 +1,115 @@
+//! A SoftHSM2 token for one test, made ready as its custodians would: by `signalbox keys`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::places::scratch_folder;
+use super::process;
+
+const MODULES: [&str; 4] = [
+    "/usr/lib/softhsm/libsofthsm2.so",
+    "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+    "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so",
+    "/usr/lib64/pkcs11/libsofthsm2.so",
+];
+
+/// A token with a user PIN, in a folder of its own that is removed with it.
+#[derive(Debug)]
+pub struct TestToken {
+    folder: PathBuf,
+    module: &'static Path,
+    binary: PathBuf,
+}
+
+impl TestToken {
+    /// The label of every such token.
+    pub const LABEL: &'static str = "signalbox-test";
+    /// The user PIN of every such token.
+    pub const PIN: &'static str = "4711-0815";
+
+    /// A fresh token; `None` when there is no binary or no SoftHSM2.
+    #[must_use]
+    pub fn new() -> Option<TestToken> {
+        let binary = process::binary()?;
+        let Some(module) = MODULES.into_iter().map(Path::new).find(|path| path.exists()) else {
+            process::not_run("SoftHSM2, which hsm/setup.sh installs");
+            return None;
+        };
+        let folder = scratch_folder();
+        fs::create_dir(folder.join("tokens")).expect("a folder");
+        let tokens = folder.join("tokens").display().to_string();
+        fs::write(
+            folder.join("softhsm2.conf"),
+            format!("directories.tokendir = {tokens}\nlog.level = ERROR\n"),
+        )
+        .expect("a file");
+        let token = TestToken { folder, module, binary };
+        token.secret("pin", Self::PIN);
+        let officer = token.secret("officer", "9999-9999");
+        let _ = token.keys("init", &["--officer-pin-file", &officer.display().to_string()]);
+        Some(token)
+    }
+
+    /// Puts a key of known value on the token and tells its check value.
+    #[must_use]
+    pub fn import(&self, label: &str, usage: &str, value: &str) -> String {
+        let file = self.secret(label, value).display().to_string();
+        let said = self.keys("import", &["--label", label, "--usage", usage, "--danger-clear-file", &file]);
+        said.trim().rsplit(' ').next().expect("a check value").to_owned()
+    }
+
+    /// Runs `signalbox keys` on the token and tells what it says.
+    #[must_use]
+    pub fn keys(&self, command: &str, arguments: &[&str]) -> String {
+        let output = self.try_keys(command, arguments);
+        assert!(output.status.success(), "keys {command}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// The same, whatever becomes of it.
+    #[must_use]
+    pub fn try_keys(&self, command: &str, arguments: &[&str]) -> std::process::Output {
+        Command::new(&self.binary)
+            .args(["keys", command, "--token", Self::LABEL, "--module"])
+            .arg(self.module)
+            .arg("--pin-file")
+            .arg(self.pin_file())
+            .args(arguments)
+            .env("SOFTHSM2_CONF", self.config())
+            .output()
+            .expect("the binary runs")
+    }
+
+    /// The module's library.
+    #[must_use]
+    pub fn module(&self) -> &Path {
+        self.module
+    }
+
+    /// The file with the user PIN.
+    #[must_use]
+    pub fn pin_file(&self) -> PathBuf {
+        self.folder.join("pin")
+    }
+
+    /// The file that tells the module where the token is.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.folder.join("softhsm2.conf")
+    }
+
+    fn secret(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.folder.join(name);
+        fs::write(&path, content).expect("a file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("our own file");
+        path
+    }
+}
+
+impl Drop for TestToken {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
