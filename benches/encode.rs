@@ -49,7 +49,7 @@ fn encode(criterion: &mut Criterion) {
                 ascii,
                 *b"0110",
                 &outcome,
-                Some(acquirer::translate::Answered { message: &answer, is_proxy: false }),
+                Some(acquirer::translate::Answered { message: &answer, funding: None }),
                 &mut out,
             )
         });

@@ -85,7 +85,7 @@ impl Ports for Buffers {
                         self.dialect,
                         *b"0110",
                         &reply.outcome,
-                        Some(Answered { message: &answer, is_proxy: false }),
+                        Some(Answered { message: &answer, funding: None }),
                         out,
                     )
                 })

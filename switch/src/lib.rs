@@ -37,6 +37,7 @@ mod life;
 mod link;
 mod live;
 pub mod log;
+pub mod mentions;
 mod metrics;
 mod network;
 pub mod ports;

@@ -145,7 +145,7 @@ impl Live {
         };
         let answer = answer.and_then(|answer| self.edge.message(answer));
         let bytes = message.bytes().len() + answer.as_ref().map_or(0, |answer| answer.bytes().len());
-        let answer = answer.as_ref().map(|message| Answered { message, is_proxy: reply.is_proxy });
+        let answer = answer.as_ref().map(|message| Answered { message, funding: reply.funding });
         let mut write = |answer: Option<Answered<'_>>| {
             frame::append(out, settings.framing, request.header(), room_for(bytes, false), |out| {
                 translate::reply(&message, dialect, digits, &reply.outcome, answer, out)

@@ -66,6 +66,24 @@ fn a1_without_the_number_beside_the_track() {
 }
 
 #[test]
+fn neither_side_sees_the_other_sides_card_in_any_element() {
+    for dialect in ["iso87-ascii", "iso87-binary"] {
+        let Some((rig, _token)) = start(|setup| setup.set("issuer.maple.dialect", dialect)) else { return };
+        rig.issuer("maple").on(|_| {
+            tests::Act::answer("2=9999600000000019 44=9999600000000019 48=\"OK 9999600000000019 OK\" 60=\"0020\" 102=9999600000000019")
+        });
+        let mut north = rig.acquirer("north");
+        let request =
+            Plain::of(&tap(1, GOOD)).with(&format!("48=\"CARD {P1}\" 60=\"0030\" 102={P1} 103=ACCOUNT0002"));
+        north.ask(&request.to_string(), &format!("0110 2={P1} 14=- 39=00 44=- 48=- 60=\"0020\" 102=-"));
+        let seen = rig.issuer("maple").wait_seen(1);
+        let charged = seen[0].plain();
+        assert!(!charged.has(48) && !charged.has(102));
+        assert_eq!((charged.get(60), charged.get(103)), ("0030", "ACCOUNT0002"));
+    }
+}
+
+#[test]
 fn a2_a_repeat_gets_the_stored_answer() {
     let Some((rig, _token)) = start(|setup| setup) else { return };
     let mut north = rig.acquirer("north");
@@ -220,4 +238,21 @@ fn the_door_for_cards_is_shut_to_strangers_and_says_what_is_wrong() {
         assert!(told.contains(&format!("\"field\":\"{field}\"")), "{path} {body}: {told}");
         assert!(!told.contains("99991000000000"), "no card number is told: {told}");
     }
+}
+
+#[test]
+fn a9_while_the_token_is_gone_nothing_is_used_up() {
+    let Some((rig, token)) = start(|setup| setup) else { return };
+    let mut north = rig.acquirer("north");
+    token.hide(true);
+    north.ask(&tap(1, GOOD), "0110 38=- 39=96");
+    reason(&rig, "token_unavailable", 1.0);
+    rig.await_gauge("token_up", 0.0);
+    // What needs no proof goes on.
+    north.ask(&purchase("11=000002"), "0110 39=00");
+    north.ask(&tap(3, GOOD), "0110 39=96");
+    assert_eq!(rig.issuer("maple").seen().len(), 1);
+    token.hide(false);
+    rig.await_gauge("token_up", 1.0);
+    north.ask(&tap(4, GOOD), "0110 39=00");
 }

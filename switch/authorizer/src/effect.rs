@@ -75,8 +75,8 @@ pub struct Reply {
     pub outcome: Outcome,
     /// The issuer's raw message, whose other elements go along; `None` when the answer is made here.
     pub answer: Option<Ticket>,
-    /// Whether the issuer was asked under another card, which the acquirer must not see.
-    pub is_proxy: bool,
+    /// The card that the issuer was asked under, where the acquirer must not see it.
+    pub funding: Option<Pan>,
     /// Microseconds that were spent waiting for the issuer, for the switch's own share of the time.
     pub issuer_us: u64,
 }

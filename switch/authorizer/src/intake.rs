@@ -193,7 +193,7 @@ impl Authorizer {
 
 /// The answer to a request that no issuer was asked for.
 pub(crate) fn reply_to(request: &Request, outcome: Outcome) -> Reply {
-    Reply { ticket: request.ticket, link: request.link, outcome, answer: None, is_proxy: false, issuer_us: 0 }
+    Reply { ticket: request.ticket, link: request.link, outcome, answer: None, funding: None, issuer_us: 0 }
 }
 
 /// Goods and services, cash, or goods with cash back (ISO 8583 processing codes 00, 01, 09) for no amount,

@@ -119,7 +119,7 @@ impl Authorizer {
             link,
             outcome,
             answer,
-            is_proxy: transaction.funding.is_some(),
+            funding: transaction.funding.map(|funding| funding.pan),
             issuer_us: now.monotonic_us.saturating_sub(transaction.forwarded_us),
         }));
     }

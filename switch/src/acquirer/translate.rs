@@ -12,6 +12,7 @@ use codecs::value::{Amount, Currency, Expiry, Pan, PosEntry};
 use codecs::{EncodeError, Flaw, ParseError};
 
 use crate::homes::Homes;
+use crate::mentions::mentions;
 use crate::programs::Programs;
 
 /// The elements by which the acquirer knows its message; it gets its own values back, byte for byte.
@@ -30,13 +31,13 @@ const OWN: DeSet = DeSet::of(&[
 /// What names a card: an answer under a funding card says it of that card.
 const OF_THE_CARD: DeSet = DeSet::of(&[De::PAN, De::EXPIRY, De::CARD_SEQUENCE, De::ICC_DATA]);
 
-/// What an issuer said, and whether the card it was asked under is not the acquirer's.
+/// What an issuer said, and under which card it was asked where that is not the acquirer's.
 #[derive(Clone, Copy)]
 pub struct Answered<'a> {
     /// The issuer's message.
     pub message: &'a Message<'a>,
-    /// Whether the acquirer's card is a proxy.
-    pub is_proxy: bool,
+    /// The card behind the acquirer's proxy, of which the acquirer learns nothing.
+    pub funding: Option<Pan>,
 }
 
 /// What never goes back to an acquirer, even where an issuer echoes it.
@@ -187,10 +188,13 @@ pub fn reply(
     out: &mut [u8],
 ) -> Result<usize, EncodeError> {
     // What names the card is the acquirer's own where the issuer was asked under another.
-    let own =
-        if answer.as_ref().is_some_and(|answer| answer.is_proxy) { OWN.union(OF_THE_CARD) } else { OWN };
+    let funding = answer.as_ref().and_then(|answer| answer.funding);
+    let own = if funding.is_some() { OWN.union(OF_THE_CARD) } else { OWN };
     let answer = answer.as_ref().map(|answer| answer.message);
-    let present = present(request, dialect, outcome, answer, own);
+    let mut present = present(request, dialect, outcome, answer, own);
+    if let (Some(funding), Some(answer)) = (funding, answer) {
+        present = present.minus(mentions(answer, &funding).minus(own));
+    }
     let mut encoder = Encoder::new_with_digits(dialect, mti, present, out)?;
     for de in present.iter() {
         match (de, answer) {

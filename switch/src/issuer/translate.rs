@@ -9,6 +9,7 @@ use codecs::iso8583::{De, DeSet, Dialect, Encoder, Message, Mti};
 use codecs::value::Stan;
 
 use crate::acquirer::translate::{class, match_keys};
+use crate::mentions::mentions;
 
 /// Writes a request as its issuer sees it: the acquirer's message byte for byte, with our trace number and
 /// without the repeat digit. Where the two dialects differ, every element is said anew in the issuer's.
@@ -49,7 +50,9 @@ fn forward_funded(
     funding: &Funding,
     out: &mut [u8],
 ) -> Result<usize, EncodeError> {
-    let present = request.present().minus(OF_THE_PROXY).with(De::PAN).with(De::EXPIRY);
+    let proxy = request.pan().ok().flatten().or_else(|| Some(request.track2().ok()??.pan()));
+    let mentioned = proxy.map_or(DeSet::default(), |proxy| mentions(request, &proxy));
+    let present = request.present().minus(OF_THE_PROXY).minus(mentioned).with(De::PAN).with(De::EXPIRY);
     let mut encoder = Encoder::new(dialect, mti.first(), present, out)?;
     for de in present.iter() {
         match de {

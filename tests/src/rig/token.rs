@@ -100,6 +100,13 @@ impl TestToken {
         self.folder.join("softhsm2.conf")
     }
 
+    /// Takes the token's files away from the module, or gives them back.
+    pub fn hide(&self, hide: bool) {
+        let (here, away) = (self.folder.join("tokens"), self.folder.join("away"));
+        let (from, to) = if hide { (here, away) } else { (away, here) };
+        fs::rename(from, to).expect("our own folder");
+    }
+
     fn secret(&self, name: &str, content: &str) -> PathBuf {
         let path = self.folder.join(name);
         fs::write(&path, content).expect("a file");

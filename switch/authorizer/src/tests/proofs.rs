@@ -106,7 +106,7 @@ fn a_right_code_is_claimed_and_its_funding_card_charged() {
     assert_eq!(charged.map(|funding| funding.pan), Pan::parse(CARD.as_bytes()));
     let answer = world.answer(1, 7);
     assert_eq!(world.tell(Event::Answered(answer)), ["reply 1 on 0: 00+38 with 2"]);
-    assert!(matches!(world.out.visible[..], [Effect::Reply(reply)] if reply.is_proxy));
+    assert!(matches!(world.out.visible[..], [Effect::Reply(reply)] if reply.funding.is_some()));
     assert_eq!(world.authorizer.in_flight(), 0);
     // The same message is the same payment; the same code in another message is not.
     assert_eq!(world.present(7, Presented::Label(42)), ["reply 3 on 0: 00+38"]);
