@@ -3,22 +3,45 @@
 //! A private counter is the AES encryption of (account, bundle, index) under a master key; the track carries
 //! only the index. Code: the first eight bytes of AES under the private counter over `RATC`, eight zero
 //! bytes and the number of the purchase, as a number of which the low digits count. The private counter is
-//! made into a key inside the token, and is never seen.
+//! made into a key inside the token, and is never seen; or, with exposure `session`, computed by the token for many
+//! purchases at once and held here for the time of one block. It is good for one purchase.
+
+use aes::Aes128;
+use aes::cipher::{BlockEncrypt, KeyInit};
+use zeroize::Zeroizing;
 
 use crate::compare::code_is;
 use crate::digits::low_digits;
 use crate::error::Cause;
 use crate::question::{Answer, RotatingCode};
-use crate::token::{CardKeyUse, Master, Token};
+use crate::token::{CardKeyUse, Master, Stream, Token};
 
 /// Checks the code of one entry.
 pub(crate) fn check(token: &Token, master: &Master, asked: &RotatingCode) -> Result<Answer, Cause> {
     let private = token.derive(master, &counter_block(asked), CardKeyUse::Ecb)?;
     let made = private.encrypt_block(&purchase_block(asked))?;
+    Ok(judge(asked, &made))
+}
+
+/// Checks many codes with one call of the token, which tells their private counters.
+pub(crate) fn check_exposed(counters: &mut Stream, asked: &[&RotatingCode]) -> Result<Vec<Answer>, Cause> {
+    let blocks: Vec<[u8; 16]> = asked.iter().map(|asked| counter_block(asked)).collect();
+    let mut private = Zeroizing::new(vec![[0; 16]; asked.len()]);
+    counters.encrypt(&blocks, &mut private)?;
+    let judged = asked.iter().zip(private.iter()).map(|(asked, private)| {
+        let mut made = Zeroizing::new(purchase_block(asked));
+        // Its round keys are wiped when it is dropped.
+        Aes128::new(private.into()).encrypt_block((&mut *made).into());
+        judge(asked, &made)
+    });
+    Ok(judged.collect())
+}
+
+fn judge(asked: &RotatingCode, made: &[u8; 16]) -> Answer {
     let (number, _) = made.split_first_chunk().expect("eight of sixteen bytes");
     let digits = low_digits::<12>(u64::from_be_bytes(*number));
     let is_right = code_is(&digits[12 - asked.length.digits()..], &asked.presented);
-    Ok(if is_right { Answer::Right } else { Answer::Wrong })
+    if is_right { Answer::Right } else { Answer::Wrong }
 }
 
 fn counter_block(asked: &RotatingCode) -> [u8; 16] {

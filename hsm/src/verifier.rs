@@ -4,14 +4,15 @@ use crate::card::cvv::CvvKey;
 use crate::card::{cvc3, cvv, dynamic_cvv};
 use crate::challenge;
 use crate::error::{Cause, HsmError};
-use crate::question::{Answer, KeyId, Kind, Question, StaticCode};
+use crate::question::{Answer, KeyId, Question, RotatingCode, StaticCode};
 use crate::rotating;
-use crate::token::{KeyError, KeyFlaw, KeySpec, Master, Token, Usage};
+use crate::token::{KeyError, KeyFlaw, KeySpec, Master, Stream, Token, Usage};
 
 /// A token with the keys that its questions name.
 ///
-/// Master keys never leave the token, and neither does any key derived from them: only ciphertext of one
-/// block reaches this process, and from it one code, which is wiped after the comparison.
+/// Master keys never leave the token, and neither does any key derived from them, but for the single-use
+/// counters of keys loaded by [`Verifier::load_exposed_counters`]: only ciphertext of one block reaches this
+/// process, and from it one code, which is wiped after the comparison.
 pub struct Verifier {
     // Before the token: streams end while the session that owns their keys is open.
     keys: Vec<Key>,
@@ -21,6 +22,8 @@ pub struct Verifier {
 enum Key {
     CardVerification(CvvKey),
     Master(Master),
+    /// Tells private counters: exposure `session`.
+    ExposedCounters(Stream),
 }
 
 impl Verifier {
@@ -47,7 +50,13 @@ impl Verifier {
         Ok(self.keep(Key::Master(master)))
     }
 
-    fn stream(&self, spec: &KeySpec, usage: Usage) -> Result<crate::token::Stream, KeyError> {
+    /// Loads a master key of private counters that may be held in memory for the time of one block each.
+    pub fn load_exposed_counters(&mut self, spec: &KeySpec) -> Result<KeyId, KeyError> {
+        let counters = self.stream(spec, Usage::ExposedCounterMaster)?;
+        Ok(self.keep(Key::ExposedCounters(counters)))
+    }
+
+    fn stream(&self, spec: &KeySpec, usage: Usage) -> Result<Stream, KeyError> {
         let master = self.token.load(spec, usage)?;
         let flaw = |cause| KeyError { label: spec.label.clone(), usage, flaw: KeyFlaw::NoStream(cause) };
         self.token.stream(&master).map_err(flaw)
@@ -64,13 +73,14 @@ impl Verifier {
         match self.keys.get(usize::from(key)) {
             Some(Key::CardVerification(key)) => key.whole.is_copy() && key.left.is_copy(),
             Some(Key::Master(master)) => master.is_copy,
+            Some(Key::ExposedCounters(counters)) => counters.is_copy(),
             None => false,
         }
     }
 
     /// Answers each question, in their order.
     ///
-    /// Static codes under one key are put to the token together. A code of a wrong length is
+    /// Static codes under one key, and rotating codes under one exposed master, are put to the token together. A code of a wrong length is
     /// answered without it.
     pub fn answer(&mut self, questions: &[Question]) -> Vec<Result<Answer, HsmError>> {
         let mut answers = vec![Ok(Answer::WrongLength); questions.len()];
@@ -80,10 +90,12 @@ impl Verifier {
                 answers[place] = outcome.map_err(|cause| HsmError::new(question.kind(), cause));
             }
         }
-        let mut codes: Vec<(usize, &StaticCode)> = asked().filter_map(static_code).collect();
+        let mut batched: Vec<(usize, KeyId, &Question)> = asked()
+            .filter_map(|(place, question)| Some((place, self.batch_of(question)?, question)))
+            .collect();
         // Stable, so that one key's questions stay in their order.
-        codes.sort_by_key(|(_, code)| code.key.0);
-        for batch in codes.chunk_by(|one, other| one.1.key == other.1.key) {
+        batched.sort_by_key(|(_, key, _)| key.0);
+        for batch in batched.chunk_by(|one, other| one.1 == other.1) {
             for part in batch.chunks(MAX_BATCH) {
                 self.batch(part, &mut answers);
             }
@@ -97,6 +109,7 @@ impl Verifier {
         let master = |key, usage| self.master(key, usage);
         Some(match question {
             Question::StaticCode(_) => return None,
+            Question::RotatingCode(asked) if self.is_exposed(asked.key) => return None,
             Question::EnrolCvc3(asked) => {
                 master(asked.key, Usage::Cvc3Master).and_then(|key| cvc3::enrol(token, key, asked))
             }
@@ -114,16 +127,34 @@ impl Verifier {
         })
     }
 
-    fn batch(&mut self, codes: &[(usize, &StaticCode)], answers: &mut [Result<Answer, HsmError>]) {
-        let asked: Vec<_> = codes.iter().map(|(_, code)| *code).collect();
-        let outcome = match self.keys.get_mut(usize::from(asked[0].key.0)) {
-            Some(Key::CardVerification(key)) => cvv::check(key, &asked),
+    /// The key under which a question is put together with others, if it is.
+    fn batch_of(&self, question: &Question) -> Option<KeyId> {
+        match question {
+            Question::StaticCode(asked) => Some(asked.key),
+            Question::RotatingCode(asked) if self.is_exposed(asked.key) => Some(asked.key),
+            _ => None,
+        }
+    }
+
+    fn is_exposed(&self, KeyId(key): KeyId) -> bool {
+        matches!(self.keys.get(usize::from(key)), Some(Key::ExposedCounters(_)))
+    }
+
+    /// Questions of one key, all of them of the kind that it answers or none.
+    fn batch(&mut self, asked: &[(usize, KeyId, &Question)], answers: &mut [Result<Answer, HsmError>]) {
+        let codes: Vec<_> = asked.iter().filter_map(|(_, _, question)| static_code(question)).collect();
+        let rotating: Vec<_> = asked.iter().filter_map(|(_, _, question)| rotating_code(question)).collect();
+        let outcome = match self.keys.get_mut(usize::from(asked[0].1.0)) {
+            Some(Key::CardVerification(key)) if codes.len() == asked.len() => cvv::check(key, &codes),
+            Some(Key::ExposedCounters(counters)) if rotating.len() == asked.len() => {
+                rotating::check_exposed(counters, &rotating)
+            }
             _ => Err(Cause::NotThatKey),
         };
-        for (at, (place, _)) in codes.iter().enumerate() {
+        for (at, (place, _, question)) in asked.iter().enumerate() {
             answers[*place] = match &outcome {
                 Ok(made) => Ok(made[at]),
-                Err(cause) => Err(HsmError::new(Kind::StaticCode, *cause)),
+                Err(cause) => Err(HsmError::new(question.kind(), *cause)),
             };
         }
     }
@@ -136,9 +167,16 @@ impl Verifier {
     }
 }
 
-fn static_code((place, question): (usize, &Question)) -> Option<(usize, &StaticCode)> {
+fn static_code(question: &Question) -> Option<&StaticCode> {
     match question {
-        Question::StaticCode(code) => Some((place, code)),
+        Question::StaticCode(code) => Some(code),
+        _ => None,
+    }
+}
+
+fn rotating_code(question: &Question) -> Option<&RotatingCode> {
+    match question {
+        Question::RotatingCode(code) => Some(code),
         _ => None,
     }
 }

@@ -111,20 +111,23 @@ fn rotating_codes() {
         let mut bench = Bench::new(hsm);
         for vector in vectors("ratc_aes") {
             let key = bench.master(vector.input("bundle_key"), MasterUsage::Counter);
+            let exposed = bench.exposed_counters(vector.input("bundle_key"));
             let block = hex(vector.input("derivation_block"));
             let number = |at: usize| u32::from_be_bytes(block[at..at + 4].try_into().expect("four bytes"));
             let right = vector.text("code_4_digits");
-            bench.judges(vector.id(), right, Answer::Right, |presented| {
-                Question::RotatingCode(RotatingCode {
-                    key,
-                    account: block[..8].try_into().expect("eight bytes"),
-                    bundle: number(8),
-                    index: number(12),
-                    un: un(vector.input("un_bcd")),
-                    presented,
-                    length: length(right),
-                })
-            });
+            for key in [key, exposed] {
+                bench.judges(vector.id(), right, Answer::Right, |presented| {
+                    Question::RotatingCode(RotatingCode {
+                        key,
+                        account: block[..8].try_into().expect("eight bytes"),
+                        bundle: number(8),
+                        index: number(12),
+                        un: un(vector.input("un_bcd")),
+                        presented,
+                        length: length(right),
+                    })
+                });
+            }
         }
     });
 }

@@ -39,11 +39,14 @@ pub(crate) fn open(config: &Config, hsm: &Hsm) -> Result<Opened, String> {
             check_value: CheckValue(program.check_value),
             danger_modifiable: program.modifiable_key,
         };
-        let usage = match program.kind {
-            ProgramKind::RotatingAtc => MasterUsage::Counter,
-            ProgramKind::Challenge { .. } => MasterUsage::Response,
+        let loaded = match program.kind {
+            ProgramKind::RotatingAtc { is_exposed: true } => verifier.load_exposed_counters(&spec),
+            ProgramKind::RotatingAtc { is_exposed: false } => {
+                verifier.load_master(&spec, MasterUsage::Counter)
+            }
+            ProgramKind::Challenge { .. } => verifier.load_master(&spec, MasterUsage::Response),
         };
-        verifier.load_master(&spec, usage).map_err(|error| format!("program {:?}: {error}", program.name))
+        loaded.map_err(|error| format!("program {:?}: {error}", program.name))
     };
     let keys = config.programs.iter().map(&mut load).collect::<Result<_, _>>()?;
     Ok(Opened { verifier, keys })

@@ -79,6 +79,8 @@ pub struct KeyArguments {
 enum KeyUsage {
     /// Private counters of rotating ATCs.
     RotatingAtc,
+    /// The same, for a program with exposure "session".
+    RotatingAtcSession,
     /// Account keys of challenge responses.
     Challenge,
 }
@@ -87,6 +89,7 @@ impl From<KeyUsage> for Usage {
     fn from(usage: KeyUsage) -> Usage {
         match usage {
             KeyUsage::RotatingAtc => Usage::CounterMaster,
+            KeyUsage::RotatingAtcSession => Usage::ExposedCounterMaster,
             KeyUsage::Challenge => Usage::ResponseMaster,
         }
     }

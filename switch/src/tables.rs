@@ -73,7 +73,7 @@ fn program(program: &config::Program) -> CardProgram {
         window_us: program.tries_window.as_micros() as u64,
     };
     match program.kind {
-        ProgramKind::RotatingAtc => CardProgram::RotatingAtc(rotating_atc::Settings { tries }),
+        ProgramKind::RotatingAtc { .. } => CardProgram::RotatingAtc(rotating_atc::Settings { tries }),
         ProgramKind::Challenge { required_above, .. } => {
             let required = required_above.map_or(challenge::Required::Always, challenge::Required::Above);
             CardProgram::Challenge(challenge::Settings { tries, required })

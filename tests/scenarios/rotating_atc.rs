@@ -21,13 +21,18 @@ fn start(setup: impl FnOnce(Setup) -> Setup) -> Option<(Rig, TestToken)> {
     let token = TestToken::new()?;
     let check_value = token.import("counters", "rotating-atc", KEY);
     let rig = setup(Setup::new().token(&token).table("program", &program(&check_value))).start()?;
+    enrol(&rig);
+    Some((rig, token))
+}
+
+/// The proxy card, its funding card and its bundle.
+fn enrol(rig: &Rig) {
     rig.change(
         "/v1/cards",
         r#"{"pan":"9999100000000010","psn":1,"funding":{"pan":"9999600000000019","expiry":"3011"}}"#,
     );
     rig.change("/v1/bundles", r#"{"pan":"9999100000000010","id":1,"first":40,"count":10,"ttl_ms":86400000}"#);
     rig.change("/v1/bundles/confirm", r#"{"pan":"9999100000000010","id":1}"#);
-    Some((rig, token))
 }
 
 fn tap(stan: u32, track: &str) -> String {
@@ -81,6 +86,24 @@ fn neither_side_sees_the_other_sides_card_in_any_element() {
         assert!(!charged.has(48) && !charged.has(102));
         assert_eq!((charged.get(60), charged.get(103)), ("0030", "ACCOUNT0002"));
     }
+}
+
+#[test]
+fn a1_to_a7_with_exposure_session() {
+    let Some(token) = TestToken::new() else { return };
+    let check_value = token.import("counters", "rotating-atc-session", KEY);
+    let program = format!("{}\nexposure = \"session\"", program(&check_value));
+    let Some(rig) = Setup::new().token(&token).table("program", &program).start() else { return };
+    enrol(&rig);
+    let mut north = rig.acquirer("north");
+    north.ask(&tap(1, WRONG), "0110 39=82");
+    for stan in 2..=101 {
+        north.send(&tap(stan, GOOD));
+    }
+    let codes: Vec<String> =
+        north.receive_all(100).into_values().map(|answer| answer.plain.get(39).to_owned()).collect();
+    assert_eq!(codes.iter().filter(|code| *code == "00").count(), 1, "{codes:?}");
+    assert_eq!(codes.iter().filter(|code| *code == "82").count(), 99, "{codes:?}");
 }
 
 #[test]

@@ -26,6 +26,8 @@ pub enum Usage {
     DynamicCvvMaster,
     /// The private counters of rotating ATCs are derived from it.
     CounterMaster,
+    /// The private counters of rotating ATCs are computed by it, and seen: exposure `session`.
+    ExposedCounterMaster,
     /// The account keys of challenge responses are derived from it.
     ResponseMaster,
 }
@@ -46,6 +48,13 @@ impl Cipher {
         }
     }
 
+    pub(crate) fn block_bytes(self) -> usize {
+        match self {
+            Cipher::TripleDes => 8,
+            Cipher::Aes => 16,
+        }
+    }
+
     pub(crate) fn ecb(self) -> CK_MECHANISM_TYPE {
         match self {
             Cipher::TripleDes => CKM_DES3_ECB,
@@ -63,12 +72,13 @@ impl Cipher {
 
 impl Usage {
     /// Every use.
-    pub const ALL: [Usage; 6] = [
+    pub const ALL: [Usage; 7] = [
         Usage::CardVerification,
         Usage::CardVerificationLeft,
         Usage::Cvc3Master,
         Usage::DynamicCvvMaster,
         Usage::CounterMaster,
+        Usage::ExposedCounterMaster,
         Usage::ResponseMaster,
     ];
 
@@ -83,13 +93,13 @@ impl Usage {
             | Usage::CardVerificationLeft
             | Usage::Cvc3Master
             | Usage::DynamicCvvMaster => Cipher::TripleDes,
-            Usage::CounterMaster | Usage::ResponseMaster => Cipher::Aes,
+            Usage::CounterMaster | Usage::ExposedCounterMaster | Usage::ResponseMaster => Cipher::Aes,
         }
     }
 
     /// Whether the key encrypts by itself; all others have keys derived from them.
     pub(crate) fn encrypts(self) -> bool {
-        matches!(self, Usage::CardVerification | Usage::CardVerificationLeft)
+        matches!(self, Usage::CardVerification | Usage::CardVerificationLeft | Usage::ExposedCounterMaster)
     }
 
     /// The one mechanism of the key.
@@ -107,6 +117,7 @@ impl Usage {
                 &[Capability::TripleDesEcb, Capability::TripleDesDerivation]
             }
             Usage::CounterMaster => &[Capability::AesEcb, Capability::AesDerivation],
+            Usage::ExposedCounterMaster => &[Capability::AesEcb, Capability::AesStream],
             Usage::ResponseMaster => &[Capability::AesCmac, Capability::AesDerivation],
         }
     }

@@ -25,6 +25,8 @@ pub enum Capability {
     TripleDesDerivation,
     /// `CKM_AES_ECB`
     AesEcb,
+    /// `CKM_AES_ECB` that stays open.
+    AesStream,
     /// `CKM_AES_ECB_ENCRYPT_DATA`
     AesDerivation,
     /// `CKM_AES_CMAC`
@@ -68,6 +70,7 @@ fn verdict(session: &Session, raw: &Raw, capability: Capability) -> Verdict {
             probe.derivation(Cipher::TripleDes, &TDES_KEY, &TDES_IN, &TDES_DERIVED)
         }
         Capability::AesEcb => probe.ecb(Cipher::Aes, &AES_KEY, &AES_IN, &AES_OUT),
+        Capability::AesStream => probe.stream(Cipher::Aes, &AES_KEY, &AES_IN, &AES_OUT),
         Capability::AesDerivation => probe.derivation(Cipher::Aes, &DERIVE_KEY, &DERIVE_IN, &DERIVED_OUT),
         Capability::AesCmac => probe.cmac(),
     };
@@ -98,13 +101,16 @@ impl Probe<'_> {
     fn stream(&self, cipher: Cipher, key: &[u8; 16], data: &[u8; 16], known: &[u8; 16]) -> Result<bool> {
         let template = known_key(cipher, key, Attribute::Encrypt(true), cipher.ecb());
         self.with(self.session.create_object(&template)?, |key| {
-            let (mut first, mut both) = ([0; 8], [0; 16]);
+            let block = cipher.block_bytes();
+            let (blocks, expected) = ([*data, *data].concat(), [*known, *known].concat());
+            let (mut first, mut both) = (vec![0; block], vec![0; 2 * block]);
             self.raw.encrypt_init(self.session, cipher.ecb(), key)?;
-            let one = self.raw.encrypt_update(self.session, &data[..8], &mut first);
-            let two = self.raw.encrypt_update(self.session, data, &mut both);
+            let one = self.raw.encrypt_update(self.session, &blocks[..block], &mut first);
+            let two = self.raw.encrypt_update(self.session, &blocks[..2 * block], &mut both);
             // Ended in any case: the session is needed for the next probe.
             let left = self.session.encrypt_final();
-            Ok(one? == 8 && two? == 16 && left?.is_empty() && first == known[..8] && both == *known)
+            let whole = one? == block && two? == 2 * block && left?.is_empty();
+            Ok(whole && first == expected[..block] && both == expected[..2 * block])
         })
     }
 
@@ -176,6 +182,7 @@ impl fmt::Display for Capability {
             Capability::TripleDesStream => "3DES-ECB stream",
             Capability::TripleDesDerivation => "3DES-ECB derivation",
             Capability::AesEcb => "AES-ECB",
+            Capability::AesStream => "AES-ECB stream",
             Capability::AesDerivation => "AES-ECB derivation",
             Capability::AesCmac => "AES-CMAC",
         })
@@ -193,11 +200,12 @@ impl fmt::Display for Verdict {
     }
 }
 
-const ALL: [Capability; 6] = [
+const ALL: [Capability; 7] = [
     Capability::TripleDesEcb,
     Capability::TripleDesStream,
     Capability::TripleDesDerivation,
     Capability::AesEcb,
+    Capability::AesStream,
     Capability::AesDerivation,
     Capability::AesCmac,
 ];

@@ -13,23 +13,25 @@ use super::policy::Cipher;
 use super::{CheckValue, Master, Module, Token};
 use crate::error::{Cause, Retry};
 
-/// An open 3DES-ECB encryption under a fixed key, in a session of its own.
+/// An open ECB encryption under a fixed key, in a session of its own.
 pub(crate) struct Stream {
     /// None after a failure, until it is opened again.
     session: Option<Session>,
     module: Arc<Module>,
     key: ObjectHandle,
+    cipher: Cipher,
     is_copy: bool,
     check_value: CheckValue,
 }
 
 impl Token {
-    /// Opens a stream under a 3DES key that encrypts by itself. The key stays the token's: the stream fails
+    /// Opens a stream under a key that encrypts by itself. The key stays the token's: the stream fails
     /// when the token is dropped.
     pub(crate) fn stream(&self, master: &Master) -> Result<Stream, Cause> {
         let module = Arc::clone(&self.module);
-        let &Master { handle: key, is_copy, check_value, .. } = master;
-        let mut stream = Stream { session: None, module, key, is_copy, check_value };
+        let &Master { handle: key, is_copy, check_value, usage } = master;
+        let cipher = usage.cipher();
+        let mut stream = Stream { session: None, module, key, cipher, is_copy, check_value };
         stream.open()?;
         Ok(stream)
     }
@@ -43,8 +45,13 @@ impl Stream {
 
     /// Encrypts blocks, each by itself, into the same number of blocks.
     ///
-    /// A stream that fails is opened again in a fresh session, once; the second failure is the answer.
-    pub(crate) fn encrypt(&mut self, blocks: &[[u8; 8]], out: &mut [[u8; 8]]) -> Result<(), Cause> {
+    /// `N` is the cipher's. A stream that fails is opened again in a fresh session, once; the second failure is the answer.
+    pub(crate) fn encrypt<const N: usize>(
+        &mut self,
+        blocks: &[[u8; N]],
+        out: &mut [[u8; N]],
+    ) -> Result<(), Cause> {
+        let (blocks, out) = (blocks.as_flattened(), out.as_flattened_mut());
         match self.feed(blocks, out) {
             Err(cause) if cause.retry() == Retry::FreshSession => {
                 self.open()?;
@@ -54,11 +61,11 @@ impl Stream {
         }
     }
 
-    fn feed(&mut self, blocks: &[[u8; 8]], out: &mut [[u8; 8]]) -> Result<(), Cause> {
+    fn feed(&mut self, blocks: &[u8], out: &mut [u8]) -> Result<(), Cause> {
         let session = self.session.as_ref().ok_or(Cause::SessionLost)?;
-        let outcome = self.module.raw.encrypt_update(session, blocks.as_flattened(), out.as_flattened_mut());
+        let outcome = self.module.raw.encrypt_update(session, blocks, out);
         let whole = outcome.map_err(Cause::from).and_then(|written| {
-            let is_whole = written == blocks.as_flattened().len();
+            let is_whole = written == blocks.len();
             is_whole.then_some(()).ok_or(Cause::WrongLength)
         });
         if whole.is_err() {
@@ -70,11 +77,12 @@ impl Stream {
 
     fn open(&mut self) -> Result<(), Cause> {
         let session = self.module.open_session()?;
-        self.module.raw.encrypt_init(&session, Cipher::TripleDes.ecb(), self.key)?;
+        self.module.raw.encrypt_init(&session, self.cipher.ecb(), self.key)?;
         self.session = Some(session);
-        let mut known = [[0; 8]];
-        self.feed(&[[0; 8]], &mut known)?;
-        if known[0][..3] == self.check_value.0 {
+        let mut known = [0; 16];
+        let block = self.cipher.block_bytes();
+        self.feed(&[0; 16][..block], &mut known[..block])?;
+        if known[..3] == self.check_value.0 {
             return Ok(());
         }
         self.session = None;

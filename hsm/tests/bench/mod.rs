@@ -10,7 +10,7 @@ use hsm::{
     Response, Secret, StaticCode, UnpredictableNumber, Verifier,
 };
 
-use crate::softhsm::{AES_DERIVE, DES3_DERIVE, DES3_ECB, LABEL, PIN, SoftHsm, Vector, hex, master};
+use crate::softhsm::{AES_DERIVE, AES_ECB, DES3_DERIVE, DES3_ECB, LABEL, PIN, SoftHsm, Vector, hex, master};
 
 /// A verifier, and the keys it was given, so that vectors may share them.
 pub struct Bench<'a> {
@@ -47,6 +47,18 @@ impl<'a> Bench<'a> {
         let aes = matches!(usage, MasterUsage::Counter | MasterUsage::Response);
         let spec = self.make(&label, &hex(value), if aes { AES_DERIVE } else { DES3_DERIVE });
         let key = self.verifier.load_master(&spec, usage).expect("a master key");
+        self.keys.insert(label, key);
+        key
+    }
+
+    /// The same key of private counters, for exposure `session`.
+    pub fn exposed_counters(&mut self, value: &str) -> KeyId {
+        let label = format!("exposed-{value}");
+        if let Some(key) = self.keys.get(&label) {
+            return *key;
+        }
+        let spec = self.make(&label, &hex(value), AES_ECB);
+        let key = self.verifier.load_exposed_counters(&spec).expect("a master key");
         self.keys.insert(label, key);
         key
     }

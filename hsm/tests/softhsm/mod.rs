@@ -32,6 +32,8 @@ pub const PIN: &str = "4711-0815";
 pub const DES3_ECB: u64 = 0x132;
 /// CKM_DES3_ECB_ENCRYPT_DATA
 pub const DES3_DERIVE: u64 = 0x1102;
+/// CKM_AES_ECB
+pub const AES_ECB: u64 = 0x1081;
 /// CKM_AES_ECB_ENCRYPT_DATA
 pub const AES_DERIVE: u64 = 0x1104;
 
@@ -151,7 +153,8 @@ impl SoftHsm {
 
 /// The attributes of a good master key that may do one thing, by one mechanism.
 pub fn master(label: &str, value: &[u8], mechanism: u64) -> Vec<Attribute> {
-    let key_type = if mechanism == AES_DERIVE { KeyType::AES } else { KeyType::DES2 };
+    let encrypts = matches!(mechanism, DES3_ECB | AES_ECB);
+    let key_type = if matches!(mechanism, AES_DERIVE | AES_ECB) { KeyType::AES } else { KeyType::DES2 };
     vec![
         Attribute::Class(ObjectClass::SECRET_KEY),
         Attribute::KeyType(key_type),
@@ -162,8 +165,8 @@ pub fn master(label: &str, value: &[u8], mechanism: u64) -> Vec<Attribute> {
         Attribute::Sensitive(true),
         Attribute::Extractable(false),
         Attribute::Modifiable(false),
-        Attribute::Encrypt(mechanism == DES3_ECB),
-        Attribute::Derive(mechanism != DES3_ECB),
+        Attribute::Encrypt(encrypts),
+        Attribute::Derive(!encrypts),
         Attribute::Decrypt(false),
         Attribute::Sign(false),
         Attribute::Verify(false),

@@ -249,7 +249,10 @@ pub struct Program {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ProgramKind {
     /// Rotating application transaction counters.
-    RotatingAtc,
+    RotatingAtc {
+        /// Whether a private counter, good for one purchase, may be in memory for the time of one block.
+        is_exposed: bool,
+    },
     /// Challenge response in track data.
     Challenge {
         /// Purchases of more than this, minor units, need a response; nothing: all do.

@@ -168,6 +168,7 @@ pub(super) struct Program {
     pub(super) key: Option<Given<String>>,
     pub(super) check_value: Option<Given<String>>,
     pub(super) modifiable_key: Option<Given<bool>>,
+    pub(super) exposure: Option<Given<String>>,
     pub(super) tries_per_secret: Option<Given<u64>>,
     pub(super) tries_per_card: Option<Given<u64>>,
     pub(super) tries_window: Option<Given<Period>>,

@@ -57,6 +57,9 @@ const QUESTION: Layouts = Layouts {
     guess_ceiling: 1e-4,
 };
 
+/// What of a key may be in memory: nothing, or keys that are good for one purchase.
+const EXPOSURES: [(&str, bool); 2] = [("none", false), ("session", true)];
+
 const KINDS: [(&str, bool); 2] = [("rotating_atc", true), ("challenge", false)];
 
 impl Check<'_, '_> {
@@ -230,7 +233,14 @@ impl Check<'_, '_> {
                     "nothing of the kind in a rotating_atc program",
                 );
             }
-            return Some(ProgramKind::RotatingAtc);
+            let is_exposed = match &raw.exposure {
+                Some(exposure) => self.report.one_of(exposure, "exposure", &EXPOSURES)?,
+                None => false,
+            };
+            return Some(ProgramKind::RotatingAtc { is_exposed });
+        }
+        if let Some(given) = &raw.exposure {
+            self.report.fault(&given.at, "an exposure of challenges", "it in a rotating_atc program only");
         }
         let ttl = self.report.period(&raw.challenge_ttl, Duration::from_secs(120), TIMER);
         let required_above = match &raw.required_above {
