@@ -7,7 +7,7 @@
 //! purchases at once and held here for the time of one block. It is good for one purchase.
 
 use aes::Aes128;
-use aes::cipher::{BlockEncrypt, KeyInit};
+use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use zeroize::Zeroizing;
 
 use crate::compare::code_is;

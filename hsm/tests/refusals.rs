@@ -169,6 +169,7 @@ fn everything_works_on_softhsm() {
             "3DES-ECB stream",
             "3DES-ECB derivation",
             "AES-ECB",
+            "AES-ECB stream",
             "AES-ECB derivation",
             "AES-CMAC",
         ];
