@@ -1,6 +1,8 @@
 //! Rotating application transaction counters, over sockets and a real token: each test is one scenario of the
 //! program, and a few of the ways around it.
 
+use tests::message_text::unhex;
+use tests::rig::canary::Canaries;
 use tests::{Plain, Rig, Setup, TestToken, purchase};
 
 /// The proxy card: sequence number 01, bundle 1 with the public ATCs 0040 to 0049.
@@ -104,6 +106,43 @@ fn a1_to_a7_with_exposure_session() {
         north.receive_all(100).into_values().map(|answer| answer.plain.get(39).to_owned()).collect();
     assert_eq!(codes.iter().filter(|code| *code == "00").count(), 1, "{codes:?}");
     assert_eq!(codes.iter().filter(|code| *code == "82").count(), 99, "{codes:?}");
+}
+
+/// The private counter of public ATC 0042, which no wire, log, metric or file may hold.
+const PRIVATE: &str = "D72C36C9D86D20658DBB3DF7658C6F68";
+
+#[test]
+fn the_proxys_data_and_its_keys_are_seen_by_nobody() {
+    for exposure in ["none", "session"] {
+        let Some(token) = TestToken::new() else { return };
+        let usage = if exposure == "none" { "rotating-atc" } else { "rotating-atc-session" };
+        let check_value = token.import("counters", usage, KEY);
+        let program = format!("{}\nexposure = \"{exposure}\"", program(&check_value));
+        let setup =
+            Setup::new().token(&token).table("program", &program).environment("SIGNALBOX_LOG", "trace");
+        let Some(rig) = setup.start() else { return };
+        enrol(&rig);
+        let secrets = Canaries::default();
+        for secret in [KEY, PRIVATE] {
+            secrets.note_secret(&unhex(secret));
+            // Searched for in logs, metrics and files too, when the rig ends.
+            rig.watch_secret(&unhex(secret));
+        }
+        let mut north = rig.acquirer("north");
+        let mut heard = Vec::new();
+        for (stan, track, code) in [(1, WRONG, "82"), (2, GOOD, "00"), (3, GOOD, "82")] {
+            heard.extend(north.ask(&tap(stan, track), &format!("0110 39={code}")).bytes);
+        }
+        secrets.insist_on_absence("what the acquirer hears", &heard);
+        // The issuer must see neither these nor anything of the proxy.
+        secrets.note(&Plain::of(&tap(2, GOOD)));
+        let seen = rig.issuer("maple").wait_seen(1);
+        secrets.insist_on_absence("what the issuer sees", &seen[0].received.bytes);
+        // The search itself: a planted private counter and track are found.
+        for planted in [PRIVATE.to_lowercase(), format!("track={GOOD}")] {
+            assert!(!secrets.hits(planted.as_bytes()).is_empty(), "{planted} was planted");
+        }
+    }
 }
 
 #[test]

@@ -114,6 +114,11 @@ impl Rig {
         self.expected_exit = code;
     }
 
+    /// Adds bytes to what is searched for in everything the switch has written, when the test ends.
+    pub fn watch_secret(&self, secret: &[u8]) {
+        self.canaries.note_secret(secret);
+    }
+
     /// One page of the admin listener.
     #[must_use]
     pub fn get(&self, path: &str) -> (u16, String) {

@@ -41,6 +41,11 @@ impl Canaries {
         }
     }
 
+    /// Remembers other bytes that must not show: a key, a private counter.
+    pub fn note_secret(&self, secret: &[u8]) {
+        locked(&self.0).insert(Canary::Binary(secret.to_vec()));
+    }
+
     /// Every place where a canary shows, named without showing it.
     #[must_use]
     pub fn hits(&self, bytes: &[u8]) -> Vec<String> {

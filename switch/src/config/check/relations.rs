@@ -22,6 +22,7 @@ impl Check<'_, '_> {
             }
         }
         self.one_version(raw);
+        self.windows(raw);
         for (is_absent, kind) in [(raw.acquirer.is_empty(), "acquirer"), (raw.issuer.is_empty(), "issuer")] {
             if is_absent {
                 self.report.fault(&(0..0), format!("no {kind}"), format!("at least one [[{kind}]]"));
@@ -33,6 +34,17 @@ impl Check<'_, '_> {
         ];
         for (at, kind) in superfluous.into_iter().flatten() {
             self.report.fault(&at, format!("more than {PEERS_MAX} {kind}"), format!("at most {PEERS_MAX}"));
+        }
+    }
+
+    /// Each shard has its own share of a window: one that is too small for them would be exceeded.
+    fn windows(&mut self, raw: &Raw) {
+        let Some(Ok(shards)) = raw.switch.shards.as_ref().map(|given| given.value.clone()) else { return };
+        for given in raw.issuer.iter().filter_map(|issuer| issuer.get_ref().window.as_ref()) {
+            if given.value.as_ref().is_ok_and(|window| *window > 0 && *window < shards) {
+                let found = format!("a window smaller than the number of shards, {shards}");
+                self.report.fault(&given.at, found, "at least one request for each shard");
+            }
         }
     }
 

@@ -581,3 +581,13 @@ fn a_program_needs_a_token() {
     );
     assert!(read(&text).map(|_| ()).unwrap_err().contains("a program and no [hsm]"));
 }
+
+#[test]
+fn a_window_holds_one_request_for_each_shard() {
+    let with = |window: u32| {
+        let text = SOUND.replace("[[issuer]]", &format!("[[issuer]]\nwindow = {window}"));
+        read(&text.replace("shards = 1", "shards = 4")).map(|_| ())
+    };
+    assert_eq!(with(4), Ok(()));
+    assert!(with(3).unwrap_err().contains("a window smaller than the number of shards, 4"));
+}
