@@ -72,7 +72,7 @@ fn main() -> ExitCode {
     log::hide_panics();
     match arguments.command {
         Command::Serve { config } => {
-            log::start(arguments.log_format);
+            let _lines = log::start(arguments.log_format);
             load(&config).and_then(serve).unwrap_or_else(|code| code)
         }
         Command::Check { config } => load(&config).map_or_else(|code| code, |config| approve(&config)),

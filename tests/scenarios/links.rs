@@ -207,3 +207,20 @@ fn connections_beyond_the_bound_are_refused() {
     rig.await_metric("connections_refused_total", 1.0);
     first.ask(&purchase(""), "0110 39=00");
 }
+
+#[test]
+fn logs_that_nobody_reads_stop_no_payment() {
+    let Some(rig) = Setup::new().environment("SIGNALBOX_LOG", "debug").start() else { return };
+    rig.process().leave_unread(true);
+    let mut north = rig.acquirer("north");
+    // A line for each: far more than the pipe and the reader hold.
+    for stan in 1..=2_000 {
+        let mut frame = rig.wire("north").frame_text(&purchase(&format!("11={stan:06} 4=987654321098")));
+        let amount = frame.windows(12).position(|window| window == b"987654321098").expect("DE 4");
+        frame[amount] = b'A';
+        north.send_bytes(&frame);
+        north.expect("0110 39=30");
+    }
+    north.ask(&purchase("11=002001"), "0110 39=00");
+    rig.process().leave_unread(false);
+}

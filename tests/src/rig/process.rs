@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Once};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -23,6 +24,8 @@ pub struct Process {
     stdout: Captured,
     stderr: Captured,
     readers: Mutex<Vec<JoinHandle<()>>>,
+    /// Nobody reads what it writes.
+    unread: Arc<AtomicBool>,
 }
 
 /// The binary under test, or `None` after saying in one line what is missing.
@@ -84,9 +87,22 @@ impl Process {
             .spawn()
             .unwrap_or_else(|why| panic!("cannot start {}: {why}", binary.display()));
         let pid = Pid::from_child(&child);
-        let (stdout, first) = capture(child.stdout.take().expect("piped"));
-        let (stderr, second) = capture(child.stderr.take().expect("piped"));
-        Process { child: Mutex::new(child), pid, stdout, stderr, readers: Mutex::new(vec![first, second]) }
+        let unread = Arc::<AtomicBool>::default();
+        let (stdout, first) = capture(child.stdout.take().expect("piped"), &unread);
+        let (stderr, second) = capture(child.stderr.take().expect("piped"), &unread);
+        Process {
+            child: Mutex::new(child),
+            pid,
+            stdout,
+            stderr,
+            readers: Mutex::new(vec![first, second]),
+            unread,
+        }
+    }
+
+    /// Stops or goes on reading what the process writes.
+    pub fn leave_unread(&self, unread: bool) {
+        self.unread.store(unread, Ordering::Relaxed);
     }
 
     /// Sends a signal; a process that has ended is left alone.
@@ -218,7 +234,8 @@ impl Drop for Process {
     }
 }
 
-fn capture(mut stream: impl Read + Send + 'static) -> (Captured, JoinHandle<()>) {
+fn capture(mut stream: impl Read + Send + 'static, unread: &Arc<AtomicBool>) -> (Captured, JoinHandle<()>) {
+    let unread = Arc::clone(unread);
     let captured = Captured::default();
     let into = Arc::clone(&captured);
     let reader = thread::spawn(move || {
@@ -228,6 +245,9 @@ fn capture(mut stream: impl Read + Send + 'static) -> (Captured, JoinHandle<()>)
                 break;
             }
             locked(&into).extend_from_slice(&chunk[..count]);
+            while unread.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_millis(1));
+            }
         }
     });
     (captured, reader)
