@@ -19,7 +19,6 @@ pub enum LogFormat {
 
 /// Starts logging. `SIGNALBOX_LOG` sets the level (`info`), per module if wanted. What is given back must be kept
 /// until the end: dropping it writes the lines that wait.
-#[must_use]
 pub fn start(format: Option<LogFormat>) -> WorkerGuard {
     let is_terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json });
