@@ -80,8 +80,8 @@ impl Verifier {
 
     /// Answers each question, in their order.
     ///
-    /// Static codes under one key, and rotating codes under one exposed master, are put to the token together. A code of a wrong length is
-    /// answered without it.
+    /// Static codes under one key, and rotating codes under one exposed master, are put to the token together.
+    /// A code of a wrong length is answered without it.
     pub fn answer(&mut self, questions: &[Question]) -> Vec<Result<Answer, HsmError>> {
         let mut answers = vec![Ok(Answer::WrongLength); questions.len()];
         let asked = || questions.iter().enumerate().filter(|(_, question)| question.has_its_digits());

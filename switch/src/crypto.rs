@@ -156,7 +156,7 @@ fn translate(
             presented,
             length,
         }),
-        Question::Response { challenge, .. } => hsm::Question::Response(Response {
+        Question::Response { challenge } => hsm::Question::Response(Response {
             key,
             pan: Pan::parse(pan)?,
             challenge: Challenge::parse(&challenge)?,

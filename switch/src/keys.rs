@@ -131,10 +131,12 @@ fn perform(command: &Command) -> Result<String, String> {
             let listed = open(token)?.list().map_err(|why| why.to_string())?;
             let line = |key: &hsm::token::Listed| {
                 let check_value = key.check_value.map_or("------".to_owned(), |value| value.to_string());
-                let usage = key
-                    .usage
-                    .as_ref()
-                    .map_or_else(|why| format!("not usable: {why}"), |usage| format!("{usage:?}"));
+                let usage = match &key.usages {
+                    Ok(usages) => {
+                        usages.iter().map(|usage| format!("{usage:?}")).collect::<Vec<_>>().join(" or ")
+                    }
+                    Err(why) => format!("not usable: {why}"),
+                };
                 format!("{check_value}  {:<32} {usage}", key.label)
             };
             Ok(listed.iter().map(line).collect::<Vec<_>>().join("\n"))

@@ -61,11 +61,13 @@ pub enum Fault {
 pub fn run(config: Config) -> Result<Ended, Fault> {
     let acquirer_tls = read_tls(config.acquirers.iter().map(|acquirer| &acquirer.door))?;
     let issuer_tls = read_tls(config.issuers.iter().map(|issuer| &issuer.door))?;
+    let tokens = open_tokens(&config)?;
+    let access = read_access_token(&config)?;
     let homes = Homes::new(config.switch.shards).map_err(internal)?;
     let (snapshots, taken) = mpsc::channel(usize::from(config.switch.shards) * 4);
     let setup = Setup::new(config, homes, acquirer_tls, issuer_tls, snapshots);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(internal)?;
-    runtime.block_on(run_with(setup, taken))
+    runtime.block_on(run_with(setup, tokens, access, taken))
 }
 
 fn read_tls<'a>(doors: impl Iterator<Item = &'a Door>) -> Result<Vec<Option<Tls>>, Fault> {
@@ -79,6 +81,8 @@ fn internal(error: impl std::fmt::Display) -> Fault {
 
 async fn run_with(
     setup: Arc<Setup>,
+    tokens: Vec<Option<Opened>>,
+    access: Option<api::AccessToken>,
     mut taken: mpsc::Receiver<Box<crate::metrics::Snapshot>>,
 ) -> Result<Ended, Fault> {
     let admin_address = setup.config.admin.listen;
@@ -89,7 +93,6 @@ async fn run_with(
     let mut terminate = signal(SignalKind::terminate()).map_err(internal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(internal)?;
 
-    let tokens = open_tokens(&setup)?;
     let shards = start_shards(&setup, tokens).map_err(internal)?;
     let counts = DoorCounts::new(&setup);
     let mut accepting = JoinSet::new();
@@ -98,8 +101,7 @@ async fn run_with(
     }
     let (questions, mut asked) = mpsc::channel(QUESTIONS_MAX);
     let mut admin_task = JoinSet::new();
-    let token = read_token(&setup)?;
-    admin_task.spawn(admin::serve(admin, questions, api::router(setup.clone(), token)));
+    admin_task.spawn(admin::serve(admin, questions, api::router(setup.clone(), access)));
     let mut board = Board::new(setup.clone(), counts);
     announce(&setup);
 
@@ -139,12 +141,12 @@ async fn told_to_stop(terminate: &mut Signal, interrupt: &mut Signal) {
 }
 
 /// A session with the token for each shard. A switch whose programs could prove nothing does not start.
-fn open_tokens(setup: &Setup) -> Result<Vec<Option<Opened>>, Fault> {
-    let open = |_| match &setup.config.hsm {
-        Some(hsm) => crypto::open(&setup.config, hsm).map(Some).map_err(Fault::Config),
+fn open_tokens(config: &Config) -> Result<Vec<Option<Opened>>, Fault> {
+    let open = |_| match &config.hsm {
+        Some(hsm) => crypto::open(config, hsm).map(Some).map_err(Fault::Config),
         None => Ok(None),
     };
-    (0..setup.shards()).map(open).collect()
+    (0..config.switch.shards).map(open).collect()
 }
 
 fn start_shards(setup: &Arc<Setup>, tokens: Vec<Option<Opened>>) -> std::io::Result<Vec<JoinHandle<()>>> {
@@ -166,9 +168,9 @@ fn start_shards(setup: &Arc<Setup>, tokens: Vec<Option<Opened>>) -> std::io::Res
 }
 
 /// The token that callers of `/v1` show, if it is open.
-fn read_token(setup: &Setup) -> Result<Option<api::AccessToken>, Fault> {
+fn read_access_token(config: &Config) -> Result<Option<api::AccessToken>, Fault> {
     let read = |path| api::AccessToken::read(path).map_err(Fault::Config);
-    setup.config.admin.token_file.as_deref().map(read).transpose()
+    config.admin.token_file.as_deref().map(read).transpose()
 }
 
 fn announce(setup: &Setup) {

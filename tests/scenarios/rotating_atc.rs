@@ -318,3 +318,21 @@ fn a9_while_the_token_is_gone_nothing_is_used_up() {
     rig.await_gauge("token_up", 1.0);
     north.ask(&tap(4, GOOD), "0110 39=00");
 }
+
+#[test]
+fn a_lost_card_is_blocked_until_it_is_found() {
+    let Some((rig, _token)) = start(|setup| setup) else { return };
+    let mut north = rig.acquirer("north");
+    rig.change("/v1/cards/block", r#"{"pan":"9999100000000010"}"#);
+    north.ask(&tap(1, GOOD), "0110 39=62");
+    rig.change("/v1/cards/unblock", r#"{"pan":"9999100000000010"}"#);
+    north.ask(&tap(2, GOOD), "0110 39=00");
+}
+
+#[test]
+fn without_an_access_token_the_door_for_cards_is_shut() {
+    let Some(rig) = Setup::new().start() else { return };
+    let (status, told) = rig.post("/v1/cards/look", r#"{"pan":"9999100000000010"}"#);
+    assert_eq!(status, 403, "{told}");
+    assert!(told.contains("admin.token_file"), "{told}");
+}

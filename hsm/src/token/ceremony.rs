@@ -25,8 +25,9 @@ pub struct Listed {
     pub label: String,
     /// Its check value, where the token tells one.
     pub check_value: Option<CheckValue>,
-    /// `None` where it is good for this use; otherwise why not, for the use that comes nearest.
-    pub usage: Result<Usage, String>,
+    /// What its attributes make it good for: uses that need the same of a key are told apart by its label and
+    /// check value alone. None: why not, for the use that comes nearest.
+    pub usages: Result<Vec<Usage>, String>,
 }
 
 fn start(module: &Path) -> Result<Pkcs11, OpenError> {
@@ -129,12 +130,13 @@ impl Ceremony {
             _ => String::from("(no label)"),
         };
         let judged = Usage::ALL.map(|usage| (usage, self.weaknesses(key, usage)));
-        let usage = match judged.into_iter().min_by_key(|(_, weaknesses)| weaknesses.len()) {
-            Some((usage, weaknesses)) if weaknesses.is_empty() => Ok(usage),
-            Some((_, weaknesses)) => Err(weaknesses.join(", ")),
-            None => Err(String::new()),
-        };
-        Listed { label, check_value: self.check_value(key), usage }
+        let good: Vec<Usage> =
+            judged.iter().filter(|(_, weaknesses)| weaknesses.is_empty()).map(|(usage, _)| *usage).collect();
+        let nearest =
+            judged.iter().map(|(_, weaknesses)| weaknesses).min_by_key(|weaknesses| weaknesses.len());
+        let why = nearest.map_or_else(String::new, |weaknesses| weaknesses.join(", "));
+        let usages = if good.is_empty() { Err(why) } else { Ok(good) };
+        Listed { label, check_value: self.check_value(key), usages }
     }
 
     fn weaknesses(&self, key: ObjectHandle, usage: Usage) -> Vec<String> {

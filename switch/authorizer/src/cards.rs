@@ -38,6 +38,9 @@ pub struct Card {
     pub wrong: u8,
     /// When the first of them came, monotonic microseconds.
     pub wrong_since_us: u64,
+    /// The highest number that a bundle of it ever had. A number that came again would bring back private counters
+    /// that were used, because they are made from it.
+    pub bundle_high: Option<u32>,
     /// Its bundles of rotating ATCs, oldest first.
     pub bundles: Vec<Bundle>,
     /// Its challenges, oldest first. Only the newest can be answered.
@@ -55,6 +58,7 @@ impl Card {
             is_blocked: false,
             wrong: 0,
             wrong_since_us: 0,
+            bundle_high: None,
             bundles: Vec::new(),
             challenges: Vec::new(),
         }
@@ -86,12 +90,13 @@ impl Card {
     /// Adds a bundle. Ones that can be used no more make room.
     ///
     /// # Errors
-    /// [`Refused::Conflict`] when it overlaps one that may still be used, [`Refused::TooMany`] when there is no room.
+    /// [`Refused::Conflict`] when its number is not above all before it, or it overlaps one that may still be
+    /// used; [`Refused::TooMany`] when there is no room.
     pub fn add_bundle(&mut self, bundle: Bundle, now_us: u64) -> Result<(), Refused> {
         let overlaps = |other: &Bundle| {
             other.is_promised(now_us) && other.first <= bundle.last() && bundle.first <= other.last()
         };
-        if self.bundles.iter().any(|other| other.id == bundle.id || overlaps(other)) {
+        if self.bundle_high.is_some_and(|high| bundle.id <= high) || self.bundles.iter().any(overlaps) {
             return Err(Refused::Conflict);
         }
         if self.bundles.len() >= BUNDLES_MAX
@@ -102,6 +107,7 @@ impl Card {
         if self.bundles.len() >= BUNDLES_MAX {
             return Err(Refused::TooMany);
         }
+        self.bundle_high = Some(bundle.id);
         self.bundles.push(bundle);
         Ok(())
     }
@@ -109,9 +115,9 @@ impl Card {
     /// Adds a challenge, which supersedes the one that was open.
     ///
     /// # Errors
-    /// [`Refused::Conflict`] when its reference is among those that are remembered.
+    /// [`Refused::Conflict`] when the same was asked before: its response was seen on a track.
     pub fn add_challenge(&mut self, challenge: Challenge) -> Result<(), Refused> {
-        if self.challenges.iter().any(|other| other.reference() == challenge.reference()) {
+        if self.challenges.iter().any(|other| other.digits == challenge.digits) {
             return Err(Refused::Conflict);
         }
         if self.challenges.len() >= CHALLENGES_MAX {

@@ -24,7 +24,7 @@ pub struct Counters {
 pub struct ProgramCounters {
     /// Codes the token was asked about.
     pub asked: u64,
-    /// Codes that were right, and claimed.
+    /// Codes that were right. Of copies under way only one is claimed.
     pub right: u64,
     /// Codes that were wrong.
     pub wrong: u64,

@@ -1,14 +1,15 @@
 //! Which transactions are due. The deadline belongs to the transaction, not to a stage of it: without that,
 //! a request lost between two stages is never answered.
 //!
-//! Every transaction of one issuer waits equally long, so the order of arrival is the order of falling due:
-//! one linked list per issuer, threaded through the slab. Adding, removing and looking at the first cost the
-//! same however many wait.
+//! Every transaction of one issuer waits equally long from its receipt, so the order of arrival is the order of
+//! falling due: one linked list per issuer, threaded through the slab. A request that waited for the token comes
+//! a little late and is put before those that overtook it. Otherwise adding, removing and looking at the first
+//! cost the same however many wait.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::transaction::{TransactionId, Transactions};
+use crate::transaction::{Timer, TransactionId, Transactions};
 
 /// The lists, by issuer.
 #[derive(Debug)]
@@ -29,18 +30,29 @@ impl Deadlines {
         Self { lists: vec![List::default(); issuers] }
     }
 
-    /// Puts a transaction behind the others of its list ([`crate::transaction::Transaction::to`]'s issuer).
+    /// Puts a transaction behind the others of its list ([`crate::transaction::Transaction::to`]'s issuer) that
+    /// fall due no later.
     pub fn push(&mut self, id: TransactionId, transactions: &mut Transactions) {
-        let Some(transaction) = transactions.get_mut(id) else { return };
-        let number = transaction.to.issuer.0;
+        let Some(transaction) = transactions.get(id) else { return };
+        let (number, deadline_us) = (transaction.to.issuer.0, transaction.deadline_us);
         let Some(list) = self.lists.get_mut(usize::from(number)) else { return };
-        let before = list.last.replace(id);
-        transaction.timer.list = number;
-        transaction.timer.previous = before;
-        transaction.timer.next = None;
+        let (mut before, mut after) = (list.last, None);
+        while let Some(later) = before.and_then(|id| transactions.get(id)) {
+            if later.deadline_us <= deadline_us {
+                break;
+            }
+            (after, before) = (before, later.timer.previous);
+        }
+        if let Some(transaction) = transactions.get_mut(id) {
+            transaction.timer = Timer { list: number, previous: before, next: after };
+        }
         match before.and_then(|before| transactions.get_mut(before)) {
             Some(before) => before.timer.next = Some(id),
             None => list.first = Some(id),
+        }
+        match after.and_then(|after| transactions.get_mut(after)) {
+            Some(after) => after.timer.previous = Some(id),
+            None => list.last = Some(id),
         }
     }
 

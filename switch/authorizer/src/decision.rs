@@ -150,6 +150,12 @@ impl DeclineReason {
         }
     }
 
+    /// Whether it says that a code was wrong, and one try is gone.
+    #[must_use]
+    pub const fn is_wrong_code(self) -> bool {
+        matches!(self, Self::CodeMismatch | Self::ResponseMismatch)
+    }
+
     /// Its place in [`Self::ALL`].
     #[must_use]
     pub fn index(self) -> usize {

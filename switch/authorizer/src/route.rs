@@ -48,6 +48,8 @@ impl Authorizer {
                 Err(Full) => return self.declined_stateless(request, DeclineReason::Overloaded, out),
             },
         };
+        // A request that waited for the token was received before.
+        let received_us = self.memory.get(memory).map_or(now.monotonic_us, |entry| entry.since_us);
         let Some(stan) = self.open_leg(to, id, request) else {
             self.memory.conclude(memory, State::Forgotten);
             return self.declined(request, DeclineReason::IssuerWindowFull, now, out);
@@ -67,7 +69,7 @@ impl Authorizer {
             to,
             stan,
             forwarded_us: now.monotonic_us,
-            deadline_us: now.monotonic_us.saturating_add(self.timeout_us(to)),
+            deadline_us: received_us.saturating_add(self.timeout_us(to)),
             timer: Timer::default(),
         });
         self.deadlines.push(id, &mut self.transactions);

@@ -173,20 +173,24 @@ impl Authorizer {
     pub(crate) fn judged(&mut self, id: ProofId, judgement: Judgement, now: Now, out: &mut Effects) {
         let Some(proof) = self.proofs.remove(id) else { return };
         let is_right = match judgement {
-            Judgement::Right => true,
-            Judgement::Wrong => false,
+            Judgement::Right => {
+                self.counters.program(proof.program, |counters| add_one(&mut counters.right));
+                true
+            }
+            Judgement::Wrong => {
+                self.counters.program(proof.program, |counters| add_one(&mut counters.wrong));
+                false
+            }
             Judgement::Unknown => return self.unproven(&proof, now, out),
         };
         match self.claimed(&proof, is_right, now) {
             Ok(()) => {
-                self.counters.program(proof.program, |counters| add_one(&mut counters.right));
                 out.facts.push(Fact::Claimed { identity: proof.request.identity, question: proof.question });
                 let funding = self.funding_of(&proof.request);
                 self.forward(&proof.request, funding, Some(proof.memory), now, out);
             }
             Err(reason) => {
-                if !is_right {
-                    self.counters.program(proof.program, |counters| add_one(&mut counters.wrong));
+                if reason.is_wrong_code() {
                     out.facts
                         .push(Fact::Tried { identity: proof.request.identity, question: proof.question });
                 }

@@ -28,10 +28,6 @@ pub enum Required {
 }
 
 impl Program for Settings {
-    fn name(&self) -> &'static str {
-        "challenge"
-    }
-
     fn questions(&self, request: &Request, card: &Card, now_us: u64) -> Need {
         if request.entry_mode != Some(CONTACTLESS_STRIPE) {
             return Need::Decline(DeclineReason::SecurityViolation);
@@ -52,7 +48,7 @@ impl Program for Settings {
         match card.challenges.iter().rev().find(|challenge| challenge.reference() == reference) {
             None => Need::Decline(DeclineReason::ChallengeUnknown),
             Some(challenge) => match open(challenge, now_us) {
-                Ok(()) => Need::Proof(Question::Response { challenge: challenge.digits, reference }),
+                Ok(()) => Need::Proof(Question::Response { challenge: challenge.digits }),
                 Err(reason) => Need::Decline(reason),
             },
         }
@@ -65,7 +61,7 @@ impl Program for Settings {
         card: &mut Card,
         now_us: u64,
     ) -> Result<(), DeclineReason> {
-        let Question::Response { challenge: digits, .. } = *question else {
+        let Question::Response { challenge: digits } = *question else {
             return Err(DeclineReason::TokenUnavailable);
         };
         if card.is_blocked {

@@ -32,17 +32,15 @@ pub enum Question {
     Response {
         /// Eight ASCII digits.
         challenge: [u8; 8],
-        /// The first four of them as a number.
-        reference: u16,
     },
 }
 
-/// It names a challenge, which a log has no use for.
+/// The challenge itself is not shown, for a log has no use for it.
 impl core::fmt::Debug for Question {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::RotatingCode { bundle, atc, .. } => write!(f, "RotatingCode({bundle}, {atc})"),
-            Self::Response { reference, .. } => write!(f, "Response({reference})"),
+            Self::Response { .. } => f.write_str("Response(..)"),
         }
     }
 }
@@ -62,9 +60,6 @@ pub enum Need {
 
 /// One payment system.
 pub trait Program: Sync {
-    /// The name that configuration, metrics and logs use.
-    fn name(&self) -> &'static str;
-
     /// At *received*: what must be proven, by the request and the card's record.
     fn questions(&self, request: &Request, card: &Card, now_us: u64) -> Need;
 

@@ -18,10 +18,6 @@ pub struct Settings {
 }
 
 impl Program for Settings {
-    fn name(&self) -> &'static str {
-        "rotating_atc"
-    }
-
     fn questions(&self, request: &Request, card: &Card, now_us: u64) -> Need {
         // A code out of a phone on a stripe was harvested.
         if request.entry_mode != Some(CONTACTLESS_STRIPE) {

@@ -253,7 +253,11 @@ fn a_newer_challenge_takes_the_place_of_an_older_one() {
     let proof = world.asked();
     assert!(world.change(Change::Challenge { digits: *b"08160000", ttl_us: 1_000 }));
     assert_eq!(world.tell(Event::Judged(proof, Judgement::Right)), ["reply 1 on 0: 1A"]);
-    assert!(!world.change(Change::Challenge { digits: *b"08160001", ttl_us: 1_000 }), "one reference");
+    assert!(!world.change(Change::Challenge { digits: *b"08160000", ttl_us: 1_000 }), "asked before");
+    assert!(
+        world.change(Change::Challenge { digits: *b"08160001", ttl_us: 1_000 }),
+        "only its reference was"
+    );
 }
 
 #[test]
@@ -274,4 +278,45 @@ fn a_stop_ends_what_waits_for_the_token() {
     world.present(1, Presented::Label(42));
     assert_eq!(world.tell(Event::Stop), ["reply 1 on 0: 96"]);
     assert_eq!(world.authorizer.in_flight(), 0);
+}
+
+#[test]
+fn a_bundles_number_never_comes_again() {
+    let mut world = rotating();
+    let issue = |id| Change::IssueBundle { id, first: 40, count: 10, ttl_us: 1_000 };
+    // Its private counters would be those that were used, whether it is remembered or has made room.
+    for id in 2..=20 {
+        world.now.monotonic_us += DAY_US;
+        assert!(world.change(issue(id)), "{id}");
+        assert!(!world.change(issue(1)) && !world.change(issue(id)), "{id}");
+    }
+    assert!(world.authorizer.cards.get(ACCOUNT, &proxy()).unwrap().bundles.len() <= 8);
+}
+
+#[test]
+fn the_wait_for_the_token_is_part_of_the_wait() {
+    let mut world = rotating();
+    world.present(1, Presented::Label(42));
+    let proof = world.asked();
+    world.now.monotonic_us = 100_000;
+    assert_eq!(world.ask(2), ["forward 2 to 0.0 as 1"]);
+    world.now.monotonic_us = 200_000;
+    assert_eq!(world.tell(Event::Judged(proof, Judgement::Right)), ["forward 1 to 0.0 as 2"]);
+    // Received first, it falls due first, though it was forwarded last.
+    assert_eq!(world.authorizer.next_deadline_us(), Some(TIMEOUT_US));
+    world.now.monotonic_us = 0;
+    assert_eq!(world.later(TIMEOUT_US + 1), ["reply 1 on 0: 91"]);
+    assert_eq!(world.authorizer.next_deadline_us(), Some(TIMEOUT_US + 100_000));
+    assert_eq!(world.later(100_000), ["reply 2 on 0: 91"]);
+}
+
+#[test]
+fn a_wrong_code_that_is_not_counted_is_no_fact() {
+    let mut world = rotating();
+    world.present(1, Presented::Label(42));
+    let late = world.asked();
+    world.judge(2, 42, Judgement::Right);
+    world.facts.clear();
+    assert_eq!(world.tell(Event::Judged(late, Judgement::Wrong)), ["reply 1 on 0: 82"]);
+    assert!(matches!(world.facts[..], [Fact::Declined { .. }]), "{:?}", world.facts);
 }

@@ -2,6 +2,7 @@
 
 mod environment;
 mod faults;
+mod programs;
 mod tls;
 
 use std::collections::BTreeMap;

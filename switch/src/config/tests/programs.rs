@@ -1,0 +1,61 @@
+//! Faults of `[hsm]` and `[[program]]`, beside the sound configuration of `faults`.
+
+use super::faults::SOUND;
+use super::read;
+
+/// Adds a token and a program to the sound configuration, and tells what is wrong.
+fn with_program(changes: &str) -> Vec<String> {
+    let module = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let base = "name = \"wallet\"\nkind = \"rotating_atc\"\niins = [\"99991\"]\nkey = \"k\"\ncheck_value = \"0A1B2C\"\n";
+    let changed: Vec<&str> = changes.lines().filter_map(|line| line.split(' ').next()).collect();
+    let kept = base.lines().filter(|line| !changed.contains(&line.split(' ').next().unwrap_or_default()));
+    let program = kept.collect::<Vec<_>>().join("\n");
+    let folder = tempfile();
+    let text = format!(
+        "{SOUND}\n[hsm]\nmodule = {module:?}\ntoken = \"t\"\npin_file = {folder:?}\n[[program]]\n{program}\n{changes}\n"
+    );
+    let told = read(&text).map(|_| ()).err().unwrap_or_default();
+    let _ = std::fs::remove_file(folder);
+    told.lines().map(|line| line.split_once(": ").expect("a place").1.to_owned()).collect()
+}
+
+/// A file for its owner alone.
+fn tempfile() -> std::path::PathBuf {
+    use std::os::unix::fs::OpenOptionsExt;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("signalbox-pin-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let path = std::env::temp_dir().join(name);
+    std::fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&path).unwrap();
+    path
+}
+
+#[test]
+fn programs() {
+    assert_eq!(with_program(""), Vec::<String>::new());
+    for (changes, fault) in [
+        ("kind = \"rotating\"", "unknown kind of program"),
+        ("iins = []", "program \"wallet\" without iins"),
+        ("check_value = \"0A1B\"", "six hexadecimal digits"),
+        ("layout = \"Q\"", "a layout of another kind of program"),
+        ("challenge_ttl = \"1s\"", "a setting of challenges"),
+        ("exposure = \"card\"", "unknown exposure"),
+        ("kind = \"challenge\"\nexposure = \"session\"", "an exposure of challenges"),
+        ("tries_per_card = 11", "from 1 to 10"),
+        // Ten guesses of four digits are the most that the layout itself declares.
+        ("guess_ceiling = 0.0005", "10 tries of 4 digits: a guess is right with 1e-3"),
+        ("layout = \"R19\"\ntries_per_card = 2", "2 tries of 3 digits: a guess is right with 2e-3"),
+        ("name = \"Wallet\"", "1 to 32 of a-z"),
+    ] {
+        let told = with_program(changes);
+        assert!(told.len() == 1 && told[0].contains(fault), "{changes}: {told:?}");
+    }
+}
+
+#[test]
+fn a_program_needs_a_token() {
+    let text = format!(
+        "{SOUND}\n[[program]]\nname = \"wallet\"\nkind = \"challenge\"\niins = [\"99991\"]\nkey = \"k\"\ncheck_value = \"0A1B2C\"\n"
+    );
+    assert!(read(&text).map(|_| ()).unwrap_err().contains("a program and no [hsm]"));
+}
