@@ -22,7 +22,11 @@ fn request() -> Request {
         acquirer: AcquirerId(0),
         class: Class::Authorization,
         identity: Identity(0),
-        fingerprint: Fingerprint(0),
+        fingerprint: Fingerprint { content: 0, track: Some(0) },
+        stan: codecs::value::Stan::new(1).expect("six digits"),
+        original: None,
+        local_time: Some(120_000),
+        local_date: Some(1_123),
         home: ShardId(0),
         pan: Pan::parse(b"9999600000000019"),
         amount: Amount::new(1_000, Currency::new(840).expect("a code")),
@@ -47,7 +51,7 @@ fn request() -> Request {
 fn decide(criterion: &mut Criterion) {
     let mut authorizer = Authorizer::new(ShardId(0), 1, tables(1_000), limits());
     let mut out = Effects::default();
-    let mut now = Now { monotonic_us: 0, year: 2026, month: 11 };
+    let mut now = Now { monotonic_us: 0, moment: 1_123_120_000, year: 2026, month: 11 };
     authorizer.step(Event::AcquirerLink(LINK, AcquirerId(0), LinkChange::Up), now, &mut out);
     authorizer.step(Event::IssuerLink(ISSUER, LinkChange::Up), now, &mut out);
     let request = request();
@@ -63,7 +67,7 @@ fn decide(criterion: &mut Criterion) {
                 now,
                 &mut out,
             );
-            let Some(Effect::Forward { stan, .. }) = out.visible.last().copied() else {
+            let Some(Effect::Forward { stan, .. }) = out.visible.last().cloned() else {
                 panic!("not forwarded: {:?}", out.visible)
             };
             let answer = Answer {

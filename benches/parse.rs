@@ -30,7 +30,7 @@ fn parse(criterion: &mut Criterion) {
     let dialect = built_in("iso87-ascii").expect("built in");
     let bytes = message(dialect, b"0100", &AUTHORIZATION);
     let programs = Programs::default();
-    let homes = Homes::new(1).expect("randomness");
+    let homes = Homes::drawn(1, &["bench"]).expect("randomness");
     let link = AcquirerLink { shard: ShardId(0), slot: 0, generation: 0 };
     let received = Received { ticket: Ticket(0), link, acquirer: AcquirerId(0) };
     let mut index = Index::new();

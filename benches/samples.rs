@@ -81,6 +81,8 @@ pub fn tables(ranges: u32) -> Tables {
     let mut rows = vec![row("99996".to_owned())];
     rows.extend((0..ranges).map(|number| row(format!("{:08}", u64::from(number) * 797 % 90_000_000))));
     Tables {
+        has_journal: true,
+        retry: authorizer::saf::Retry::default(),
         acquirers: vec![Acquirer {
             rights: Rights::default(),
             codes: CodeSet::Response1987,
@@ -97,5 +99,11 @@ pub fn tables(ranges: u32) -> Tables {
 /// Bounds as the switch has them by default.
 #[must_use]
 pub fn limits() -> Limits {
-    Limits { pending_max: 65_536, recent_entries: 1 << 20, recent_window_us: 900_000_000, cards_max: 0 }
+    Limits {
+        pending_max: 65_536,
+        recent_entries: 1 << 20,
+        recent_window_us: 900_000_000,
+        cards_max: 0,
+        reversals_max: 1_000,
+    }
 }

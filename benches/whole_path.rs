@@ -56,7 +56,7 @@ struct Buffers {
 impl Ports for Buffers {
     fn now(&mut self) -> Now {
         self.now_us += 1;
-        Now { monotonic_us: self.now_us, year: 2026, month: 11 }
+        Now { monotonic_us: self.now_us, moment: 1_123_120_000, year: 2026, month: 11 }
     }
 
     fn take(&mut self, events: &mut Vec<Event>) {
@@ -182,7 +182,7 @@ fn whole_path(criterion: &mut Criterion) {
         let mut shard = Shard::new(Authorizer::new(ShardId(0), 1, tables(1_000), limits()));
         let mut world = Buffers {
             dialect,
-            homes: Homes::new(1).expect("randomness"),
+            homes: Homes::drawn(1, &["bench"]).expect("randomness"),
             programs: Programs::default(),
             events: vec![
                 Event::AcquirerLink(LINK, AcquirerId(0), LinkChange::Up),

@@ -19,7 +19,7 @@ use crate::setup::Setup;
 use crate::wire::Goodbye;
 
 /// Every counter and gauge, with what it says. The two histograms are below.
-pub(crate) const CATALOGUE: [(&str, &str); 28] = [
+pub(crate) const CATALOGUE: [(&str, &str); 39] = [
     ("signalbox_received_total", "Requests read, by acquirer and class."),
     ("signalbox_approved_total", "Requests approved, repeats apart."),
     ("signalbox_declined_total", "Requests declined, by reason, repeats apart."),
@@ -28,6 +28,9 @@ pub(crate) const CATALOGUE: [(&str, &str); 28] = [
     ("signalbox_joined_total", "Repeats joined to the request in flight."),
     ("signalbox_shed_total", "Requests refused because more was running than may be."),
     ("signalbox_undeliverable_total", "Outcomes that no link of the acquirer was there to carry."),
+    ("signalbox_reversals_total", "Reversals of acquirers that were taken, whatever they undid."),
+    ("signalbox_tombstones_total", "Reversals of requests that were never seen."),
+    ("signalbox_reversal_exceptions_total", "Reversals that undo nothing and should be looked into."),
     ("signalbox_proofs_total", "Codes the token was asked about, by program and what it said."),
     ("signalbox_program_declined_total", "Declines of a program's cards made here, by reason."),
     ("signalbox_forwarded_total", "Requests sent to an issuer."),
@@ -36,12 +39,20 @@ pub(crate) const CATALOGUE: [(&str, &str); 28] = [
     ("signalbox_late_total", "Answers that came after the end of their request."),
     ("signalbox_unmatched_total", "Answers to nothing that was asked."),
     ("signalbox_invalid_total", "Answers that fit a request's keys but not its content."),
+    ("signalbox_saf_sent_total", "Reversals sent to an issuer: first transmissions and repeats."),
+    ("signalbox_saf_done_total", "Reversals an issuer has acknowledged."),
+    ("signalbox_saf_untraced_total", "Of these, ones to which the issuer had no original."),
     ("signalbox_glitches_total", "Messages that could not be identified, by peer."),
     ("signalbox_misdirected_total", "Responses from acquirers and requests from issuers, dropped."),
     ("signalbox_links_ended_total", "Links that ended, by reason."),
     ("signalbox_connections_total", "Connections accepted, by peer."),
     ("signalbox_connections_refused_total", "Connections refused, by reason."),
     ("signalbox_recent_evicted_total", "Ended requests forgotten before their time, for want of room."),
+    ("signalbox_journal_syncs_total", "Times the journal was made durable."),
+    ("signalbox_journal_low", "Whether there is no room for another journal segment: 1 or 0."),
+    ("signalbox_saf_depth", "Reversals an issuer has not acknowledged."),
+    ("signalbox_saf_parked", "Of these, ones it refuses: an operator must look."),
+    ("signalbox_saf_oldest_seconds", "Age of the oldest of them."),
     ("signalbox_connections", "Connections of an acquirer."),
     ("signalbox_links_up", "Links of an issuer that may carry requests."),
     ("signalbox_cards", "Cards of programs, in memory."),
@@ -65,6 +76,8 @@ pub(crate) struct Board {
     acquirers: Vec<AcquirerHandles>,
     issuers: Vec<IssuerHandles>,
     programs: Vec<ProgramHandles>,
+    journal_syncs: Counter,
+    journal_low: Gauge,
     cards: Gauge,
     token_up: Gauge,
     misdirected: Counter,
@@ -87,6 +100,9 @@ struct AcquirerHandles {
     joined: Counter,
     shed: Counter,
     undeliverable: Counter,
+    reversals: Counter,
+    tombstones: Counter,
+    reversal_exceptions: Counter,
     glitches: Counter,
     accepted: Counter,
     connections: Gauge,
@@ -105,6 +121,13 @@ struct IssuerHandles {
     late: Counter,
     unmatched: Counter,
     invalid: Counter,
+    /// First transmissions, repeats.
+    saf_sent: [Counter; 2],
+    saf_done: Counter,
+    saf_untraced: Counter,
+    saf_depth: Gauge,
+    saf_parked: Gauge,
+    saf_oldest: Gauge,
     glitches: Counter,
     accepted: Counter,
     links_up: Gauge,
@@ -127,6 +150,8 @@ impl Board {
                     .collect(),
                 issuers: config.issuers.iter().map(|issuer| IssuerHandles::new(&issuer.name)).collect(),
                 programs: config.programs.iter().map(|program| ProgramHandles::new(&program.name)).collect(),
+                journal_syncs: counter!("signalbox_journal_syncs_total"),
+                journal_low: gauge!("signalbox_journal_low"),
                 cards: gauge!("signalbox_cards"),
                 token_up: gauge!("signalbox_token_up"),
                 misdirected: counter!("signalbox_misdirected_total"),
@@ -163,6 +188,10 @@ impl Board {
         for (number, handles) in self.programs.iter().enumerate() {
             self.publish_program(number, handles);
         }
+        self.journal_syncs.absolute(self.sum(|shard| shard.journal.map_or(0, |journal| journal.syncs)));
+        let is_low =
+            self.shards.iter().flatten().any(|shard| shard.journal.is_some_and(|journal| journal.is_low));
+        self.journal_low.set(f64::from(u8::from(is_low)));
         self.cards.set(self.sum(|shard| shard.cards as u64) as f64);
         let is_up = !self.programs.is_empty() && self.shards.iter().flatten().all(|shard| shard.token_up);
         self.token_up.set(f64::from(u8::from(is_up)));
@@ -215,6 +244,9 @@ impl Board {
         handles.duplicates.absolute(line(|counters| counters.duplicates));
         handles.joined.absolute(line(|counters| counters.joined));
         handles.undeliverable.absolute(line(|counters| counters.undeliverable));
+        handles.reversals.absolute(line(|counters| counters.reversals));
+        handles.tombstones.absolute(line(|counters| counters.tombstones));
+        handles.reversal_exceptions.absolute(line(|counters| counters.reversal_exceptions));
         let shed = [DeclineReason::Overloaded, DeclineReason::Draining, DeclineReason::IssuerWindowFull];
         handles.shed.absolute(self.sum(|shard| {
             let of = |reason: &DeclineReason| {
@@ -252,9 +284,25 @@ impl Board {
         handles.unmatched.absolute(line(|counters| counters.unmatched) + unreadable);
         handles.invalid.absolute(line(|counters| counters.invalid));
         handles.glitches.absolute(self.sum(|shard| shard.tally.issuers[number].glitches));
+        self.publish_saf(number, handles);
         let accepted = &self.counts.accepted[self.acquirers.len() + number];
         handles.accepted.absolute(accepted.load(Ordering::Relaxed));
         handles.links_up.set(links_up(&self.setup, IssuerId(number as u16)) as f64);
+    }
+
+    fn publish_saf(&self, number: usize, handles: &IssuerHandles) {
+        let line = |of: fn(&authorizer::counters::IssuerCounters) -> u64| {
+            self.sum(|shard| of(&shard.counters.issuers[number]))
+        };
+        handles.saf_sent[0].absolute(line(|counters| counters.reversals_sent));
+        handles.saf_sent[1].absolute(line(|counters| counters.reversals_repeated));
+        handles.saf_done.absolute(line(|counters| counters.reversals_done));
+        handles.saf_untraced.absolute(line(|counters| counters.reversals_untraced));
+        handles.saf_depth.set(self.sum(|shard| shard.saf[number].waiting as u64) as f64);
+        handles.saf_parked.set(self.sum(|shard| shard.saf[number].parked as u64) as f64);
+        let oldest = self.shards.iter().flatten().filter_map(|shard| shard.saf[number].oldest_us).min();
+        let age_us = oldest.map_or(0, |since_us| self.setup.now_us().saturating_sub(since_us));
+        handles.saf_oldest.set(age_us as f64 / 1e6);
     }
 
     fn write_latencies(&self, page: &mut String) {
@@ -301,6 +349,9 @@ impl AcquirerHandles {
             joined: of("signalbox_joined_total"),
             shed: of("signalbox_shed_total"),
             undeliverable: of("signalbox_undeliverable_total"),
+            reversals: of("signalbox_reversals_total"),
+            tombstones: of("signalbox_tombstones_total"),
+            reversal_exceptions: of("signalbox_reversal_exceptions_total"),
             glitches: counter!("signalbox_glitches_total", "peer" => name.to_owned()),
             accepted: counter!("signalbox_connections_total", "peer" => name.to_owned()),
             connections: gauge!("signalbox_connections", "peer" => name.to_owned()),
@@ -322,6 +373,7 @@ impl ProgramHandles {
 impl IssuerHandles {
     fn new(name: &str) -> Self {
         let of = |metric: &'static str| counter!(metric, "issuer" => name.to_owned());
+        let level = |metric: &'static str| gauge!(metric, "issuer" => name.to_owned());
         Self {
             forwarded: of("signalbox_forwarded_total"),
             answered: of("signalbox_answered_total"),
@@ -329,6 +381,14 @@ impl IssuerHandles {
             late: of("signalbox_late_total"),
             unmatched: of("signalbox_unmatched_total"),
             invalid: of("signalbox_invalid_total"),
+            saf_sent: ["first", "repeat"].map(|transmission| {
+                counter!("signalbox_saf_sent_total", "issuer" => name.to_owned(), "transmission" => transmission)
+            }),
+            saf_done: of("signalbox_saf_done_total"),
+            saf_untraced: of("signalbox_saf_untraced_total"),
+            saf_depth: level("signalbox_saf_depth"),
+            saf_parked: level("signalbox_saf_parked"),
+            saf_oldest: level("signalbox_saf_oldest_seconds"),
             glitches: counter!("signalbox_glitches_total", "peer" => name.to_owned()),
             accepted: counter!("signalbox_connections_total", "peer" => name.to_owned()),
             links_up: gauge!("signalbox_links_up", "issuer" => name.to_owned()),

@@ -7,13 +7,17 @@
 mod console;
 mod process;
 
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use console::Summary;
 use process::Process;
+
+use crate::journal::history::History;
 
 /// What the demonstration is asked for.
 #[derive(clap::Args)]
@@ -60,7 +64,10 @@ fn shown(arguments: &Arguments) -> Result<bool, String> {
     println!("  acquirer  north   {}  ISO 8583:1987 ASCII, 2-byte length", stage.acquirer);
     println!("  issuers   maple   {}  oak {}", stage.maple, stage.oak);
     println!("  figures   http://{}/metrics   ready: http://{}/readyz", stage.admin, stage.admin);
-    println!("  journal   none yet: reversals and store-and-forward are not part of this version");
+    println!(
+        "  journal   level sync: on the disk before anything is seen   {}",
+        stage.path("journal").display()
+    );
     println!();
     let maple = stage.issuer(
         "maple",
@@ -81,9 +88,16 @@ fn shown(arguments: &Arguments) -> Result<bool, String> {
     maple.stop(STOP_WAIT)?;
     oak.stop(STOP_WAIT)?;
     println!("{summary}");
-    let sound = fleet_ended == Some(0) && stopped == Some(0) && summary.answered_everything();
+    let history = History::read(&stage.path("journal")).map_err(|fault| fault.to_string())?;
+    let (in_doubt, waiting) = history.open();
+    println!(
+        "  journal     {:>10}   facts; {in_doubt} requests in doubt, {waiting} reversals not acknowledged\n",
+        history.facts
+    );
+    let kept = in_doubt == 0 && history.broken().is_empty();
+    let sound = fleet_ended == Some(0) && stopped == Some(0) && summary.answered_everything() && kept;
     if sound {
-        println!("every request was answered, as expected; everything stopped cleanly");
+        println!("every request was answered, as expected; nothing lost; everything stopped cleanly");
         stage.clear();
     } else {
         println!("NOT as expected: fleet ended with {fleet_ended:?}, switch with {stopped:?}");
@@ -111,7 +125,18 @@ impl Stage {
             .replace("{admin}", &admin.to_string());
         let path = stage.path("signalbox.toml");
         std::fs::write(&path, config).map_err(|error| format!("{}: {error}", path.display()))?;
+        stage.write_key().map_err(|error| format!("{}: {error}", stage.path("journal.key").display()))?;
         Ok(stage)
+    }
+
+    /// A fresh key for the journal, for its owner only.
+    fn write_key(&self) -> std::io::Result<()> {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).map_err(std::io::Error::other)?;
+        let digits: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        let path = self.path("journal.key");
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        file.write_all(digits.as_bytes())
     }
 
     fn path(&self, file: &str) -> PathBuf {
@@ -198,6 +223,10 @@ const CONFIG: &str = r#"
 [admin]
 listen = "{admin}"
 
+[journal]
+dir = "journal"
+key_file = "journal.key"
+
 [[acquirer]]
 name = "north"
 listen = "{acquirer}"
@@ -245,7 +274,8 @@ mod tests {
             .replace("{acquirer}", "127.0.0.1:7001")
             .replace("{maple}", "127.0.0.1:7101")
             .replace("{oak}", "127.0.0.1:7102")
-            .replace("{admin}", "127.0.0.1:9464");
+            .replace("{admin}", "127.0.0.1:9464")
+            .replace("key_file = \"journal.key\"", "key_file = \"/dev/null\"");
         let config = crate::config::parse(&text, Path::new("demo.toml"), std::iter::empty()).expect("sound");
         assert_eq!((config.issuers.len(), config.routes.len()), (2, 2));
         assert!(config.warnings.is_empty(), "{:?}", config.warnings);

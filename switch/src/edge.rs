@@ -15,6 +15,7 @@ use authorizer::event::{AcquirerLink, Event, IssuerLink, Leg, ShardId, Ticket};
 use authorizer::programs::{ProgramId, Question};
 use authorizer::provision::Provision;
 use authorizer::request::Request;
+use authorizer::saf::Undoing;
 use authorizer::verify::{Judgement, ProofId};
 use codecs::iso8583::{Dialect, Message, Mti};
 use codecs::value::Pan;
@@ -113,7 +114,7 @@ impl Edge {
     /// Something happened that every shard's authorizer must know.
     pub(crate) fn happened_everywhere(&self, event: Event) {
         for shard in (0..self.setup.shards()).map(ShardId).filter(|shard| *shard != self.shard) {
-            self.send(shard, Hop::Event(event.clone()));
+            self.send(shard, Hop::Event(Box::new(event.clone())));
         }
         self.happened(event);
     }
@@ -130,7 +131,9 @@ impl Edge {
             Some(request) => request,
             None => return Err((envelope, DeclineReason::FormatError)),
         };
-        let home = self.setup.homes.of_identity(request.identity);
+        // A reversal goes where its original went.
+        let named = request.original.map_or(request.identity, |original| original.identity);
+        let home = self.setup.homes.of_identity(named);
         if home == self.shard {
             let ticket = self.envelopes.borrow_mut().keep(envelope);
             self.happened(Event::Request(Request { ticket, ..request }));
@@ -243,6 +246,38 @@ impl Edge {
         frame::append(out, issuer.framing, &[], room, |out| {
             crate::issuer::translate::forward(&message, mti, leg.stan, dialect, same, funding, out)
         })
+    }
+
+    /// Sends a reversal, which needs no raw message, over an issuer's link. One that meets no link is sent again when its
+    /// issuer is back.
+    pub(crate) fn undo(&self, undoing: &Undoing) {
+        let Undoing { to, reversal } = undoing;
+        let issuer = self.setup.issuer(to.issuer);
+        let dialect = self.setup.dialect(issuer.dialect);
+        let leg = Leg { to: *to, stan: reversal.stan };
+        let mut frame = Vec::new();
+        let written =
+            frame::append(&mut frame, issuer.framing, &[], crate::issuer::reversal::BYTES_MAX, |out| {
+                crate::issuer::reversal::write(reversal, dialect, out)
+            });
+        if let Err(error) = written {
+            tracing::error!(issuer = %issuer.name, stan = reversal.stan.number(), ?error, "a reversal cannot be said to its issuer: parked");
+            return self.happened(Event::Unsent(leg, authorizer::event::Unsent::NotEncodable));
+        }
+        match self.issuer_shard(*to) {
+            shard if shard == self.shard => self.append_undo(leg, &frame),
+            shard => self.send(shard, Hop::Undo(leg, frame)),
+        }
+    }
+
+    /// Appends the frame of a reversal to a link of this shard.
+    pub(crate) fn append_undo(&self, leg: Leg, frame: &[u8]) {
+        let Some(port) = self.issuer_port(leg.to) else { return };
+        let whole: Result<(), std::convert::Infallible> = port.wire.append(|out| {
+            out.extend_from_slice(frame);
+            Ok(())
+        });
+        debug_assert!(whole.is_ok());
     }
 
     /// The local end of an issuer's link, if it is here and connected.

@@ -1,7 +1,8 @@
 //! Where things live: the keyed hashes that name a message and choose the shards at home to it.
 //!
-//! The key is drawn at start, so nobody outside can choose messages that all fall on one shard, and a hash
-//! seen in a dump says nothing about a card.
+//! The key is secret, so nobody outside can choose messages that all fall on one shard, and a hash seen in a dump or
+//! a journal says nothing about a card. It comes from the journal's key, so that a message has the same name after a
+//! restart; without a journal it is drawn at start.
 
 use std::hash::Hasher;
 
@@ -13,21 +14,31 @@ use codecs::value::{Pan, PartyId, Stan};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 /// What two messages of one identity must agree in to be the same request.
-const CONTENT: [De; 8] =
-    [De::PAN, De::PROCESSING_CODE, De::AMOUNT, De::EXPIRY, De::POS_ENTRY, De::TRACK2, De::RRN, De::CURRENCY];
+const CONTENT: [De; 7] =
+    [De::PAN, De::PROCESSING_CODE, De::AMOUNT, De::EXPIRY, De::POS_ENTRY, De::RRN, De::CURRENCY];
 
 /// The keyed hash and the number of shards.
 pub struct Homes {
     key: [u8; 16],
     shards: u16,
+    /// What stands for an acquirer in a name: it does not change when the configuration is put in another order.
+    acquirers: Vec<u64>,
 }
 
 impl Homes {
-    /// A fresh key from the operating system.
-    pub fn new(shards: u16) -> Result<Self, getrandom::Error> {
+    /// Under a key that outlives the process.
+    pub fn new(shards: u16, key: [u8; 16], acquirers: &[&str]) -> Self {
+        let mut homes = Self { key, shards, acquirers: Vec::new() };
+        homes.acquirers =
+            acquirers.iter().map(|name| homes.hash(&[b"acquirer", name.as_bytes()]) as u64).collect();
+        homes
+    }
+
+    /// Under a fresh key from the operating system.
+    pub fn drawn(shards: u16, acquirers: &[&str]) -> Result<Self, getrandom::Error> {
         let mut key = [0; 16];
         getrandom::fill(&mut key)?;
-        Ok(Self { key, shards })
+        Ok(Self::new(shards, key, acquirers))
     }
 
     /// The name of a message: principal, class digits, moment, trace number, acquirer, forwarder, terminal
@@ -43,7 +54,7 @@ impl Homes {
         // One write of a fixed layout: hashing value by value costs twice as much.
         let mut name = [0; 64];
         let mut rest = &mut name[..];
-        put(&mut rest, &acquirer.0.to_le_bytes());
+        put(&mut rest, &self.acquirers.get(acquirer.index()).copied().unwrap_or_default().to_le_bytes());
         put(&mut rest, &class);
         put(&mut rest, &keys.moment.to_le_bytes());
         put(&mut rest, &stan.number().to_le_bytes());
@@ -65,7 +76,8 @@ impl Homes {
                 hasher.write(value);
             }
         }
-        Fingerprint(hasher.finish128().as_u128())
+        let track = message.value(De::TRACK2).map_or(0, |track| self.hash(&[b"track", track]) as u64);
+        Fingerprint { content: hasher.finish128().as_u128(), track: Some(track) }
     }
 
     /// The shard that is home to an identity.

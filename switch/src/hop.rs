@@ -34,12 +34,14 @@ pub(crate) enum Hop {
     Answered(IssuerLink, Box<Envelope>),
     /// A frame to an issuer over a link of this shard.
     Forward(Leg, Vec<u8>),
+    /// The frame of a reversal to an issuer over a link of this shard.
+    Undo(Leg, Vec<u8>),
     /// A frame to an acquirer over a link of this shard.
     Reply(AcquirerLink, Vec<u8>),
     /// A request that came over this link is no longer in flight.
     Finished(AcquirerLink),
     /// Something the authorizer must know.
-    Event(Event),
+    Event(Box<Event>),
 }
 
 /// One shard's queue.
@@ -55,10 +57,6 @@ impl Mailbox {
     }
 
     /// Puts a hop into the queue, or gives it back when the queue is full.
-    #[expect(
-        clippy::result_large_err,
-        reason = "a box per hop would cost more than a copy when a queue is full"
-    )]
     pub(crate) fn send(&self, hop: Hop) -> Result<(), Hop> {
         self.queue.push(hop)?;
         self.waker.wake();

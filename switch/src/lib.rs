@@ -10,6 +10,7 @@
 //! | `acquirer`, `homes` | a message becomes a request, and finds its shard |
 //! | `programs`, `crypto` | what a track presents to a program; questions to the token |
 //! | `shard`, `ports`, `live` | the turn: events in, facts durable, effects out |
+//! | `journal` | facts on the disk before anything that follows from them is seen |
 //! | `issuer` | a leg becomes a message, a message becomes an answer |
 //! | `envelope`, `edge`, `hop` | raw messages kept, one shard's world, shards talking |
 //! | `metrics`, `board`, `admin`, `log` | what operators see |
@@ -32,6 +33,7 @@ pub mod frame;
 pub mod homes;
 mod hop;
 pub mod issuer;
+pub mod journal;
 pub mod keys;
 mod life;
 mod link;

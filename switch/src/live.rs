@@ -1,6 +1,7 @@
 //! The real world as a shard sees it: the [`Ports`] of a running switch.
 
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 
 use authorizer::cards::Refused;
 use authorizer::effect::Reply;
@@ -14,6 +15,8 @@ use crate::edge::{self, Edge, room_for};
 use crate::envelope::{Envelope, Sender};
 use crate::frame::{self, NotSent};
 use crate::hop::Hop;
+use crate::journal::Journal;
+use crate::metrics::JournalFigures;
 use crate::ports::{Ports, Position};
 use crate::wall::Wall;
 
@@ -25,15 +28,26 @@ pub(crate) struct Live {
     edge: Rc<Edge>,
     now: Now,
     calendar_us: u64,
-    /// Facts of the past. There is no journal yet, so every fact is as durable as it will ever be.
+    /// Without one every fact is as durable as it will ever be.
+    journal: Option<Journal>,
     position: Position,
+    store_was_low: bool,
 }
 
 impl Live {
     /// The world of this shard.
-    pub(crate) fn new(edge: Rc<Edge>) -> Self {
-        let (year, month) = Wall::now().year_and_month();
-        Self { edge, now: Now { monotonic_us: 0, year, month }, calendar_us: 0, position: 0 }
+    pub(crate) fn new(edge: Rc<Edge>, journal: Option<Journal>) -> Self {
+        let now = Now { monotonic_us: 0, moment: 0, year: 0, month: 0 };
+        Self { edge, now, calendar_us: 0, journal, position: 0, store_was_low: false }
+    }
+
+    /// Syncs so far, and whether there is room for another segment.
+    pub(crate) fn journal_figures(&self) -> Option<JournalFigures> {
+        let durability = self.journal.as_ref()?.durability();
+        Some(JournalFigures {
+            syncs: durability.syncs.load(Ordering::Relaxed),
+            is_low: durability.is_low.load(Ordering::Relaxed),
+        })
     }
 }
 
@@ -41,9 +55,12 @@ impl Ports for Live {
     fn now(&mut self) -> Now {
         let now_us = self.edge.setup.now_us();
         if now_us.saturating_sub(self.calendar_us) > CALENDAR_US {
-            let (year, month) = Wall::now().year_and_month();
+            let wall = Wall::now();
+            let (year, month) = wall.year_and_month();
+            let moment =
+                wall.month_to_second().iter().fold(0, |sum, digit| sum * 10 + u64::from(digit & 0x0F));
             self.calendar_us = now_us;
-            self.now = Now { year, month, ..self.now };
+            self.now = Now { year, month, moment, ..self.now };
         }
         self.now.monotonic_us = now_us;
         self.now
@@ -51,6 +68,11 @@ impl Ports for Live {
 
     fn take(&mut self, events: &mut Vec<Event>) {
         std::mem::swap(&mut *self.edge.inbox.borrow_mut(), events);
+        let is_low = self.journal_figures().is_some_and(|figures| figures.is_low);
+        if is_low != self.store_was_low {
+            self.store_was_low = is_low;
+            events.push(Event::StoreLow(is_low));
+        }
     }
 
     fn perform(&mut self, effect: Effect) {
@@ -58,6 +80,7 @@ impl Ports for Live {
             Effect::Forward { ticket, to, stan, funding } => {
                 self.edge.forward(ticket, Leg { to, stan }, funding);
             }
+            Effect::Undo(undoing) => self.edge.undo(&undoing),
             Effect::Ask { proof, ticket, program, question } => {
                 self.edge.ask(ticket, proof, program, question);
             }
@@ -85,12 +108,17 @@ impl Ports for Live {
     }
 
     fn append(&mut self, facts: &[Fact]) -> Position {
-        self.position += facts.len() as Position;
-        self.position
+        match &mut self.journal {
+            Some(journal) => journal.append(facts, self.now.monotonic_us),
+            None => {
+                self.position += facts.len() as Position;
+                self.position
+            }
+        }
     }
 
     fn durable_up_to(&self) -> Position {
-        self.position
+        self.journal.as_ref().map_or(self.position, Journal::durable_up_to)
     }
 }
 

@@ -1,18 +1,22 @@
 //! The command line of the switch.
 #![forbid(unsafe_code)]
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use switch::config::{self, Config};
 use switch::demo;
+use switch::journal::{self, history::History};
 use switch::keys;
 use switch::log::{self, LogFormat};
 use switch::run::{self, Ended, Fault};
 
 /// Exit codes of the one table (sysexits where it has them).
 mod exit {
+    pub(crate) const DAMAGED: u8 = 3;
+    pub(crate) const STORE: u8 = 4;
     pub(crate) const USAGE: u8 = 64;
     pub(crate) const INTERNAL: u8 = 70;
     pub(crate) const CUT_SHORT: u8 = 75;
@@ -47,6 +51,18 @@ enum Command {
     /// Make a PKCS#11 token ready: initialise it, make keys, list them.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Write every request of a journal and what became of it, as JSON lines. Reads only.
+    Export {
+        /// The data directory.
+        #[arg(long, value_name = "DIR")]
+        journal: PathBuf,
+    },
+    /// Check a journal: checksums, chain, and the laws its facts must keep. Reads only.
+    Verify {
+        /// The data directory.
+        #[arg(long, value_name = "DIR")]
+        journal: PathBuf,
+    },
     /// Show it working: two model issuers, a fleet of terminals, a live line, a summary.
     Demo(demo::Arguments),
 }
@@ -56,10 +72,13 @@ Examples:
   signalbox demo --seconds 10 --rate 2000
   signalbox check --config signalbox.toml
   signalbox serve --config signalbox.toml
+  signalbox export --journal signalbox-data > payments.jsonl
+  signalbox verify --journal signalbox-data
   signalbox keys list --module libsofthsm2.so --token switch --pin-file pin
 
 Every setting can be overridden by the environment: SIGNALBOX__SWITCH__SHARDS=2
-Exit codes: 0 clean, 64 usage, 70 internal fault, 75 stop cut short, 78 configuration";
+Exit codes: 0 clean, 3 journal damaged, 4 store error, 64 usage, 70 internal fault or broken law,
+75 stop cut short, 78 configuration";
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -77,6 +96,8 @@ fn main() -> ExitCode {
         }
         Command::Check { config } => load(&config).map_or_else(|code| code, |config| approve(&config)),
         Command::Keys(command) => keys::run(&command),
+        Command::Export { journal } => export(&journal),
+        Command::Verify { journal } => verify(&journal),
         Command::Demo(arguments) => demo::run(&arguments),
     }
 }
@@ -104,6 +125,50 @@ fn approve(config: &Config) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+fn read_history(directory: &Path) -> Result<History, ExitCode> {
+    History::read(directory).map_err(|fault| {
+        eprintln!("{fault}");
+        match fault {
+            journal::Fault::Damaged { .. } => exit::DAMAGED.into(),
+            journal::Fault::Store(_) => exit::STORE.into(),
+            journal::Fault::Config(_) => exit::CONFIG.into(),
+        }
+    })
+}
+
+fn export(directory: &Path) -> ExitCode {
+    let written = read_history(directory).map(|history| {
+        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+        history.export(&mut out).and_then(|()| out.flush())
+    });
+    match written {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            eprintln!("cannot write: {error}");
+            exit::STORE.into()
+        }
+        Err(code) => code,
+    }
+}
+
+fn verify(directory: &Path) -> ExitCode {
+    let history = match read_history(directory) {
+        Ok(history) => history,
+        Err(code) => return code,
+    };
+    let broken = history.broken();
+    for law in &broken {
+        eprintln!("broken: {law}");
+    }
+    let (in_doubt, undoings) = history.open();
+    println!("facts {}", history.facts);
+    println!("torn_bytes {}", history.torn_bytes);
+    println!("in_doubt {in_doubt}");
+    println!("reversals_waiting {undoings}");
+    println!("state_hash {}", history.state_hash());
+    if broken.is_empty() { ExitCode::SUCCESS } else { exit::INTERNAL.into() }
+}
+
 fn serve(config: Config) -> Result<ExitCode, ExitCode> {
     match run::run(config) {
         Ok(Ended::Clean) => Ok(ExitCode::SUCCESS),
@@ -111,6 +176,14 @@ fn serve(config: Config) -> Result<ExitCode, ExitCode> {
         Err(Fault::Config(fault)) => {
             eprintln!("{fault}");
             Err(exit::CONFIG.into())
+        }
+        Err(Fault::Damaged(fault)) => {
+            eprintln!("{fault}");
+            Err(exit::DAMAGED.into())
+        }
+        Err(Fault::Store(fault)) => {
+            eprintln!("{fault}");
+            Err(exit::STORE.into())
         }
         Err(Fault::Internal(fault)) => {
             tracing::error!(%fault, "the switch stops");

@@ -7,9 +7,10 @@
 use std::fmt::Write as _;
 
 use authorizer::Authorizer;
-use authorizer::counters::Counters;
+use authorizer::counters::{ByReason, Counters};
 use authorizer::decision::{DeclineReason, Outcome};
 use authorizer::event::{AcquirerId, IssuerId, ShardId};
+use authorizer::saf::Depth;
 use codecs::value::ResponseCode;
 
 use crate::config::Config;
@@ -100,7 +101,7 @@ pub(crate) struct Tally {
 pub(crate) struct AcquirerTally {
     pub(crate) network: u64,
     /// Refused before a decision, by [`DeclineReason::index`].
-    pub(crate) refused: [u64; DeclineReason::ALL.len()],
+    pub(crate) refused: ByReason,
     pub(crate) codes: Vec<u64>,
     pub(crate) glitches: u64,
     pub(crate) whole: Buckets<{ WHOLE_BUCKETS_US.len() }>,
@@ -168,9 +169,18 @@ impl Tally {
     }
 
     /// A copy to be published.
-    pub(crate) fn snapshot(&self, shard: ShardId, authorizer: &Authorizer, token_up: bool) -> Snapshot {
+    pub(crate) fn snapshot(
+        &self,
+        shard: ShardId,
+        authorizer: &Authorizer,
+        token_up: bool,
+        journal: Option<JournalFigures>,
+    ) -> Snapshot {
+        let issuers = (0..self.issuers.len() as u16).map(IssuerId);
         Snapshot {
             shard,
+            saf: issuers.map(|issuer| authorizer.saf_depth(issuer)).collect(),
+            journal,
             counters: authorizer.counters().clone(),
             evicted: authorizer.evicted(),
             in_flight: authorizer.in_flight(),
@@ -193,7 +203,19 @@ pub(crate) struct Snapshot {
     pub(crate) cards: usize,
     /// Whether its token answers.
     pub(crate) token_up: bool,
+    /// Reversals that wait, by issuer.
+    pub(crate) saf: Vec<Depth>,
+    pub(crate) journal: Option<JournalFigures>,
     pub(crate) tally: Tally,
+}
+
+/// How a shard's journal stands.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct JournalFigures {
+    /// Syncs since the start.
+    pub(crate) syncs: u64,
+    /// There is no room for another segment.
+    pub(crate) is_low: bool,
 }
 
 fn code_index(code: ResponseCode) -> usize {

@@ -27,8 +27,10 @@ use crate::crypto::{self, Crypto, Opened};
 use crate::door::{self, DoorCounts};
 use crate::homes::Homes;
 use crate::hop::Hop;
-use crate::setup::Setup;
+use crate::journal::{self, Directory, Found, Journal, MasterKey, history};
+use crate::setup::{Clock, Setup};
 use crate::tls::Tls;
+use crate::wall::Wall;
 use crate::{serve, tables};
 
 /// A shard that has not looked around for this long is not alive.
@@ -50,8 +52,23 @@ pub enum Ended {
 pub enum Fault {
     /// Something in the configuration, or a file it names, cannot be used.
     Config(String),
+    /// What was written down once is damaged: nothing is skipped.
+    Damaged(String),
+    /// The store refuses something.
+    Store(String),
     /// A fault of the machine or of ours.
     Internal(String),
+}
+
+impl From<journal::Fault> for Fault {
+    fn from(fault: journal::Fault) -> Self {
+        let said = fault.to_string();
+        match fault {
+            journal::Fault::Damaged { .. } => Self::Damaged(said),
+            journal::Fault::Store(_) => Self::Store(said),
+            journal::Fault::Config(_) => Self::Config(said),
+        }
+    }
 }
 
 /// Runs the switch until it is told to stop.
@@ -63,11 +80,12 @@ pub fn run(config: Config) -> Result<Ended, Fault> {
     let issuer_tls = read_tls(config.issuers.iter().map(|issuer| &issuer.door))?;
     let tokens = open_tokens(&config)?;
     let access = read_access_token(&config)?;
-    let homes = Homes::new(config.switch.shards).map_err(internal)?;
+    let (homes, books) = open_books(&config)?;
     let (snapshots, taken) = mpsc::channel(usize::from(config.switch.shards) * 4);
-    let setup = Setup::new(config, homes, acquirer_tls, issuer_tls, snapshots);
+    let clock = Clock::start(books.found.last_us.saturating_add(1));
+    let setup = Setup::new(config, homes, acquirer_tls, issuer_tls, snapshots, clock);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(internal)?;
-    runtime.block_on(run_with(setup, tokens, access, taken))
+    runtime.block_on(run_with(setup, books, tokens, access, taken))
 }
 
 fn read_tls<'a>(doors: impl Iterator<Item = &'a Door>) -> Result<Vec<Option<Tls>>, Fault> {
@@ -81,6 +99,7 @@ fn internal(error: impl std::fmt::Display) -> Fault {
 
 async fn run_with(
     setup: Arc<Setup>,
+    mut books: Books,
     tokens: Vec<Option<Opened>>,
     access: Option<api::AccessToken>,
     mut taken: mpsc::Receiver<Box<crate::metrics::Snapshot>>,
@@ -93,7 +112,9 @@ async fn run_with(
     let mut terminate = signal(SignalKind::terminate()).map_err(internal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(internal)?;
 
-    let shards = start_shards(&setup, tokens).map_err(internal)?;
+    let journals = books.open(&setup)?;
+    let shards =
+        start_shards(&setup, std::mem::take(&mut books.authorizers), journals, tokens).map_err(internal)?;
     let counts = DoorCounts::new(&setup);
     let mut accepting = JoinSet::new();
     for door in doors {
@@ -103,7 +124,7 @@ async fn run_with(
     let mut admin_task = JoinSet::new();
     admin_task.spawn(admin::serve(admin, questions, api::router(setup.clone(), access)));
     let mut board = Board::new(setup.clone(), counts);
-    announce(&setup);
+    announce(&setup, &books.found);
 
     let mut drain: Option<Drain> = None;
     let mut look = interval(DRAIN_LOOK);
@@ -149,17 +170,62 @@ fn open_tokens(config: &Config) -> Result<Vec<Option<Opened>>, Fault> {
     (0..config.switch.shards).map(open).collect()
 }
 
-fn start_shards(setup: &Arc<Setup>, tokens: Vec<Option<Opened>>) -> std::io::Result<Vec<JoinHandle<()>>> {
-    let tables = tables::tables(&setup.config);
-    let limits = tables::limits(&setup.config);
+/// What the switch knows before it takes anything: what earlier processes wrote down, and where that goes on.
+struct Books {
+    authorizers: Vec<Authorizer>,
+    directory: Option<Directory>,
+    found: Found,
+}
+
+/// Reads what earlier processes wrote down.
+fn open_books(config: &Config) -> Result<(Homes, Books), Fault> {
+    let (shards, tables, limits) = (config.switch.shards, tables::tables(config), tables::limits(config));
+    let mut authorizers: Vec<Authorizer> =
+        (0..shards).map(|shard| Authorizer::new(ShardId(shard), shards, tables.clone(), limits)).collect();
+    let names: Vec<&str> = config.acquirers.iter().map(|acquirer| acquirer.name.as_str()).collect();
+    let Some(journal) = &config.journal else {
+        let homes = Homes::drawn(shards, &names).map_err(internal)?;
+        return Ok((homes, Books { authorizers, directory: None, found: Found::default() }));
+    };
+    let master = Arc::new(MasterKey::read(&journal.key_file).map_err(Fault::Config)?);
+    let homes = Homes::new(shards, master.of_identities(), &names);
+    let settings = journal::Settings {
+        level: journal.level,
+        flush: journal.flush,
+        segment_bytes: journal.segment_bytes,
+        names: history::names(config),
+        master,
+    };
+    let mut directory = Directory::hold(&journal.dir, shards, settings)?;
+    let found = directory.recover(&homes, &mut authorizers)?;
+    Ok((homes, Books { authorizers, directory: Some(directory), found }))
+}
+
+impl Books {
+    /// The journal of each shard, to be written.
+    fn open(&self, setup: &Setup) -> Result<Vec<Option<Journal>>, Fault> {
+        let open = |shard| match &self.directory {
+            Some(directory) => Ok(Some(directory.open(ShardId(shard), setup.now_us())?)),
+            None => Ok(None),
+        };
+        (0..setup.shards()).map(open).collect()
+    }
+}
+
+fn start_shards(
+    setup: &Arc<Setup>,
+    authorizers: Vec<Authorizer>,
+    journals: Vec<Option<Journal>>,
+    tokens: Vec<Option<Opened>>,
+) -> std::io::Result<Vec<JoinHandle<()>>> {
     (0..setup.shards())
         .map(ShardId)
+        .zip(authorizers.into_iter().zip(journals))
         .zip(tokens)
-        .map(|(shard, token)| {
-            let authorizer = Authorizer::new(shard, setup.shards(), tables.clone(), limits);
+        .map(|((shard, (authorizer, journal)), token)| {
             let setup = setup.clone();
             std::thread::Builder::new().name(format!("shard-{}", shard.0)).spawn(move || {
-                if let Err(error) = serve::run(shard, &setup, authorizer, Crypto::new(token)) {
+                if let Err(error) = serve::run(shard, &setup, authorizer, Crypto::new(token), journal) {
                     tracing::error!(shard = shard.0, %error, "a shard could not start");
                 }
             })
@@ -173,22 +239,41 @@ fn read_access_token(config: &Config) -> Result<Option<api::AccessToken>, Fault>
     config.admin.token_file.as_deref().map(read).transpose()
 }
 
-fn announce(setup: &Setup) {
+fn announce(setup: &Setup, found: &Found) {
     for warning in &setup.config.warnings {
         tracing::warn!("{warning}");
     }
-    tracing::warn!(
-        journal = "none",
-        "no journal: after a crash repeats are not recognised and nothing is reversed by itself"
-    );
-    if let Some(hsm) = &setup.config.hsm {
+    match &setup.config.journal {
+        Some(journal) => tracing::info!(
+            journal = journal.level.name(),
+            dir = %journal.dir.display(),
+            facts = found.facts,
+            torn_bytes = found.torn_bytes,
+            "the journal was read"
+        ),
+        None => tracing::warn!(
+            journal = "none",
+            "no journal: after a crash repeats are not recognised, and reversals are answered 96"
+        ),
+    }
+    if found.last_us > Wall::now().micros() {
         tracing::warn!(
+            "the wall clock is behind the journal: it was set back, and stamps go on from the last one"
+        );
+    }
+    if let Some(hsm) = &setup.config.hsm {
+        tracing::info!(
             token = hsm.token,
             module = %hsm.module.display(),
             placement = "inline",
             programs = setup.config.programs.len(),
-            "cards, used ATCs and tries are in memory only: they are lost at the end of this process"
+            "the token was opened"
         );
+        if setup.config.journal.is_none() {
+            tracing::warn!(
+                "cards, used ATCs and tries are in memory only: they are lost at the end of this process"
+            );
+        }
     }
     tracing::info!(
         shards = setup.shards(),
@@ -203,7 +288,7 @@ fn announce(setup: &Setup) {
 /// Tells every shard's authorizer something.
 fn tell_all(setup: &Setup, event: impl Fn() -> Event) {
     for mailbox in &setup.mailboxes {
-        let mut hop = Hop::Event(event());
+        let mut hop = Hop::Event(Box::new(event()));
         // A full mailbox is being emptied by its shard at this moment.
         while let Err(again) = mailbox.send(hop) {
             hop = again;
@@ -258,6 +343,10 @@ async fn finish(setup: &Setup, shards: Vec<JoinHandle<()>>, ended: Ended) -> Res
     }
     match ended {
         Ended::Clean => tracing::info!("stopped; everything was answered"),
+        Ended::CutShort(running) if setup.config.journal.is_some() => {
+            tracing::warn!(running, "stop cut short: answered 91, their reversals are written down");
+            return Ok(Ended::Clean);
+        }
         Ended::CutShort(running) => {
             tracing::warn!(
                 running,
@@ -301,9 +390,14 @@ fn ready(setup: &Setup) -> Health {
         reasons.push("no issuer link is up");
     }
     let ok = reasons.is_empty();
-    let cards = if setup.config.programs.is_empty() { "none" } else { "memory only" };
+    let journal = setup.config.journal.as_ref().map_or("none", |journal| journal.level.name());
+    let cards = match (setup.config.programs.is_empty(), &setup.config.journal) {
+        (true, _) => "none",
+        (false, Some(_)) => "journal",
+        (false, None) => "memory only",
+    };
     let body = json!({
-        "ready": ok, "reasons": reasons, "journal": "none", "cards": cards, "issuers": issuers,
+        "ready": ok, "reasons": reasons, "journal": journal, "cards": cards, "issuers": issuers,
     });
     Health { ok, body }
 }

@@ -24,6 +24,7 @@ use crate::edge::{Edge, Place};
 use crate::envelope::Envelope;
 use crate::hop::Hop;
 use crate::issuer::link::{IssuerConversation, IssuerPort, read_answer};
+use crate::journal::Journal;
 use crate::life;
 use crate::link::{converse, linger};
 use crate::live::Live;
@@ -47,6 +48,7 @@ pub(crate) fn run(
     setup: &Arc<Setup>,
     authorizer: Authorizer,
     crypto: Crypto,
+    journal: Option<Journal>,
 ) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let edge = Edge::new(shard, setup.clone(), crypto);
@@ -57,22 +59,26 @@ pub(crate) fn run(
     connect::start(&local, &edge);
     // A task among the others, so that it has its turn after every link that was read: as the runtime's root
     // it would be polled once in sixty, and one flooding peer would make everybody wait.
-    let turning = local.spawn_local(turns(edge, Shard::new(authorizer)));
+    let turning = local.spawn_local(turns(edge, Shard::new(authorizer), journal));
     local.block_on(&runtime, turning).map_err(std::io::Error::other)
 }
 
 /// Turns the shard whenever something happened or something falls due. When the switch stops and nothing runs
 /// any more, the links are told goodbye, and it turns on until they are gone: another shard may still ask.
-async fn turns(edge: Rc<Edge>, mut shard: Shard) {
-    let mut live = Live::new(edge.clone());
-    let started = Instant::now() - Duration::from_micros(edge.setup.now_us());
-    let mut timer = pin!(sleep_until(started));
+async fn turns(edge: Rc<Edge>, mut shard: Shard, journal: Option<Journal>) {
+    let durability = journal.as_ref().map(|journal| journal.durability().clone());
+    let mut live = Live::new(edge.clone(), journal);
+    let mut timer = pin!(sleep_until(Instant::now()));
+    edge.happened(Event::Recovered);
     let mut armed_us = None;
     let mut looked_us = 0;
     let mut goodbye_us = None;
     poll_fn(|context| {
         if !edge.kick.take(context.waker()) && armed_us.is_some() && timer.as_mut().poll(context).is_ready() {
             armed_us = None;
+        }
+        if let Some(durability) = &durability {
+            durability.waker.register(context.waker());
         }
         shard.turn(&mut live);
         edge.publish(shard.authorizer().in_flight());
@@ -81,7 +87,7 @@ async fn turns(edge: Rc<Edge>, mut shard: Shard) {
             && armed_us.is_none_or(|armed_us| due_us < armed_us)
         {
             armed_us = Some(due_us);
-            timer.as_mut().reset(started + Duration::from_micros(due_us + 1));
+            timer.as_mut().reset(edge.setup.instant(due_us + 1).into());
             if timer.as_mut().poll(context).is_ready() {
                 context.waker().wake_by_ref();
             }
@@ -89,12 +95,18 @@ async fn turns(edge: Rc<Edge>, mut shard: Shard) {
         let now_us = edge.setup.now_us();
         if now_us.saturating_sub(looked_us) >= crate::metrics::PERIOD_US {
             looked_us = now_us;
-            let snapshot =
-                edge.tally.borrow().snapshot(edge.shard, shard.authorizer(), edge.crypto.borrow().is_up());
+            let snapshot = edge.tally.borrow().snapshot(
+                edge.shard,
+                shard.authorizer(),
+                edge.crypto.borrow().is_up(),
+                live.journal_figures(),
+            );
             // When the door is behind, the next figures include these.
             let _ = edge.setup.snapshots.try_send(Box::new(snapshot));
         }
-        if edge.stopping.get() && shard.authorizer().in_flight() == 0 && goodbye_us.is_none() {
+        // What was decided last is seen before the links are closed.
+        let is_idle = shard.authorizer().in_flight() == 0 && !shard.holds_back();
+        if edge.stopping.get() && is_idle && goodbye_us.is_none() {
             goodbye_us = Some(now_us);
             edge.say_goodbye();
         }
@@ -149,7 +161,7 @@ fn deliver(edge: &Rc<Edge>, hop: Hop) {
             }
             None => {
                 let owner = authorizer::issuer::shard_of(leg.stan, edge.setup.shards());
-                edge.send(owner, Hop::Event(Event::Unsent(leg, Unsent::LinkLost)));
+                edge.send(owner, Hop::Event(Box::new(Event::Unsent(leg, Unsent::LinkLost))));
             }
         },
         Hop::Reply(link, frame) => {
@@ -161,12 +173,13 @@ fn deliver(edge: &Rc<Edge>, hop: Hop) {
                 debug_assert!(whole.is_ok());
             }
         }
+        Hop::Undo(leg, frame) => edge.append_undo(leg, &frame),
         Hop::Finished(link) => edge.finished(link),
         Hop::Event(event) => {
-            if matches!(event, Event::Stop) {
+            if matches!(*event, Event::Stop) {
                 edge.stopping.set(true);
             }
-            edge.happened(event);
+            edge.happened(*event);
         }
     }
 }
@@ -328,7 +341,7 @@ fn end_issuer(edge: &Edge, port: &IssuerPort) {
         if owner == edge.shard {
             edge.happened(event);
         } else {
-            edge.send(owner, Hop::Event(event));
+            edge.send(owner, Hop::Event(Box::new(event)));
         }
     }
     edge.happened_everywhere(Event::IssuerLink(port.link, LinkChange::Lost));

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use authorizer::event::{AcquirerId, IssuerId, ShardId};
 use codecs::iso8583::Dialect;
@@ -18,6 +18,7 @@ use crate::metrics::Snapshot;
 use crate::programs::Programs;
 use crate::throttle::Throttle;
 use crate::tls::Tls;
+use crate::wall::Wall;
 
 /// Everything that is the same for all shards.
 pub(crate) struct Setup {
@@ -39,7 +40,32 @@ pub(crate) struct Setup {
     pub(crate) askers: Askers,
     pub(crate) draining: AtomicBool,
     pub(crate) snapshots: mpsc::Sender<Box<Snapshot>>,
+    clock: Clock,
+}
+
+/// The one clock of the switch: it goes on evenly, whatever is done to the wall's. At its start it is set by the wall,
+/// so that what an earlier process wrote down lies behind it.
+#[derive(Clone, Copy)]
+pub(crate) struct Clock {
     started: Instant,
+    base_us: u64,
+}
+
+impl Clock {
+    /// A clock that begins now, and not before `earliest_us`.
+    pub(crate) fn start(earliest_us: u64) -> Self {
+        Self { started: Instant::now(), base_us: Wall::now().micros().max(earliest_us) }
+    }
+
+    /// Microseconds since 1970, by this clock.
+    pub(crate) fn now_us(&self) -> u64 {
+        self.base_us + self.started.elapsed().as_micros() as u64
+    }
+
+    /// The moment at which it shows this.
+    pub(crate) fn instant(&self, us: u64) -> Instant {
+        self.started + Duration::from_micros(us.saturating_sub(self.base_us))
+    }
 }
 
 /// What a shard says of itself, all the time.
@@ -51,6 +77,12 @@ pub(crate) struct ShardGauges {
     pub(crate) seen_us: AtomicU64,
 }
 
+impl ShardGauges {
+    fn seen_at(now_us: u64) -> Self {
+        Self { seen_us: AtomicU64::new(now_us), ..Self::default() }
+    }
+}
+
 impl Setup {
     /// Puts the parts together.
     pub(crate) fn new(
@@ -59,8 +91,10 @@ impl Setup {
         acquirer_tls: Vec<Option<Tls>>,
         issuer_tls: Vec<Option<Tls>>,
         snapshots: mpsc::Sender<Box<Snapshot>>,
+        clock: Clock,
     ) -> Arc<Self> {
         let shards = usize::from(config.switch.shards);
+        let now_us = clock.now_us();
         Arc::new(Self {
             homes,
             programs: Programs::new(&config),
@@ -72,19 +106,24 @@ impl Setup {
                 .iter()
                 .map(|acquirer| Throttle::new(acquirer.requests_per_second))
                 .collect(),
-            gauges: (0..shards).map(|_| ShardGauges::default()).collect(),
+            gauges: (0..shards).map(|_| ShardGauges::seen_at(now_us)).collect(),
             links: DashMap::new(),
             askers: Askers::default(),
             draining: AtomicBool::new(false),
             snapshots,
-            started: Instant::now(),
+            clock,
             config,
         })
     }
 
-    /// Microseconds since the start, on the monotonic clock.
+    /// Microseconds of the switch's clock.
     pub(crate) fn now_us(&self) -> u64 {
-        self.started.elapsed().as_micros() as u64
+        self.clock.now_us()
+    }
+
+    /// The moment at which the clock shows this.
+    pub(crate) fn instant(&self, us: u64) -> Instant {
+        self.clock.instant(us)
     }
 
     /// The acquirer's settings.

@@ -52,6 +52,11 @@ impl Shard {
         }
     }
 
+    /// Whether something was decided that may not be seen yet.
+    pub fn holds_back(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// The authorizer, to be read.
     pub fn authorizer(&self) -> &Authorizer {
         &self.authorizer

@@ -7,6 +7,7 @@ use authorizer::limits::Limits;
 use authorizer::programs::{CardProgram, Tries, challenge, rotating_atc};
 use authorizer::request::Class;
 use authorizer::rights::Rights;
+use authorizer::saf::Retry;
 use authorizer::tables::{Acquirer, Issuer, Tables};
 
 use crate::acquirer::translate;
@@ -24,6 +25,11 @@ pub(crate) fn tables(config: &Config) -> Tables {
         iins: IinTable::new(routes.collect()),
         approval_codes: config.switch.approval_codes.clone(),
         programs: config.programs.iter().map(program).collect(),
+        has_journal: config.journal.is_some(),
+        retry: Retry {
+            min_us: config.timers.reversal_retry_min.as_micros() as u64,
+            max_us: config.timers.reversal_retry_max.as_micros() as u64,
+        },
         proof_timeout_us: config.hsm.as_ref().map_or(0, |hsm| hsm.deadline.as_micros() as u64),
     }
 }
@@ -35,6 +41,7 @@ pub(crate) fn limits(config: &Config) -> Limits {
         recent_entries: config.switch.recent_entries,
         recent_window_us: config.switch.recent_window.as_micros() as u64,
         cards_max: config.limits.cards_max,
+        reversals_max: config.limits.reversals_max,
     }
 }
 

@@ -12,6 +12,11 @@ impl Wall {
         Self(OffsetDateTime::now_utc())
     }
 
+    /// Microseconds since 1970.
+    pub(crate) fn micros(self) -> u64 {
+        (self.0.unix_timestamp_nanos() / 1_000).try_into().unwrap_or(0)
+    }
+
     /// Year and month.
     pub(crate) fn year_and_month(self) -> (u16, u8) {
         (self.0.year() as u16, self.0.month().into())

@@ -41,7 +41,7 @@ const FAULTS: [Fault; 33] = [
     // Bounds.
     fault("[admin]", "[switch]\nshards = 0 #!\n[admin]", &["shards"]),
     fault("[admin]", "[switch]\npending_max = 0 #!\n[admin]", &["pending_max"]),
-    fault("[admin]", "[switch]\njournal = \"sync\" #!\n[admin]", &["journal", "none"]),
+    fault("[admin]", "[journal]\nlevel = \"none\" #!\n[admin]", &["level", "sync"]),
     fault(NORTH, "name = \"north\"\nwindow = 0 #!", &["window"]),
     fault(NORTH, "name = \"North Pole\" #!", &["North Pole"]),
     fault(TIMEOUT, "timeout = \"0s\" #!", &["timeout"]),

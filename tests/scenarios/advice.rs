@@ -1,4 +1,4 @@
-//! Told afterwards, and undone: what goes on-line until there is a journal to keep it.
+//! Told afterwards: what goes on-line and is answered by its issuer.
 
 use tests::{Act, Setup, purchase};
 
@@ -46,22 +46,4 @@ fn an_advice_for_an_absent_issuer_is_forwarded_when_it_is_back() {
     oak.come_back();
     rig.await_links("oak", 1);
     north.ask(&purchase(&format!("0121 {advice}")), "0130 39=00");
-}
-
-/// A reversal is never refused for good: 96 tells the sender to keep it until it can be kept here.
-#[test]
-fn reversals_are_96_until_they_can_be_kept() {
-    let Some(rig) = Setup::new().start() else { return };
-    let mut north = rig.acquirer("north");
-    north.ask(&purchase("11=000001"), "0110 39=00");
-    let original = "90=010000000111231200000000010000100000000000";
-    for (stan, (mti, answer)) in
-        [("0400", "0410"), ("0401", "0410"), ("0420", "0430"), ("0421", "0430")].into_iter().enumerate()
-    {
-        let reversal = purchase(&format!("{mti} 11=00001{stan} {original}"));
-        north.ask(&reversal, &format!("{answer} 11=00001{stan} 39=96"));
-        // The same again: the sender keeps asking, the answer stays.
-        north.ask(&reversal, &format!("{answer} 11=00001{stan} 39=96"));
-    }
-    assert_eq!(rig.issuer("maple").seen().len(), 1, "a reversal was forwarded");
 }

@@ -24,7 +24,7 @@ fn declined(cases: &[(&str, &str, &str)]) {
 fn x1_q20_no_route_is_92() {
     declined(&[
         (&format!("2={U1}"), "0110 39=92", "no_route"),
-        ("2=4000000000000002", "0110 39=92", "no_route"),
+        ("2=4012888888881881", "0110 39=92", "no_route"),
     ]);
 }
 

@@ -12,6 +12,8 @@ mod local_decline;
 mod matching;
 mod metrics;
 mod purchase;
+mod recovery;
+mod reversal;
 mod rights;
 mod rotating_atc;
 mod routing;

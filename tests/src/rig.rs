@@ -49,7 +49,26 @@ pub struct Rig {
     issuers: BTreeMap<String, Issuer>,
     canaries: Canaries,
     expected_exit: i32,
+    start: Start,
+    /// Links to wait for.
+    links: BTreeMap<String, u32>,
 }
+
+/// How the switch is started, and started again.
+#[derive(Debug)]
+struct Start {
+    binary: PathBuf,
+    environment: Vec<(String, String)>,
+}
+
+impl Start {
+    fn process(&self, arguments: &[&str], folder: &Path) -> Process {
+        Process::start(&self.binary, arguments, &self.environment, folder)
+    }
+}
+
+/// The arguments of a switch that serves.
+const SERVE: [&str; 3] = ["serve", "--config", "signalbox.toml"];
 
 /// How a model acquirer meets the switch.
 #[derive(Debug)]
@@ -107,6 +126,48 @@ impl Rig {
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Kills the switch as an accident would: nothing can be written down any more.
+    pub fn crash(&self) {
+        self.process.kill();
+        let _ = self.process.exit_code(PATIENCE);
+    }
+
+    /// Starts the switch again after its end, and waits until it is ready.
+    pub fn start_again(&mut self) {
+        self.process = self.start.process(&SERVE, &self.folder);
+        self.await_ready(&self.links);
+    }
+
+    /// Starts the switch again, and gives the code with which it ends by itself.
+    pub fn fail_to_start(&mut self) -> i32 {
+        self.process = self.start.process(&SERVE, &self.folder);
+        self.process.exit_code(PATIENCE)
+    }
+
+    /// What the binary says when it is run beside the switch, and its exit code.
+    #[must_use]
+    pub fn run(&self, arguments: &[&str]) -> (i32, String) {
+        let process = self.start.process(arguments, &self.folder);
+        let code = process.exit_code(PATIENCE);
+        (code, String::from_utf8_lossy(&process.stdout()).into_owned())
+    }
+
+    /// Every request in the journal with what became of it, one JSON object each.
+    #[must_use]
+    pub fn export(&self) -> Vec<serde_json::Value> {
+        let (code, lines) = self.run(&["export", "--journal", "journal"]);
+        assert_eq!(code, 0, "the export failed");
+        lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+
+    /// Insists that the journal is whole, and gives the hash of what it comes to.
+    pub fn verify(&self) -> String {
+        let (code, said) = self.run(&["verify", "--journal", "journal"]);
+        assert_eq!(code, 0, "{said}");
+        let hash = said.lines().find_map(|line| line.strip_prefix("state_hash "));
+        hash.expect("a hash").to_owned()
     }
 
     /// The exit code to insist on at the end, where it is not 0.

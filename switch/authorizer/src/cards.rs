@@ -297,6 +297,11 @@ impl Cards {
         self.cards.find_mut(hash.0, |(_, card)| card.pan == *pan).map(|(_, card)| card)
     }
 
+    /// The card with this hash, which an earlier process had found by number.
+    pub fn by_hash(&mut self, hash: AccountHash) -> Option<&mut Card> {
+        self.cards.find_mut(hash.0, |(known, _)| *known == hash).map(|(_, card)| card)
+    }
+
     /// Adds a card.
     ///
     /// # Errors

@@ -19,6 +19,30 @@ pub struct Counters {
     pub programs: Vec<ProgramCounters>,
 }
 
+/// Counts by [`DeclineReason::index`].
+#[derive(Clone, Debug)]
+pub struct ByReason([u64; DeclineReason::ALL.len()]);
+
+impl Default for ByReason {
+    fn default() -> Self {
+        Self([0; DeclineReason::ALL.len()])
+    }
+}
+
+impl core::ops::Deref for ByReason {
+    type Target = [u64];
+
+    fn deref(&self) -> &[u64] {
+        &self.0
+    }
+}
+
+impl core::ops::DerefMut for ByReason {
+    fn deref_mut(&mut self) -> &mut [u64] {
+        &mut self.0
+    }
+}
+
 /// What is counted of a program.
 #[derive(Clone, Debug, Default)]
 pub struct ProgramCounters {
@@ -30,8 +54,8 @@ pub struct ProgramCounters {
     pub wrong: u64,
     /// Codes of which the token did not say.
     pub unknown: u64,
-    /// Declines of its cards made here, by [`DeclineReason::index`].
-    pub declined: [u64; DeclineReason::ALL.len()],
+    /// Declines of its cards made here.
+    pub declined: ByReason,
 }
 
 /// What is counted of an acquirer.
@@ -41,14 +65,20 @@ pub struct AcquirerCounters {
     pub received: [u64; Class::ALL.len()],
     /// Approvals told, repeats apart.
     pub approved: u64,
-    /// Declines told, repeats apart, by [`DeclineReason::index`].
-    pub declined: [u64; DeclineReason::ALL.len()],
+    /// Declines told, repeats apart.
+    pub declined: ByReason,
     /// Repeats answered from memory.
     pub duplicates: u64,
     /// Repeats joined to the request in flight.
     pub joined: u64,
     /// Outcomes that no link was there to carry.
     pub undeliverable: u64,
+    /// Reversals that were taken, whatever they undid.
+    pub reversals: u64,
+    /// Reversals of requests that were never seen.
+    pub tombstones: u64,
+    /// Reversals that undo nothing and should be looked into.
+    pub reversal_exceptions: u64,
 }
 
 /// What is counted of an issuer.
@@ -66,6 +96,16 @@ pub struct IssuerCounters {
     pub unmatched: u64,
     /// Answers that fit the keys but not the content.
     pub invalid: u64,
+    /// Reversals sent for the first time.
+    pub reversals_sent: u64,
+    /// Reversals sent again.
+    pub reversals_repeated: u64,
+    /// Reversals acknowledged.
+    pub reversals_done: u64,
+    /// Of these, ones to which the issuer had no original.
+    pub reversals_untraced: u64,
+    /// Reversals set aside for an operator.
+    pub reversals_parked: u64,
 }
 
 impl Counters {

@@ -18,8 +18,12 @@ pub enum DeclineReason {
     LuhnFailed,
     /// The identity is known with other content.
     DuplicateOtherContent,
-    /// A reversal of this request came before it.
+    /// A reversal of this request came before it, or it was undone since: an approval is not told again.
     Tombstoned,
+    /// A reversal that names no original it could undo: another amount or card, or a reversal.
+    ReversalMismatch,
+    /// A partial reversal that would leave more than there was.
+    OverReversal,
     /// The switch is being stopped.
     Draining,
     /// More is running than the switch may hold.
@@ -76,13 +80,15 @@ pub enum DeclineReason {
 
 impl DeclineReason {
     /// Every reason, in order of precedence.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 34] = [
         Self::FormatError,
         Self::NotSupported,
         Self::NotAllowed,
         Self::LuhnFailed,
         Self::DuplicateOtherContent,
         Self::Tombstoned,
+        Self::ReversalMismatch,
+        Self::OverReversal,
         Self::Draining,
         Self::Overloaded,
         Self::ExpiredCard,
@@ -121,6 +127,8 @@ impl DeclineReason {
             Self::LuhnFailed => "luhn_failed",
             Self::DuplicateOtherContent => "duplicate_other_content",
             Self::Tombstoned => "tombstoned",
+            Self::ReversalMismatch => "reversal_mismatch",
+            Self::OverReversal => "over_reversal",
             Self::Draining => "draining",
             Self::Overloaded => "overloaded",
             Self::ExpiredCard => "expired_card",
@@ -171,6 +179,8 @@ impl DeclineReason {
             Self::NotAllowed => (b"58", b"120"),
             Self::LuhnFailed => (b"14", b"111"),
             Self::DuplicateOtherContent | Self::Tombstoned => (b"94", b"913"),
+            Self::ReversalMismatch => (b"12", b"902"),
+            Self::OverReversal => (b"13", b"110"),
             Self::Draining | Self::Overloaded | Self::IssuerWindowFull => (b"91", b"907"),
             Self::ExpiredCard => (b"54", b"101"),
             Self::InvalidAmount => (b"13", b"110"),
@@ -217,6 +227,8 @@ pub enum Verdict {
     Approved,
     /// It was declined.
     Declined(DeclineReason),
+    /// A reversal was taken: what it names is undone, or will be, or never was.
+    Taken,
 }
 
 /// What is told of a request, once and to every repeat of it.
@@ -240,6 +252,16 @@ impl Outcome {
         Self { verdict: Verdict::Declined(reason), response_code, approval_code: None, approved_minor: None }
     }
 
+    /// A reversal that was taken: 00 in 1987, 400 in 1993.
+    #[must_use]
+    pub fn taken(codes: CodeSet) -> Self {
+        let response_code = match codes {
+            CodeSet::Response1987 => ResponseCode::of(b"00"),
+            CodeSet::Action1993 => ResponseCode::of(b"400"),
+        };
+        Self { verdict: Verdict::Taken, response_code, approval_code: None, approved_minor: None }
+    }
+
     /// Whether it is an approval.
     #[must_use]
     pub fn is_approved(&self) -> bool {
@@ -250,7 +272,7 @@ impl Outcome {
     #[must_use]
     pub fn decline_reason(&self) -> Option<DeclineReason> {
         match self.verdict {
-            Verdict::Approved => None,
+            Verdict::Approved | Verdict::Taken => None,
             Verdict::Declined(reason) => Some(reason),
         }
     }

@@ -15,10 +15,11 @@ use crate::event::{AcquirerLink, IssuerLink, ShardId, Ticket};
 use crate::fact::Fact;
 use crate::programs::{ProgramId, Question};
 use crate::provision::{Asker, Standing};
+use crate::saf::Undoing;
 use crate::verify::ProofId;
 
 /// What the edge is asked to do.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Send the request to an issuer under our own trace number.
     Forward {
@@ -31,6 +32,8 @@ pub enum Effect {
         /// The card that pays, where the request bears a proxy: the issuer sees nothing of the proxy.
         funding: Option<Funding>,
     },
+    /// Tell an issuer to undo a request.
+    Undo(Box<Undoing>),
     /// Ask the token about the code in a request's track.
     Ask {
         /// Whose answer it will be.

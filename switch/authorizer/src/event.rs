@@ -9,8 +9,11 @@ use crate::verify::{Judgement, ProofId};
 /// The time, handed in with every event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
-    /// Monotonic clock, microseconds since any fixed moment. Every wait is measured on it.
+    /// Monotonic clock, microseconds. Every wait is measured on it. It is set by the wall once, at the start, so
+    /// that moments written down by an earlier process can be compared with it.
     pub monotonic_us: u64,
+    /// Wall clock, MMDDhhmmss as a number, UTC: DE 7 of messages made here.
+    pub moment: u64,
     /// Wall clock, year, UTC. Only for what a card's expiry is compared with.
     pub year: u16,
     /// Wall clock, month 1..=12, UTC.
@@ -30,12 +33,16 @@ pub enum Event {
     Provision(Provision),
     /// An issuer answered one of this shard's legs, or says it does.
     Answered(Answer),
+    /// The facts of an earlier process were all read: what they leave in doubt is undone.
+    Recovered,
     /// No byte of a forwarded leg was written, and none will be.
     Unsent(Leg, Unsent),
     /// A link to an issuer came up, was signed off, or was lost.
     IssuerLink(IssuerLink, LinkChange),
     /// A link of an acquirer came or went; told to every shard, so that an answer finds a live link.
     AcquirerLink(AcquirerLink, AcquirerId, LinkChange),
+    /// There is, or is no more, too little room to keep the facts of new requests.
+    StoreLow(bool),
     /// Take no new requests; finish the running ones.
     Drain,
     /// Stop now: what still runs ends unanswered.

@@ -1,38 +1,28 @@
 //! What must be durable before anything that follows from it is seen (the switch stores facts, not inputs:
 //! an upgrade must not decide history anew).
 //!
-//! No fact holds a track, a code, a PIN block or a card number in the clear; where a card number is needed
-//! later the journal will hold it encrypted, made from the request's raw message when the fact is written.
+//! No fact holds a track, a code or a PIN block. The card numbers in [`Sent`], [`Reversal`] and [`Provision`] are
+//! written down encrypted only.
 
-use codecs::value::{Amount, Stan};
+use alloc::boxed::Box;
 
+use codecs::value::Stan;
+
+use crate::cards::AccountHash;
 use crate::decision::Outcome;
-use crate::event::{AcquirerId, IssuerId, IssuerLink, Ticket};
-use crate::programs::Question;
-use crate::request::{Class, Fingerprint, Identity};
+use crate::event::{AcquirerId, IssuerId};
+use crate::programs::{ProgramId, Question};
+use crate::provision::Provision;
+use crate::request::{Asked, Identity};
+use crate::saf::Reversal;
+use crate::transaction::Sent;
 
 /// One fact.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Fact {
-    /// The request will be sent to an issuer: from here on it has an outcome or a reversal.
-    Intent {
-        /// Which request.
-        identity: Identity,
-        /// What it says.
-        fingerprint: Fingerprint,
-        /// Its raw message, from which the journal takes the encrypted card number.
-        ticket: Ticket,
-        /// Who asked.
-        acquirer: AcquirerId,
-        /// What kind of request.
-        class: Class,
-        /// How much.
-        amount: Amount,
-        /// Whom we ask.
-        to: IssuerLink,
-        /// Our trace number there.
-        stan: Stan,
-    },
+    /// The request will be sent to an issuer: from here on it has an outcome or a reversal. A second one of the same
+    /// request takes the place of the first, of which nothing was sent.
+    Intent(Sent),
     /// The issuer answered; an approval is the commit point.
     Result {
         /// Which request.
@@ -40,60 +30,84 @@ pub enum Fact {
         /// What is told.
         outcome: Outcome,
     },
-    /// The request ended without a valid answer: by time, by a lost link, by an invalid answer.
+    /// The request ended without a valid answer, or with an approval that nobody was there to hear, and what the
+    /// issuer may have done is undone.
     Timeout {
         /// Which request.
         identity: Identity,
-        /// Who was asked.
-        issuer: IssuerId,
-        /// Our trace number there.
-        stan: Stan,
-        /// What is told.
-        outcome: Outcome,
-    },
-    /// The issuer approved, but no link of the acquirer is up to tell it.
-    Undeliverable {
-        /// Which request.
-        identity: Identity,
-        /// Who was asked.
-        issuer: IssuerId,
-        /// Our trace number there.
-        stan: Stan,
         /// What any repeat is told.
         outcome: Outcome,
+        /// What its issuer is told, where it may have approved.
+        undo: Option<Box<Reversal>>,
+    },
+    /// The acquirer undid a request, whole or in part, whatever had become of it.
+    Reversed {
+        /// Which request.
+        identity: Identity,
+        /// What stays valid of an approval, minor units: nothing, where it is undone whole.
+        left_minor: u64,
+        /// What its issuer is told, where it may have approved.
+        undo: Option<Box<Reversal>>,
+    },
+    /// The acquirer undid a request that was never seen: if it comes, it is refused.
+    Tombstone {
+        /// Which request.
+        identity: Identity,
+        /// Whose.
+        acquirer: AcquirerId,
+    },
+    /// An issuer has acknowledged a reversal.
+    ReversalDone {
+        /// Which issuer.
+        issuer: IssuerId,
+        /// The reversal's trace number.
+        stan: Stan,
+    },
+    /// An issuer will not take a reversal: an operator must look.
+    ReversalParked {
+        /// Which issuer.
+        issuer: IssuerId,
+        /// The reversal's trace number.
+        stan: Stan,
+    },
+    /// An operator lets a parked reversal go out again.
+    ReversalReleased {
+        /// Which issuer.
+        issuer: IssuerId,
+        /// The reversal's trace number.
+        stan: Stan,
     },
     /// Declined here, before any issuer was asked.
     Declined {
         /// Which request.
-        identity: Identity,
-        /// What it says.
-        fingerprint: Fingerprint,
-        /// Who asked.
-        acquirer: AcquirerId,
+        asked: Asked,
         /// What is told.
         outcome: Outcome,
     },
-    /// A code was right, and what it may be used for once is used.
-    Claimed {
+    /// A code was right, and what it may be used for once is used; or it was wrong, and one try is gone.
+    Judged {
         /// By which request.
         identity: Identity,
-        /// What was proven.
+        /// Whose card.
+        account: AccountHash,
+        /// By which program's rules.
+        program: ProgramId,
+        /// What was proven, or not.
         question: Question,
+        /// Whether it was.
+        is_right: bool,
     },
-    /// A code was wrong, and one try is gone.
-    Tried {
-        /// By which request.
-        identity: Identity,
-        /// What was not proven.
-        question: Question,
-    },
+    /// A card was changed.
+    Provisioned(Box<Provision>),
     /// An answer came after its request had ended.
     Late {
         /// Who answered.
         issuer: IssuerId,
         /// To which of our trace numbers.
         stan: Stan,
-        /// Whether it was an approval, which then stands at the issuer.
+        /// Whether it was an approval, which then stood at the issuer.
         approved: bool,
+        /// What its issuer is told once more, where an earlier reversal had found nothing to undo.
+        undo: Option<Box<Reversal>>,
     },
 }

@@ -11,7 +11,7 @@ use crate::effect::{Effect, Effects, Reply};
 use crate::event::{Now, ShardId};
 use crate::fact::Fact;
 use crate::memory::{Entry, Full, State};
-use crate::request::{Class, Request};
+use crate::request::Request;
 
 impl Authorizer {
     /// A request at the home of its identity: refused at once, handed to the home of its account, or
@@ -23,6 +23,9 @@ impl Authorizer {
         if let Some(reason) = self.refused(request) {
             return self.declined_stateless(request, reason, out);
         }
+        if request.class.is_reversal() {
+            return self.reversed(request, now, out);
+        }
         match self.home_of(request, now) {
             Ok(home) if home == self.shard => self.admitted(request, now, out),
             Ok(home) => out.free.push(Effect::Hand { ticket: request.ticket, to: home }),
@@ -32,6 +35,9 @@ impl Authorizer {
 
     /// A request at the home of its account: a repeat of something known, or a new transaction.
     pub(crate) fn admitted(&mut self, request: &Request, now: Now, out: &mut Effects) {
+        if request.class.is_reversal() {
+            return self.reversed(request, now, out);
+        }
         if let Some(place) = self.memory.find(request.identity, now.monotonic_us) {
             return self.repeated(place, request, out);
         }
@@ -49,9 +55,9 @@ impl Authorizer {
         let acquirer = self.tables.acquirers.get(request.acquirer.index());
         if !acquirer.is_some_and(|acquirer| acquirer.rights.allow(request)) {
             Some(DeclineReason::NotAllowed)
-        } else if request.class == Class::Reversal {
+        } else if request.class.is_reversal() {
             // Without a journal a reversal cannot be kept; 96 makes the sender keep it.
-            Some(DeclineReason::StoreUnavailable)
+            (!self.tables.has_journal).then_some(DeclineReason::StoreUnavailable)
         } else if request.pan.is_some_and(|pan| !pan.luhn_ok()) {
             Some(DeclineReason::LuhnFailed)
         } else {
@@ -69,12 +75,7 @@ impl Authorizer {
             });
         }
         if request.home != self.shard {
-            self.memory.insert(Entry {
-                identity: request.identity,
-                fingerprint: request.fingerprint,
-                since_us: now.monotonic_us,
-                state: State::Elsewhere(request.home),
-            })?;
+            self.memory.insert(entry_of(request, State::Elsewhere(request.home), now))?;
         }
         Ok(request.home)
     }
@@ -91,7 +92,10 @@ impl Authorizer {
     /// One identity, one outcome: a repeat joins the request in flight or gets the stored answer.
     fn repeated(&mut self, place: u32, request: &Request, out: &mut Effects) {
         let Some(entry) = self.memory.get(place).copied() else { return };
-        if entry.fingerprint != request.fingerprint {
+        if matches!(entry.state, State::Tombstone | State::Undone) {
+            return self.declined_stateless(request, DeclineReason::Tombstoned, out);
+        }
+        if !entry.fingerprint.fits(&request.fingerprint) {
             return self.declined_stateless(request, DeclineReason::DuplicateOtherContent, out);
         }
         match entry.state {
@@ -119,7 +123,9 @@ impl Authorizer {
                 out.visible.push(Effect::Reply(reply_to(request, outcome)));
             }
             State::Elsewhere(to) => out.free.push(Effect::Hand { ticket: request.ticket, to }),
-            State::Forgotten => out.free.push(Effect::Release(request.ticket)),
+            State::Forgotten | State::Tombstone | State::Undone | State::InDoubt => {
+                out.free.push(Effect::Release(request.ticket))
+            }
         }
     }
 
@@ -127,6 +133,8 @@ impl Authorizer {
     fn declined_before_routing(&self, request: &Request, now: Now) -> Option<DeclineReason> {
         if self.draining {
             Some(DeclineReason::Draining)
+        } else if self.store_is_low {
+            Some(DeclineReason::StoreUnavailable)
         } else if self.in_flight() >= self.pending_max {
             Some(DeclineReason::Overloaded)
         } else if request.expiry.is_some_and(|expiry| expiry.is_past(now.year, now.month)) {
@@ -152,7 +160,10 @@ impl Authorizer {
         now: Now,
         out: &mut Effects,
     ) {
-        let promised = !matches!(reason, DeclineReason::Draining | DeclineReason::Overloaded);
+        let promised = !matches!(
+            reason,
+            DeclineReason::Draining | DeclineReason::Overloaded | DeclineReason::StoreUnavailable
+        );
         if !promised || (request.class.is_advice() && reason != DeclineReason::NoRoute) {
             // Shed, or an advice put off: nothing is promised, and what comes again is looked at anew.
             if let Some(place) = known {
@@ -161,23 +172,13 @@ impl Authorizer {
             return self.declined_stateless(request, reason, out);
         }
         let outcome = Outcome::declined(reason, self.tables.response_code(request.acquirer, reason));
-        let entry = Entry {
-            identity: request.identity,
-            fingerprint: request.fingerprint,
-            since_us: now.monotonic_us,
-            state: State::Ended(outcome),
-        };
+        let entry = entry_of(request, State::Ended(outcome), now);
         if let Some(place) = known {
             self.memory.conclude(place, entry.state);
         } else if self.memory.insert(entry).is_err() {
             return self.declined_stateless(request, DeclineReason::Overloaded, out);
         }
-        out.facts.push(Fact::Declined {
-            identity: request.identity,
-            fingerprint: request.fingerprint,
-            acquirer: request.acquirer,
-            outcome,
-        });
+        out.facts.push(Fact::Declined { asked: request.asked(), outcome });
         self.count_outcome(request.acquirer, &outcome);
         self.count_program_decline(request, reason);
         out.visible.push(Effect::Reply(reply_to(request, outcome)));
@@ -189,6 +190,11 @@ impl Authorizer {
         self.count_outcome(request.acquirer, &outcome);
         out.free.push(Effect::Reply(reply_to(request, outcome)));
     }
+}
+
+/// What is remembered of a request.
+pub(crate) fn entry_of(request: &Request, state: State, now: Now) -> Entry {
+    Entry { fingerprint: request.fingerprint, ..Entry::new(request.identity, now.monotonic_us, state) }
 }
 
 /// The answer to a request that no issuer was asked for.

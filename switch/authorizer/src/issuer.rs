@@ -5,6 +5,7 @@
 //! number on an answer says whose leg it is and no two shards share a table. A number is reused only after
 //! all others were: 999,999 legs later with one shard.
 
+use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -16,10 +17,11 @@ use crate::decision::{DeclineReason, Outcome, Verdict};
 use crate::effect::{Effect, Effects};
 use crate::event::{IssuerLink, Leg, LinkChange, Now, ShardId, Unsent};
 use crate::fact::Fact;
-use crate::limits::{LEGS_MAX, LEGS_MIN, LEGS_PER_WINDOW, STAN_SEARCH_MAX};
+use crate::limits::{LEGS_MAX, LEGS_MIN, LEGS_PER_WINDOW, REVERSALS_IN_FLIGHT, STAN_SEARCH_MAX};
 use crate::request::{Answer, MatchKeys};
+use crate::saf::Reversal;
 use crate::tables::Issuer;
-use crate::transaction::{Transaction, TransactionId};
+use crate::transaction::{Sent, Transaction, TransactionId};
 
 /// The largest trace number of six digits.
 const STAN_MAX: u32 = 999_999;
@@ -78,6 +80,47 @@ impl IssuerState {
         Some(stan)
     }
 
+    /// Whether any link may carry something.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.links.iter().any(|link| link.change == LinkChange::Up)
+    }
+
+    /// How many reversals may be under way at a time, beside the window of requests.
+    #[must_use]
+    pub fn reversal_window(&self) -> usize {
+        REVERSALS_IN_FLIGHT
+    }
+
+    /// The link for a reversal: the one its original went over, or any that is up.
+    #[must_use]
+    pub fn link_for_reversal(&self, preferred: u16) -> Option<u16> {
+        let is_up = |link: &LinkState| link.change == LinkChange::Up;
+        if self.links.get(usize::from(preferred)).is_some_and(is_up) {
+            return Some(preferred);
+        }
+        (0_u16..).zip(&self.links).find(|(_, link)| is_up(link)).map(|(link, _)| link)
+    }
+
+    /// A trace number for something that is no leg.
+    pub fn take_stan(&mut self) -> Option<Stan> {
+        self.legs.take()
+    }
+
+    /// After a restart: a leg of an earlier process ended like this; numbers go on behind it.
+    pub fn restore_leg(&mut self, sent: &Sent, state: LegState) {
+        self.legs.restore(
+            sent.stan,
+            LegEntry { stan: sent.stan.number(), link: sent.to.link, state, keys: sent.asked.keys },
+        );
+        self.past_stan(sent.stan);
+    }
+
+    /// After a restart: numbers go on behind this one.
+    pub fn past_stan(&mut self, stan: Stan) {
+        self.legs.past(stan);
+    }
+
     /// Ends a leg; what comes for it afterwards is late.
     pub fn close_leg(&mut self, link: u16, stan: Stan, end: LegState) {
         if let Some(leg) = self.legs.get_mut(stan) {
@@ -100,8 +143,9 @@ pub enum LegState {
     Pending(TransactionId),
     /// It answered; a second answer is one to nothing.
     Answered,
-    /// It did not answer in time; one that comes now is late.
-    TimedOut,
+    /// It did not answer in time, or the request was undone; an answer that comes now is late. The request's place in
+    /// the memory of identities.
+    TimedOut(u32),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -143,9 +187,7 @@ impl Legs {
 
     fn open(&mut self, link: u16, transaction: TransactionId, keys: MatchKeys) -> Option<Stan> {
         for _ in 0..STAN_SEARCH_MAX {
-            let number = self.next;
-            self.next = if number.saturating_add(1) >= self.count { 0 } else { number.saturating_add(1) };
-            let stan = number.saturating_mul(self.shards).saturating_add(self.shard).saturating_add(1);
+            let (number, stan) = self.next_number();
             let place = self.place(number)?;
             if place.is_none_or(|leg| !matches!(leg.state, LegState::Pending(_))) {
                 *place = Some(LegEntry { stan, link, state: LegState::Pending(transaction), keys });
@@ -155,12 +197,47 @@ impl Legs {
         None
     }
 
-    fn get_mut(&mut self, stan: Stan) -> Option<&mut LegEntry> {
+    /// A number that stands in no place of the ring.
+    fn take(&mut self) -> Option<Stan> {
+        for _ in 0..STAN_SEARCH_MAX {
+            let (number, stan) = self.next_number();
+            let place = self.place(number)?;
+            if place.is_none_or(|leg| !matches!(leg.state, LegState::Pending(_))) {
+                return Stan::new(stan);
+            }
+        }
+        None
+    }
+
+    fn next_number(&mut self) -> (u32, u32) {
+        let number = self.next;
+        self.next = if number.saturating_add(1) >= self.count { 0 } else { number.saturating_add(1) };
+        (number, number.saturating_mul(self.shards).saturating_add(self.shard).saturating_add(1))
+    }
+
+    /// The place of one of this shard's trace numbers among them.
+    fn number(&self, stan: Stan) -> Option<u32> {
         let number = stan.number().checked_sub(1)?.checked_sub(self.shard)?;
         if number.checked_rem(self.shards)? != 0 {
             return None;
         }
-        let number = number.checked_div(self.shards)?;
+        number.checked_div(self.shards)
+    }
+
+    fn past(&mut self, stan: Stan) {
+        if let Some(number) = self.number(stan) {
+            self.next = if number.saturating_add(1) >= self.count { 0 } else { number.saturating_add(1) };
+        }
+    }
+
+    fn restore(&mut self, stan: Stan, leg: LegEntry) {
+        if let Some(place) = self.number(stan).and_then(|number| self.place(number)) {
+            *place = Some(leg);
+        }
+    }
+
+    fn get_mut(&mut self, stan: Stan) -> Option<&mut LegEntry> {
+        let number = self.number(stan)?;
         self.place(number)?.as_mut().filter(|leg| leg.stan == stan.number())
     }
 
@@ -179,6 +256,9 @@ pub fn shard_of(stan: Stan, shards: u16) -> ShardId {
 impl Authorizer {
     /// An issuer says something to one of our legs, or claims to.
     pub(crate) fn answered(&mut self, answer: &Answer, now: Now, out: &mut Effects) {
+        if answer.class.is_reversal() {
+            return self.reversal_answered(answer, now, out);
+        }
         match self.matched(answer) {
             Some((id, transaction)) if now.monotonic_us <= transaction.deadline_us => {
                 self.counters.issuer(answer.link.issuer, |issuer| add_one(&mut issuer.answered));
@@ -198,10 +278,10 @@ impl Authorizer {
             }
             // The deadline decides, even when answer and timer come out of one turn after a freeze.
             Some((id, _)) => {
-                self.conclude_without_answer(id, DeclineReason::IssuerTimedOut, LegState::TimedOut, now, out);
-                self.late(answer, out);
+                self.timed_out(id, now, out);
+                self.late(answer, now, out);
             }
-            None => self.late(answer, out),
+            None => self.late(answer, now, out),
         }
     }
 
@@ -216,19 +296,49 @@ impl Authorizer {
     }
 
     /// The answer belongs to no running transaction: it is late, or it answers nothing that was asked.
-    fn late(&mut self, answer: &Answer, out: &mut Effects) {
+    fn late(&mut self, answer: &Answer, now: Now, out: &mut Effects) {
+        out.free.push(Effect::Release(answer.ticket));
         let issuer = answer.link.issuer;
         let leg = self.issuers.get_mut(issuer.index()).and_then(|state| state.legs.get_mut(answer.stan));
-        match leg {
-            Some(leg) if leg.state == LegState::TimedOut && leg.keys.fits(&answer.keys) => {
+        let timed_out = leg.filter(|leg| leg.keys.fits(&answer.keys)).and_then(|leg| match leg.state {
+            LegState::TimedOut(memory) => {
                 leg.state = LegState::Answered;
-                let approved = self.tables.is_approval(answer.response_code);
-                out.facts.push(Fact::Late { issuer, stan: answer.stan, approved });
-                self.counters.issuer(issuer, |counters| add_one(&mut counters.late));
+                Some(memory)
             }
-            _ => self.counters.issuer(issuer, |counters| add_one(&mut counters.unmatched)),
+            LegState::Pending(_) | LegState::Answered => None,
+        });
+        let Some(memory) = timed_out else {
+            return self.counters.issuer(issuer, |counters| add_one(&mut counters.unmatched));
+        };
+        self.counters.issuer(issuer, |counters| add_one(&mut counters.late));
+        let approved = self.tables.is_approval(answer.response_code);
+        let undo = if approved { self.undo_once_more(memory, answer) } else { None };
+        out.facts.push(Fact::Late { issuer, stan: answer.stan, approved, undo: undo.clone() });
+        if let Some(undo) = undo {
+            self.keep_reversal(memory, &undo, now, out);
         }
-        out.free.push(Effect::Release(answer.ticket));
+    }
+
+    /// An issuer approved after it had acknowledged the reversal: it did not know the original then, so it is told
+    /// again, as a repeat of the same (Q13). While the reversal waits, nothing is to be done.
+    fn undo_once_more(&mut self, memory: u32, answer: &Answer) -> Option<Box<Reversal>> {
+        let entry = *self.memory.get(memory)?;
+        let sent =
+            entry.sent.filter(|sent| sent.stan == answer.stan && sent.to.issuer == answer.link.issuer)?;
+        let undo = entry.undo?;
+        if self.saf.get(sent.to.issuer.index())?.has(undo.stan) {
+            return None;
+        }
+        Some(Box::new(Reversal {
+            sent,
+            stan: undo.stan,
+            moment: undo.moment,
+            year: undo.year,
+            why: undo.why,
+            left_minor: undo.left_minor,
+            approval_code: answer.approval_code,
+            is_repeat: true,
+        }))
     }
 
     fn conclude_answered(
@@ -253,7 +363,7 @@ impl Authorizer {
         };
         self.close(id, LegState::Answered);
         match self.live.deliverable(transaction.link, transaction.acquirer) {
-            None if approved => self.undeliverable(transaction, answer, out),
+            None if approved => self.undeliverable(transaction, answer, now, out),
             _ => self.replied(transaction, outcome, Some(answer.ticket), now, out),
         }
     }
@@ -271,18 +381,27 @@ impl Authorizer {
         if let Some(state) = issuer.links.get_mut(usize::from(link.link)) {
             state.change = change;
         }
-        if change != LinkChange::Lost {
-            return;
+        let saf = self.saf.get_mut(link.issuer.index());
+        match (change, saf) {
+            (LinkChange::Up, Some(saf)) => saf.hurry(now.monotonic_us),
+            (LinkChange::Lost, Some(saf)) => saf.lost(link.link, now.monotonic_us),
+            _ => {}
         }
-        let lost: Vec<TransactionId> = issuer.legs.pending_on(link.link).collect();
-        for id in lost {
-            self.conclude_without_answer(id, DeclineReason::IssuerTimedOut, LegState::TimedOut, now, out);
+        if change == LinkChange::Lost {
+            let lost: Vec<TransactionId> = issuer.legs.pending_on(link.link).collect();
+            for id in lost {
+                self.timed_out(id, now, out);
+            }
         }
+        self.send_reversals(link.issuer, now, out);
     }
 
     /// No byte of this leg was written, so nothing can have happened at the issuer: after a lost link another
     /// one, or an alternate, is asked.
     pub(crate) fn unsent(&mut self, leg: Leg, why: Unsent, now: Now, out: &mut Effects) {
+        if why == Unsent::NotEncodable && self.has_reversal(leg.to.issuer, leg.stan) {
+            return self.park_reversal(leg.to.issuer, leg.stan, out);
+        }
         let Some(issuer) = self.issuers.get_mut(leg.to.issuer.index()) else { return };
         let Some(entry) = issuer.legs.get_mut(leg.stan) else { return };
         let LegState::Pending(id) = entry.state else { return };
@@ -299,7 +418,7 @@ impl Legs {
     fn pending_on(&self, link: u16) -> impl Iterator<Item = TransactionId> + '_ {
         self.ring.iter().flatten().filter(move |leg| leg.link == link).filter_map(|leg| match leg.state {
             LegState::Pending(id) => Some(id),
-            LegState::Answered | LegState::TimedOut => None,
+            LegState::Answered | LegState::TimedOut(_) => None,
         })
     }
 }

@@ -18,9 +18,10 @@
 //! | [`memory`], [`transaction`] | what is remembered of ended and of running ones |
 //! | [`decision`], [`effect`], [`fact`] | what can come out |
 //! | [`network`] | sign-on, echo and sign-off of one link |
+//! | [`reversal`] | acquirers undo requests |
+//! | [`saf`] | reversals on their way to issuers, until they are acknowledged |
 //! | [`provision`] | cards enrolled, bundles and challenges given |
-//!
-//! Not here: reversals and store-and-forward, which need the journal.
+//! | [`recovery`] | facts of earlier processes, read back |
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -52,10 +53,13 @@ pub mod memory;
 pub mod network;
 pub mod programs;
 pub mod provision;
+pub mod recovery;
 pub mod reply;
 pub mod request;
+pub mod reversal;
 pub mod rights;
 pub mod route;
+pub mod saf;
 pub mod tables;
 pub mod transaction;
 pub mod verify;
@@ -71,6 +75,7 @@ use event::{Event, Now, ShardId};
 use issuer::IssuerState;
 use limits::Limits;
 use memory::Memory;
+use saf::Saf;
 use tables::Tables;
 use transaction::Transactions;
 use verify::Proofs;
@@ -91,8 +96,12 @@ pub struct Authorizer {
     memory: Memory,
     deadlines: Deadlines,
     issuers: alloc::vec::Vec<IssuerState>,
+    /// By issuer.
+    saf: alloc::vec::Vec<Saf>,
+    reversals_max: usize,
     live: event::LiveLinks,
     draining: bool,
+    store_is_low: bool,
     /// There is no other shard, so every home is here.
     is_alone: bool,
     counters: Counters,
@@ -102,7 +111,8 @@ impl Authorizer {
     /// The authorizer of `shard` among `shards`, which all hold the same tables.
     #[must_use]
     pub fn new(shard: ShardId, shards: u16, tables: Tables, limits: Limits) -> Self {
-        let issuers = tables.issuers.iter().map(|issuer| IssuerState::new(issuer, shard, shards)).collect();
+        let issuers: alloc::vec::Vec<IssuerState> =
+            tables.issuers.iter().map(|issuer| IssuerState::new(issuer, shard, shards)).collect();
         Self {
             shard,
             transactions: Transactions::new(limits.pending_max),
@@ -111,9 +121,12 @@ impl Authorizer {
             pending_max: usize::try_from(limits.pending_max).unwrap_or(usize::MAX),
             memory: Memory::new(limits.recent_entries, limits.recent_window_us),
             deadlines: Deadlines::new(tables.issuers.len()),
+            saf: issuers.iter().map(|_| Saf::default()).collect(),
+            reversals_max: usize::try_from(limits.reversals_max).unwrap_or(usize::MAX),
             issuers,
             live: event::LiveLinks::default(),
             draining: false,
+            store_is_low: false,
             is_alone: shards <= 1,
             counters: Counters::new(tables.acquirers.len(), tables.issuers.len(), tables.programs.len()),
             tables,
@@ -131,6 +144,8 @@ impl Authorizer {
             Event::Unsent(leg, why) => self.unsent(leg, why, now, out),
             Event::IssuerLink(link, change) => self.issuer_link_changed(link, change, now, out),
             Event::AcquirerLink(link, acquirer, change) => self.live.changed(link, acquirer, change),
+            Event::Recovered => self.recovered(now, out),
+            Event::StoreLow(is_low) => self.store_is_low = is_low,
             Event::Drain => self.draining = true,
             Event::Stop => self.stopped(now, out),
             Event::Tick => self.expired(now, out),
@@ -142,7 +157,7 @@ impl Authorizer {
     pub fn next_deadline_us(&self) -> Option<u64> {
         let proof = self.proofs.next_us();
         let leg = self.deadlines.next_us(&self.transactions);
-        proof.into_iter().chain(leg).min()
+        proof.into_iter().chain(leg).chain(self.next_reversal_us()).min()
     }
 
     /// How many transactions are running here.

@@ -8,12 +8,14 @@
 
 use alloc::vec::Vec;
 
+use codecs::value::Stan;
 use hashbrown::HashTable;
 
 use crate::decision::Outcome;
 use crate::event::ShardId;
 use crate::request::{Fingerprint, Identity};
-use crate::transaction::TransactionId;
+use crate::saf::{Reversal, Why};
+use crate::transaction::{Sent, TransactionId};
 use crate::verify::ProofId;
 
 /// One identity.
@@ -27,6 +29,36 @@ pub struct Entry {
     pub since_us: u64,
     /// What became of it.
     pub state: State,
+    /// What an issuer was asked, once it was: what a reversal of it must say.
+    pub sent: Option<Sent>,
+    /// What stays of an approval after a partial reversal, minor units.
+    pub left_minor: Option<u64>,
+    /// The newest reversal of it that its issuer was, or is to be, told.
+    pub undo: Option<Undo>,
+}
+
+/// A reversal, as far as [`Sent`] does not say it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Undo {
+    /// Its own trace number.
+    pub stan: Stan,
+    /// DE 7 as a number.
+    pub moment: u64,
+    /// The year of that.
+    pub year: u16,
+    /// Why.
+    pub why: Why,
+    /// What stays valid, minor units.
+    pub left_minor: u64,
+}
+
+impl Entry {
+    /// Of which nothing more is known.
+    #[must_use]
+    pub fn new(identity: Identity, since_us: u64, state: State) -> Self {
+        let fingerprint = Fingerprint { content: 0, track: None };
+        Self { identity, fingerprint, since_us, state, sent: None, left_minor: None, undo: None }
+    }
 }
 
 /// What became of a request.
@@ -42,13 +74,19 @@ pub enum State {
     Elsewhere(ShardId),
     /// It may come again as if it never had: an advice that could not be delivered.
     Forgotten,
+    /// It never came; a reversal of it did.
+    Tombstone,
+    /// It was undone by its acquirer.
+    Undone,
+    /// An earlier process had sent it to its issuer, and no outcome was written down: only while facts are read.
+    InDoubt,
 }
 
 impl State {
     /// Whether its outcome is still to come.
     #[must_use]
     pub fn is_running(self) -> bool {
-        matches!(self, Self::Proving(_) | Self::Running(_))
+        matches!(self, Self::Proving(_) | Self::Running(_) | Self::InDoubt)
     }
 }
 
@@ -157,6 +195,48 @@ impl Memory {
         }
     }
 
+    /// Writes down what an issuer is asked.
+    pub fn send(&mut self, place: u32, sent: Sent) {
+        if let Some(entry) = self.get_mut(place) {
+            entry.sent = Some(sent);
+        }
+    }
+
+    /// Writes down what stays of a request that was undone.
+    pub fn leave(&mut self, place: u32, left_minor: u64) {
+        if let Some(entry) = self.get_mut(place) {
+            entry.left_minor = Some(left_minor);
+            if left_minor == 0 {
+                entry.state = State::Undone;
+            }
+        }
+    }
+
+    /// Writes down by which reversal a request is undone, and says by which it was before.
+    pub fn undone_by(&mut self, place: u32, reversal: &Reversal) -> Option<Stan> {
+        let Reversal { stan, moment, year, why, left_minor, .. } = *reversal;
+        let undo = &mut self.get_mut(place)?.undo;
+        undo.replace(Undo { stan, moment, year, why, left_minor }).map(|before| before.stan)
+    }
+
+    /// Puts another entry of the same identity in the place of one.
+    pub fn replace(&mut self, place: u32, entry: Entry) {
+        if let Some(old) = self.get_mut(place).filter(|old| old.identity == entry.identity) {
+            *old = entry;
+        }
+    }
+
+    /// The places of all whose outcome was not written down.
+    #[must_use]
+    pub fn in_doubt(&self) -> Vec<u32> {
+        let is_in_doubt = |(_, entry): &(u32, &Entry)| entry.state == State::InDoubt;
+        (0_u32..).zip(&self.ring).filter(is_in_doubt).map(|(place, _)| place).collect()
+    }
+
+    fn get_mut(&mut self, place: u32) -> Option<&mut Entry> {
+        self.ring.get_mut(usize::try_from(place).ok()?)
+    }
+
     fn make_room(&mut self, now_us: u64) -> Result<(), Full> {
         // Two aged entries leave for each new one, so the memory shrinks to its window without a pause.
         for _ in 0..2 {
@@ -242,12 +322,7 @@ mod tests {
 
     fn entry(identity: u128, since_us: u64) -> Entry {
         let outcome = Outcome::declined(DeclineReason::NoRoute, ResponseCode::of(b"92"));
-        Entry {
-            identity: Identity(identity),
-            fingerprint: Fingerprint(0),
-            since_us,
-            state: State::Ended(outcome),
-        }
+        Entry::new(Identity(identity), since_us, State::Ended(outcome))
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What operators and wallets change of cards: enrolment, bundles, challenges, blocks. The edge has checked
 //! the form of every change and sends it to the card's home.
 
+use alloc::boxed::Box;
 use alloc::vec;
 
 use codecs::value::Pan;
@@ -11,13 +12,14 @@ use crate::cards::{
 };
 use crate::effect::Effects;
 use crate::event::Now;
+use crate::fact::Fact;
 
 /// Names the one who waits for the outcome of a change, at the edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Asker(pub u64);
 
 /// A change of one card.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Provision {
     /// Who waits for the outcome.
     pub asker: Option<Asker>,
@@ -30,7 +32,7 @@ pub struct Provision {
 }
 
 /// What is changed, or asked, of a card.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Change {
     /// A new card.
     Enrol {
@@ -82,15 +84,18 @@ impl Authorizer {
     /// Changes a card and tells how it stands.
     pub(crate) fn provisioned(&mut self, provision: &Provision, now: Now, out: &mut Effects) {
         let outcome = self.changed(provision, now.monotonic_us);
+        if outcome.is_ok() && provision.change != Change::Look {
+            out.facts.push(Fact::Provisioned(Box::new(Provision { asker: None, ..*provision })));
+        }
         let Some(asker) = provision.asker else { return };
         let standing = outcome.and_then(|()| {
             let card = self.cards.get(provision.account, &provision.pan).ok_or(Refused::Unknown)?;
-            Ok(alloc::boxed::Box::new(Standing { card: card.clone(), now_us: now.monotonic_us }))
+            Ok(Box::new(Standing { card: card.clone(), now_us: now.monotonic_us }))
         });
         out.told.push((asker, standing));
     }
 
-    fn changed(&mut self, provision: &Provision, now_us: u64) -> Result<(), Refused> {
+    pub(crate) fn changed(&mut self, provision: &Provision, now_us: u64) -> Result<(), Refused> {
         let Provision { account, pan, change, .. } = *provision;
         if let Change::Enrol { psn, funding } = change {
             return self.cards.add(account, Card::new(pan, psn, funding));

@@ -1,14 +1,20 @@
 //! A transaction ends: its outcome becomes a fact, is remembered for repeats, and is told.
 
+use alloc::boxed::Box;
+
+use codecs::value::ApprovalCode;
+
 use crate::Authorizer;
 use crate::counters::{add_at, add_one};
-use crate::decision::{DeclineReason, Outcome};
+use crate::decision::{DeclineReason, Outcome, Verdict};
 use crate::effect::{Effect, Effects, Reply};
 use crate::event::{AcquirerId, Now, Ticket};
 use crate::fact::Fact;
 use crate::issuer::LegState;
 use crate::memory::State;
+use crate::recovery;
 use crate::request::Answer;
+use crate::saf::{Reversal, Why};
 use crate::transaction::{Transaction, TransactionId};
 
 impl Authorizer {
@@ -16,16 +22,24 @@ impl Authorizer {
     pub(crate) fn expired(&mut self, now: Now, out: &mut Effects) {
         self.proofs_expired(now.monotonic_us, now, out);
         while let Some(id) = self.deadlines.due(now.monotonic_us, &self.transactions) {
-            self.conclude_without_answer(id, DeclineReason::IssuerTimedOut, LegState::TimedOut, now, out);
+            self.timed_out(id, now, out);
         }
+        self.reversals_expired(now, out);
     }
 
     /// The switch stops and can wait no longer: everything that runs ends without an answer.
     pub(crate) fn stopped(&mut self, now: Now, out: &mut Effects) {
         self.proofs_expired(u64::MAX, now, out);
         while let Some(id) = self.deadlines.due(u64::MAX, &self.transactions) {
-            self.conclude_without_answer(id, DeclineReason::IssuerTimedOut, LegState::TimedOut, now, out);
+            self.timed_out(id, now, out);
         }
+    }
+
+    /// The issuer did not answer in time, or its link was lost with the request on it.
+    pub(crate) fn timed_out(&mut self, id: TransactionId, now: Now, out: &mut Effects) {
+        let Some(transaction) = self.transactions.get(id) else { return };
+        let end = LegState::TimedOut(transaction.memory);
+        self.conclude_without_answer(id, DeclineReason::IssuerTimedOut, end, now, out);
     }
 
     /// The issuer was asked and may have approved, but no valid answer is there: what it did is unknown, and
@@ -43,13 +57,13 @@ impl Authorizer {
         if reason == DeclineReason::IssuerTimedOut {
             self.counters.issuer(transaction.to.issuer, |issuer| add_one(&mut issuer.timed_out));
         }
-        out.facts.push(Fact::Timeout {
-            identity: transaction.identity,
-            issuer: transaction.to.issuer,
-            stan: transaction.stan,
-            outcome,
-        });
+        let why = if reason == DeclineReason::InvalidAnswer { Why::InvalidAnswer } else { Why::TimedOut };
+        let undo = self.undo_running(&transaction, why, None, now);
+        out.facts.push(Fact::Timeout { identity: transaction.identity, outcome, undo: undo.clone() });
         self.told(&transaction, outcome, None, now, out);
+        if let Some(undo) = undo {
+            self.keep_reversal(transaction.memory, &undo, now, out);
+        }
     }
 
     /// The request never reached an issuer, and now none can be asked.
@@ -81,19 +95,35 @@ impl Authorizer {
     }
 
     /// The issuer approved, but the acquirer has no link to hear it: it will repeat and be told no.
-    pub(crate) fn undeliverable(&mut self, transaction: &Transaction, answer: &Answer, out: &mut Effects) {
+    pub(crate) fn undeliverable(
+        &mut self,
+        transaction: &Transaction,
+        answer: &Answer,
+        now: Now,
+        out: &mut Effects,
+    ) {
         let reason = DeclineReason::IssuerTimedOut;
         let outcome = Outcome::declined(reason, self.tables.response_code(transaction.acquirer, reason));
-        out.facts.push(Fact::Undeliverable {
-            identity: transaction.identity,
-            issuer: answer.link.issuer,
-            stan: answer.stan,
-            outcome,
-        });
+        let undo = self.undo_running(transaction, Why::Undeliverable, answer.approval_code, now);
+        out.facts.push(Fact::Timeout { identity: transaction.identity, outcome, undo: undo.clone() });
         self.remember(transaction, outcome);
         self.counters.acquirer(transaction.acquirer, |acquirer| add_one(&mut acquirer.undeliverable));
         out.visible.push(Effect::Release(transaction.ticket));
         out.visible.push(Effect::Release(answer.ticket));
+        if let Some(undo) = undo {
+            self.keep_reversal(transaction.memory, &undo, now, out);
+        }
+    }
+
+    fn undo_running(
+        &mut self,
+        transaction: &Transaction,
+        why: Why,
+        approval_code: Option<ApprovalCode>,
+        now: Now,
+    ) -> Option<Box<Reversal>> {
+        let sent = self.memory.get(transaction.memory)?.sent?;
+        self.reversal_of(&sent, why, 0, approval_code, now)
     }
 
     /// Remembers the outcome and tells it, over the connection that asked last or another of the same
@@ -125,17 +155,17 @@ impl Authorizer {
     }
 
     fn remember(&mut self, transaction: &Transaction, outcome: Outcome) {
-        // An advice that was put off must be able to come again and be delivered.
-        let put_off = transaction.class.is_advice()
-            && outcome.decline_reason().is_some_and(|reason| reason != DeclineReason::IssuerDeclined);
+        let sent = self.memory.get(transaction.memory).and_then(|entry| entry.sent);
+        let put_off = sent.is_some_and(|sent| recovery::put_off(&sent, outcome));
         let state = if put_off { State::Forgotten } else { State::Ended(outcome) };
         self.memory.conclude(transaction.memory, state);
     }
 
     pub(crate) fn count_outcome(&mut self, acquirer: AcquirerId, outcome: &Outcome) {
-        self.counters.acquirer(acquirer, |counters| match outcome.decline_reason() {
-            None => add_one(&mut counters.approved),
-            Some(reason) => add_at(&mut counters.declined, reason.index()),
+        self.counters.acquirer(acquirer, |counters| match outcome.verdict {
+            Verdict::Approved => add_one(&mut counters.approved),
+            Verdict::Taken => add_one(&mut counters.reversals),
+            Verdict::Declined(reason) => add_at(&mut counters.declined, reason.index()),
         });
     }
 }

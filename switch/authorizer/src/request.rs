@@ -20,24 +20,33 @@ pub enum Class {
     AuthorizationAdvice,
     /// 0220 and its repeat.
     FinancialAdvice,
-    /// 0400, 0420 and their repeats.
+    /// 0400 and its repeat: undo a request.
     Reversal,
+    /// 0420 and its repeat: a request was undone, and its sender tells it until it is heard.
+    ReversalAdvice,
 }
 
 impl Class {
     /// Every class, in the order of their counters.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Authorization,
         Self::Financial,
         Self::AuthorizationAdvice,
         Self::FinancialAdvice,
         Self::Reversal,
+        Self::ReversalAdvice,
     ];
 
     /// Told afterwards: it cannot be refused, only put off.
     #[must_use]
     pub fn is_advice(self) -> bool {
         matches!(self, Self::AuthorizationAdvice | Self::FinancialAdvice)
+    }
+
+    /// It undoes another message.
+    #[must_use]
+    pub fn is_reversal(self) -> bool {
+        matches!(self, Self::Reversal | Self::ReversalAdvice)
     }
 
     /// The name metrics and logs use.
@@ -49,6 +58,7 @@ impl Class {
             Self::AuthorizationAdvice => "authorization_advice",
             Self::FinancialAdvice => "financial_advice",
             Self::Reversal => "reversal",
+            Self::ReversalAdvice => "reversal_advice",
         }
     }
 
@@ -64,15 +74,30 @@ impl Class {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Identity(pub u128);
 
-/// What the message says: a keyed 128-bit hash of DE 2, 3, 4, 14, 22, 35, 37 and 49. Two messages of one
-/// identity and another fingerprint are two different requests under one name.
+/// What the message says. Two messages of one identity and another fingerprint are two different requests under
+/// one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fingerprint(pub u128);
+pub struct Fingerprint {
+    /// A keyed 128-bit hash of DE 2, 3, 4, 14, 22, 37 and 49.
+    pub content: u128,
+    /// A keyed 64-bit hash of DE 35, in memory only: nothing made of a track reaches the disk. `None` after a
+    /// restart, when it is not compared.
+    pub track: Option<u64>,
+}
+
+impl Fingerprint {
+    /// Whether two messages say the same, as far as both are known.
+    #[must_use]
+    pub fn fits(&self, other: &Self) -> bool {
+        let tracks = self.track.is_none() || other.track.is_none() || self.track == other.track;
+        self.content == other.content && tracks
+    }
+}
 
 /// The values by which an answer is recognised, beside the trace number we gave the leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MatchKeys {
-    /// DE 7 as a number; in 1993 messages without DE 7, DE 12.
+    /// DE 7 as a number; in 1993 messages DE 12.
     pub moment: u64,
     /// DE 32.
     pub acquirer: Option<PartyId>,
@@ -115,6 +140,10 @@ pub struct Request {
     pub identity: Identity,
     /// What it says.
     pub fingerprint: Fingerprint,
+    /// DE 11 as the acquirer gave it.
+    pub stan: Stan,
+    /// What a reversal undoes.
+    pub original: Option<Original>,
     /// The shard that is home to the card's account.
     pub home: ShardId,
     /// DE 2, or the card number of the track. A reversal may name its original instead.
@@ -137,6 +166,68 @@ pub struct Request {
     pub presented: Presented,
     /// DE 33.
     pub forwarder: Option<PartyId>,
+    /// DE 12, digits as a number: the time of day in 1987, date and time in 1993.
+    pub local_time: Option<u64>,
+    /// DE 13 as a number.
+    pub local_date: Option<u64>,
+    /// DE 7 or 12, 32, 37, 41 and 42.
+    pub keys: MatchKeys,
+}
+
+impl Request {
+    /// What is written down of it.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        Asked {
+            identity: self.identity,
+            fingerprint: self.fingerprint,
+            acquirer: self.acquirer,
+            class: self.class,
+            stan: self.stan,
+            amount: self.amount,
+            processing_code: self.processing_code,
+            forwarder: self.forwarder,
+            local_time: self.local_time,
+            local_date: self.local_date,
+            keys: self.keys,
+        }
+    }
+}
+
+/// What a reversal says of its original: DE 90 or DE 56, and how much of it stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Original {
+    /// Which message: the same keyed hash as of the original itself.
+    pub identity: Identity,
+    /// The original is itself a reversal, by its message type.
+    pub is_reversal: bool,
+    /// What stays valid of a payment that is undone in part (DE 95), minor units.
+    pub left_minor: Option<u64>,
+}
+
+/// A request as it is written down: everything that tells which one it was, nothing that could be used to pay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Which message it is.
+    pub identity: Identity,
+    /// What it says.
+    pub fingerprint: Fingerprint,
+    /// Who sent it.
+    pub acquirer: AcquirerId,
+    /// What it asks for.
+    pub class: Class,
+    /// DE 11 as the acquirer gave it.
+    pub stan: Stan,
+    /// DE 4 and 49.
+    pub amount: Amount,
+    /// DE 3.
+    pub processing_code: Option<ProcessingCode>,
+    /// DE 33.
+    pub forwarder: Option<PartyId>,
+    /// DE 12 as a number.
+    pub local_time: Option<u64>,
+    /// DE 13 as a number.
+    pub local_date: Option<u64>,
     /// DE 7, 32, 37, 41 and 42.
     pub keys: MatchKeys,
 }

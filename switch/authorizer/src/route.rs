@@ -7,10 +7,11 @@ use crate::decision::DeclineReason;
 use crate::effect::{Effect, Effects};
 use crate::event::{IssuerLink, Now};
 use crate::fact::Fact;
+use crate::intake::entry_of;
 use crate::issuer::LegState;
-use crate::memory::{Entry, Full, State};
+use crate::memory::{Full, State};
 use crate::request::Request;
-use crate::transaction::{Timer, Transaction, TransactionId};
+use crate::transaction::{Sent, Timer, Transaction, TransactionId};
 use codecs::value::{Pan, Stan};
 
 impl Authorizer {
@@ -29,21 +30,20 @@ impl Authorizer {
             Ok(to) => to,
             Err(reason) => return self.declined_known(request, known, reason, now, out),
         };
+        if self.tables.has_journal && self.saf_depth(to.issuer).waiting >= self.reversals_max {
+            // Each new request may become one reversal more than there is room for.
+            return self.declined_known(request, known, DeclineReason::Overloaded, now, out);
+        }
         let Some(id) = self.transactions.next_id() else {
             return self.declined_known(request, known, DeclineReason::Overloaded, now, out);
         };
-        let entry = Entry {
-            identity: request.identity,
-            fingerprint: request.fingerprint,
-            since_us: now.monotonic_us,
-            state: State::Running(id),
-        };
+        let state = State::Running(id);
         let memory = match known {
             Some(place) => {
-                self.memory.conclude(place, entry.state);
+                self.memory.conclude(place, state);
                 place
             }
-            None => match self.memory.insert(entry) {
+            None => match self.memory.insert(entry_of(request, state, now)) {
                 Ok(place) => place,
                 Err(Full) => return self.declined_stateless(request, DeclineReason::Overloaded, out),
             },
@@ -73,16 +73,9 @@ impl Authorizer {
             timer: Timer::default(),
         });
         self.deadlines.push(id, &mut self.transactions);
-        out.facts.push(Fact::Intent {
-            identity: request.identity,
-            fingerprint: request.fingerprint,
-            ticket: request.ticket,
-            acquirer: request.acquirer,
-            class: request.class,
-            amount: request.amount,
-            to,
-            stan,
-        });
+        let sent = Sent { to, stan, pan, is_funded: funding.is_some(), asked: request.asked() };
+        self.memory.send(memory, sent);
+        out.facts.push(Fact::Intent(sent));
         self.count_forwarded(to);
         out.visible.push(Effect::Forward { ticket: request.ticket, to, stan, funding });
     }
@@ -103,6 +96,11 @@ impl Authorizer {
             transaction.to = to;
             transaction.stan = stan;
             transaction.forwarded_us = now.monotonic_us;
+        }
+        let sent = self.memory.get(transaction.memory).and_then(|entry| entry.sent);
+        if let Some(sent) = sent.map(|sent| Sent { to, stan, ..sent }) {
+            self.memory.send(transaction.memory, sent);
+            out.facts.push(Fact::Intent(sent));
         }
         self.count_forwarded(to);
         out.visible.push(Effect::Forward {

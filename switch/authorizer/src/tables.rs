@@ -9,6 +9,7 @@ use crate::event::AcquirerId;
 use crate::iin_table::IinTable;
 use crate::programs::CardProgram;
 use crate::rights::Rights;
+use crate::saf::Retry;
 
 /// Everything configured that a decision depends on.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +26,10 @@ pub struct Tables {
     pub programs: Vec<CardProgram>,
     /// How long a request waits for the token, microseconds.
     pub proof_timeout_us: u64,
+    /// Facts are kept: what is promised can be kept too, such as a reversal.
+    pub has_journal: bool,
+    /// How long a reversal waits before it is sent again.
+    pub retry: Retry,
 }
 
 /// A principal that sends requests.
@@ -58,6 +63,12 @@ impl Tables {
         };
         let own = acquirer.overrides.iter().find(|(of, _)| *of == reason);
         own.map_or_else(|| reason.code(acquirer.codes), |(_, code)| *code)
+    }
+
+    /// Which list the acquirer's DE 39 is from.
+    #[must_use]
+    pub fn code_set(&self, acquirer: AcquirerId) -> CodeSet {
+        self.acquirers.get(acquirer.index()).map_or(CodeSet::Response1987, |acquirer| acquirer.codes)
     }
 
     /// Whether an issuer's DE 39 counts as an approval.

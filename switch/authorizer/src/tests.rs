@@ -22,15 +22,22 @@ use crate::issuer::shard_of;
 use crate::limits::Limits;
 use crate::request::{Answer, Class, Fingerprint, Identity, MatchKeys, Presented, Request};
 use crate::rights::Rights;
+use crate::saf::{Retry, Undoing};
 use crate::tables::{Acquirer, Issuer, Tables};
 
 mod proofs;
+mod recovery;
+mod reversals;
 
 const NORTH: AcquirerId = AcquirerId(0);
 const MAPLE: IssuerId = IssuerId(0);
 const OAK: IssuerId = IssuerId(1);
 const CARD: &str = "9999600000000019";
 const TIMEOUT_US: u64 = 1_000_000;
+
+fn said(content: u128) -> Fingerprint {
+    Fingerprint { content, track: Some(0) }
+}
 
 fn link(slot: u16) -> AcquirerLink {
     AcquirerLink { shard: ShardId(0), slot, generation: 1 }
@@ -70,14 +77,21 @@ impl World {
             approval_codes: alloc::vec![ResponseCode::of(b"00"), ResponseCode::of(b"10")],
             programs: Vec::new(),
             proof_timeout_us: 250_000,
+            has_journal: true,
+            retry: Retry::default(),
         };
         change(&mut tables);
-        let limits =
-            Limits { pending_max: 100, recent_entries: 1_000, recent_window_us: 900_000_000, cards_max: 100 };
+        let limits = Limits {
+            pending_max: 100,
+            recent_entries: 1_000,
+            recent_window_us: 900_000_000,
+            cards_max: 100,
+            reversals_max: 1_000,
+        };
         let mut world = Self {
             authorizer: Authorizer::new(ShardId(0), shards, tables, limits),
             out: Effects::default(),
-            now: Now { monotonic_us: 0, year: 2026, month: 11 },
+            now: Now { monotonic_us: 0, moment: 1_123_120_000, year: 2026, month: 11 },
             facts: Vec::new(),
             tickets: 0,
         };
@@ -118,8 +132,12 @@ impl World {
             acquirer: NORTH,
             class: Class::Authorization,
             identity: Identity(u128::from(stan)),
-            fingerprint: Fingerprint(1),
+            fingerprint: said(1),
             home: ShardId(0),
+            stan: Stan::new(stan).unwrap(),
+            original: None,
+            local_time: None,
+            local_date: None,
             pan: Pan::parse(CARD.as_bytes()),
             amount: Amount::new(1_000, Currency::new(840).unwrap()),
             processing_code: ProcessingCode::parse(b"000000"),
@@ -171,6 +189,17 @@ fn told(effect: &Effect) -> String {
             let answer = reply.answer.map_or_else(String::new, |answer| format!(" with {}", answer.0));
             format!("reply {} on {}: {code}{approval}{answer}", reply.ticket.0, reply.link.slot)
         }
+        Effect::Undo(undoing) => {
+            let Undoing { to, reversal } = &**undoing;
+            let mti = if reversal.is_repeat { "0421" } else { "0420" };
+            let left = if reversal.left_minor > 0 {
+                format!(" leaving {}", reversal.left_minor)
+            } else {
+                String::new()
+            };
+            let (stan, of) = (reversal.stan.number(), reversal.sent.stan.number());
+            format!("{mti} to {}.{} as {stan} of {of}{left}", to.issuer.0, to.link)
+        }
         Effect::Release(ticket) => format!("release {}", ticket.0),
         Effect::Ask { ticket, question, .. } => format!("ask {} {question:?}", ticket.0),
         Effect::Challenge { .. } => "challenge".to_string(),
@@ -184,7 +213,7 @@ fn a_request_goes_to_its_issuer_and_the_answer_comes_back() {
     assert_eq!(world.ask(7), ["forward 1 to 0.0 as 1"]);
     let answer = world.answer(1, 7);
     assert_eq!(world.tell(Event::Answered(answer)), ["reply 1 on 0: 00+38 with 2"]);
-    assert!(matches!(world.facts[..], [Fact::Intent { .. }, Fact::Result { .. }]));
+    assert!(matches!(world.facts[..], [Fact::Intent(_), Fact::Result { .. }]));
     assert_eq!(world.authorizer.in_flight(), 0);
 }
 
@@ -216,16 +245,16 @@ fn q03_a_repeat_after_a_time_out_is_no_new_attempt() {
     let mut world = World::new();
     world.ask(7);
     assert_eq!(world.later(TIMEOUT_US), Vec::<String>::new());
-    assert_eq!(world.later(1), ["reply 1 on 0: 91"]);
+    assert_eq!(world.later(1), ["reply 1 on 0: 91", "0420 to 0.0 as 2 of 1"]);
     assert_eq!(world.ask(7), ["reply 2 on 0: 91"]);
-    assert!(matches!(world.facts[..], [Fact::Intent { .. }, Fact::Timeout { .. }]));
+    assert!(matches!(world.facts[..], [Fact::Intent(_), Fact::Timeout { .. }]));
 }
 
 #[test]
 fn q05_one_identity_with_other_content_is_refused_and_the_original_untouched() {
     let mut world = World::new();
     world.ask(7);
-    let other = Request { fingerprint: Fingerprint(2), ..world.request(7) };
+    let other = Request { fingerprint: said(2), ..world.request(7) };
     assert_eq!(world.tell(Event::Request(other)), ["reply 2 on 0: 94"]);
     let answer = world.answer(1, 7);
     assert_eq!(world.tell(Event::Answered(answer)), ["reply 1 on 0: 00+38 with 3"]);
@@ -257,7 +286,7 @@ fn q10_a_leg_that_was_never_begun_goes_to_the_alternate() {
     let leg = Leg { to: to(MAPLE, 0), stan: Stan::new(1).unwrap() };
     assert_eq!(world.tell(Event::Unsent(leg, Unsent::LinkLost)), ["forward 1 to 1.0 as 1"]);
     assert_eq!(world.tell(Event::IssuerLink(to(MAPLE, 0), LinkChange::Lost)), Vec::<String>::new());
-    assert_eq!(world.later(TIMEOUT_US + 1), ["reply 1 on 0: 91"]);
+    assert_eq!(world.later(TIMEOUT_US + 1), ["reply 1 on 0: 91", "0420 to 1.0 as 2 of 1"]);
 }
 
 #[test]
@@ -277,7 +306,10 @@ fn q15_the_deadline_decides_when_answer_and_timer_come_together() {
     world.ask(7);
     world.now.monotonic_us += TIMEOUT_US + 1;
     let answer = world.answer(1, 7);
-    assert_eq!(world.tell(Event::Answered(answer)), ["release 2", "reply 1 on 0: 91"]);
+    assert_eq!(
+        world.tell(Event::Answered(answer)),
+        ["release 2", "reply 1 on 0: 91", "0420 to 0.0 as 2 of 1"]
+    );
 }
 
 #[test]
@@ -325,7 +357,10 @@ fn an_answer_with_other_content_is_invalid() {
         world.ask(7);
         let mut answer = world.answer(1, 7);
         change(&mut answer);
-        assert_eq!(world.tell(Event::Answered(answer)), ["reply 1 on 0: 96", "release 2"]);
+        assert_eq!(
+            world.tell(Event::Answered(answer)),
+            ["reply 1 on 0: 96", "0420 to 0.0 as 2 of 1", "release 2"]
+        );
         assert!(matches!(world.facts.last(), Some(Fact::Timeout { .. })));
     }
 }
@@ -339,7 +374,7 @@ fn less_is_approved_only_where_the_issuer_says_so() {
     assert_eq!(world.tell(Event::Answered(less)), ["reply 1 on 0: 10+38 with 2"]);
     world.ask(8);
     let less = Answer { amount_minor: Some(400), ..world.answer(2, 8) };
-    assert_eq!(world.tell(Event::Answered(less)), ["reply 3 on 0: 96", "release 4"]);
+    assert_eq!(world.tell(Event::Answered(less)), ["reply 3 on 0: 96", "0420 to 0.0 as 3 of 2", "release 4"]);
 }
 
 #[test]
@@ -356,8 +391,8 @@ fn l1_an_approval_nobody_can_hear_is_not_kept() {
     world.ask(7);
     world.tell(Event::AcquirerLink(link(0), NORTH, LinkChange::Lost));
     let answer = world.answer(1, 7);
-    assert_eq!(world.tell(Event::Answered(answer)), ["release 1", "release 2"]);
-    assert!(matches!(world.facts.last(), Some(Fact::Undeliverable { .. })));
+    assert_eq!(world.tell(Event::Answered(answer)), ["release 1", "release 2", "0420 to 0.0 as 2 of 1"]);
+    assert!(matches!(world.facts.last(), Some(Fact::Timeout { .. })));
     world.tell(Event::AcquirerLink(link(1), NORTH, LinkChange::Up));
     let repeat = Request { link: link(1), ..world.request(7) };
     assert_eq!(world.tell(Event::Request(repeat)), ["reply 3 on 1: 91"]);
@@ -393,12 +428,11 @@ fn links_share_the_load_and_a_full_window_is_said() {
 #[test]
 fn local_declines_have_their_codes_and_are_remembered() {
     type Case = (fn(&mut Request), &'static str);
-    let cases: [Case; 5] = [
+    let cases: [Case; 4] = [
         (|request| request.pan = Pan::parse(b"9999600000000018"), "14"),
         (|request| request.pan = Pan::parse(b"9999800000000015"), "92"),
         (|request| request.expiry = Expiry::parse(b"2610"), "54"),
         (|request| request.amount = Amount::new(0, Currency::new(840).unwrap()), "13"),
-        (|request| request.class = Class::Reversal, "96"),
     ];
     for (change, code) in cases {
         let mut world = World::new();
@@ -430,7 +464,7 @@ fn an_acquirer_may_have_codes_of_its_own() {
     let own = (crate::decision::DeclineReason::IssuerTimedOut, ResponseCode::of(b"68"));
     let mut world = World::with(1, 4, &[MAPLE], |tables| tables.acquirers[0].overrides.push(own));
     world.ask(7);
-    assert_eq!(world.later(TIMEOUT_US + 1), ["reply 1 on 0: 68"]);
+    assert_eq!(world.later(TIMEOUT_US + 1), ["reply 1 on 0: 68", "0420 to 0.0 as 2 of 1"]);
 }
 
 #[test]
@@ -461,7 +495,11 @@ fn stopping_answers_what_still_runs() {
     let mut world = World::new();
     world.ask(7);
     world.ask(8);
-    assert_eq!(world.tell(Event::Stop), ["reply 1 on 0: 91", "reply 2 on 0: 91"]);
+    let told = world.tell(Event::Stop);
+    assert_eq!(
+        told,
+        ["reply 1 on 0: 91", "0420 to 0.0 as 3 of 1", "reply 2 on 0: 91", "0420 to 0.0 as 4 of 2"]
+    );
 }
 
 #[test]
@@ -470,7 +508,7 @@ fn a_request_goes_to_the_home_of_its_account_and_so_do_its_repeats() {
     let request = Request { home: ShardId(1), ..world.request(7) };
     assert_eq!(world.tell(Event::Request(request)), ["hand 1 to 1"]);
     // A repeat that names another card still meets its original.
-    let repeat = Request { home: ShardId(0), fingerprint: Fingerprint(2), ..world.request(7) };
+    let repeat = Request { home: ShardId(0), fingerprint: said(2), ..world.request(7) };
     assert_eq!(world.tell(Event::Request(repeat)), ["hand 2 to 1"]);
     let handed = Request { ticket: world.ticket(), ..world.request(8) };
     assert_eq!(world.tell(Event::Handed(handed))[0], format!("forward {} to 0.0 as 1", handed.ticket.0));

@@ -6,7 +6,7 @@ use codecs::value::{Amount, Pan, ProcessingCode, Stan};
 
 use crate::cards::Funding;
 use crate::event::{AcquirerId, AcquirerLink, IssuerLink, Ticket};
-use crate::request::{Class, Identity, MatchKeys};
+use crate::request::{Asked, Class, Identity, MatchKeys};
 
 /// A place in the slab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,6 +16,21 @@ impl TransactionId {
     fn index(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }
+}
+
+/// What an issuer was asked, as far as a reversal must say it again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sent {
+    /// Over which link.
+    pub to: IssuerLink,
+    /// Under which of our trace numbers.
+    pub stan: Stan,
+    /// The card, as its issuer knows it.
+    pub pan: Option<Pan>,
+    /// It is the card behind a proxy, of which the acquirer knows nothing.
+    pub is_funded: bool,
+    /// The request behind it.
+    pub asked: Asked,
 }
 
 /// A request that is waiting for its issuer.

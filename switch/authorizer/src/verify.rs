@@ -13,7 +13,8 @@ use crate::decision::DeclineReason;
 use crate::effect::{Effect, Effects};
 use crate::event::Now;
 use crate::fact::Fact;
-use crate::memory::{Entry, State};
+use crate::intake::entry_of;
+use crate::memory::State;
 use crate::programs::{Need, ProgramId, Question};
 use crate::request::Request;
 
@@ -153,13 +154,7 @@ impl Authorizer {
         out: &mut Effects,
     ) {
         let id = self.proofs.next_id();
-        let entry = Entry {
-            identity: request.identity,
-            fingerprint: request.fingerprint,
-            since_us: now.monotonic_us,
-            state: State::Proving(id),
-        };
-        let Ok(memory) = self.memory.insert(entry) else {
+        let Ok(memory) = self.memory.insert(entry_of(request, State::Proving(id), now)) else {
             return self.declined_stateless(request, DeclineReason::Overloaded, out);
         };
         let due_us = now.monotonic_us.saturating_add(self.tables.proof_timeout_us);
@@ -185,14 +180,13 @@ impl Authorizer {
         };
         match self.claimed(&proof, is_right, now) {
             Ok(()) => {
-                out.facts.push(Fact::Claimed { identity: proof.request.identity, question: proof.question });
+                out.facts.push(judged_fact(&proof, true));
                 let funding = self.funding_of(&proof.request);
                 self.forward(&proof.request, funding, Some(proof.memory), now, out);
             }
             Err(reason) => {
                 if reason.is_wrong_code() {
-                    out.facts
-                        .push(Fact::Tried { identity: proof.request.identity, question: proof.question });
+                    out.facts.push(judged_fact(&proof, false));
                 }
                 self.declined_known(&proof.request, Some(proof.memory), reason, now, out);
             }
@@ -209,6 +203,12 @@ impl Authorizer {
 
     fn funding_of(&self, request: &Request) -> Option<crate::cards::Funding> {
         self.cards.get(request.account, request.pan.as_ref()?)?.funding
+    }
+
+    /// The acquirer undid a request that waits for the token: what the token says is for nobody. The raw message of
+    /// its newest copy.
+    pub(crate) fn proof_cancelled(&mut self, id: ProofId) -> Option<crate::event::Ticket> {
+        self.proofs.remove(id).map(|proof| proof.request.ticket)
     }
 
     fn unproven(&mut self, proof: &Proof, now: Now, out: &mut Effects) {
@@ -229,5 +229,15 @@ impl Authorizer {
         if let Some(program) = request.program {
             self.counters.program(program, |counters| add_at(&mut counters.declined, reason.index()));
         }
+    }
+}
+
+fn judged_fact(proof: &Proof, is_right: bool) -> Fact {
+    Fact::Judged {
+        identity: proof.request.identity,
+        account: proof.request.account,
+        program: proof.program,
+        question: proof.question,
+        is_right,
     }
 }

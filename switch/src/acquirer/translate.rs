@@ -4,7 +4,7 @@
 use authorizer::cards::AccountHash;
 use authorizer::decision::Outcome;
 use authorizer::event::{AcquirerId, AcquirerLink, Ticket};
-use authorizer::request::{Class, MatchKeys, Presented, Request};
+use authorizer::request::{Class, MatchKeys, Original, Presented, Request};
 use codecs::iso8583::{Class as MtiClass, De, DeSet, Dialect, Encoder, Message, Mti, Version};
 
 use codecs::track::Track2;
@@ -79,6 +79,12 @@ pub fn request(
         class,
         identity: homes.identity(received.acquirer, class_digits(mti), stan, forwarder, &keys),
         fingerprint: homes.fingerprint(message, class),
+        stan,
+        original: if class.is_reversal() {
+            original(message, received.acquirer, homes, &keys)?
+        } else {
+            None
+        },
         home: homes.of_account(pan.as_ref()),
         pan,
         amount: amount(message)?,
@@ -93,8 +99,48 @@ pub fn request(
         entry_mode: message.pos_entry().map(PosEntry::entry_mode),
         presented: program.map_or(Presented::Nothing, |program| programs.presented(program, track.as_ref())),
         forwarder,
+        local_time: message.number(De::LOCAL_TIME),
+        local_date: message.number(De::LOCAL_DATE),
         keys,
     })
+}
+
+/// What a reversal undoes: named by DE 90 or DE 56 and, where these leave it out, by its own elements.
+fn original(
+    message: &Message<'_>,
+    acquirer: AcquirerId,
+    homes: &Homes,
+    keys: &MatchKeys,
+) -> Result<Option<Original>, ParseError> {
+    let Some(original) = message.original()? else { return Ok(None) };
+    let mti = original.mti.map_or(*b"0100", Mti::digits);
+    let moment = original.transmission_time.map(|time| digits(&time.digits()));
+    let of = MatchKeys {
+        moment: moment.or_else(|| original.local_time.map(|time| digits(&time.digits()))).unwrap_or(0),
+        acquirer: original.acquirer.or(keys.acquirer),
+        ..*keys
+    };
+    let forwarder = original.forwarder.or(message.forwarder());
+    let class = [mti[0], mti[1]];
+    let left = message.replacement_amounts()?.map(|left| left.transaction);
+    Ok(Some(Original {
+        identity: homes.identity(acquirer, class, original.stan, forwarder, &of),
+        is_reversal: mti[1] == b'4',
+        left_minor: left.or_else(|| left_of_1993(message)),
+    }))
+}
+
+/// DE 24 of a 1993 reversal that leaves part of the original; DE 4 says how much.
+const PARTIAL_REVERSAL: u64 = 401;
+
+fn left_of_1993(message: &Message<'_>) -> Option<u64> {
+    let is_partial = message.dialect().version != Version::V1987
+        && message.number(De::FUNCTION_CODE) == Some(PARTIAL_REVERSAL);
+    is_partial.then(|| message.number(De::AMOUNT)).flatten()
+}
+
+fn digits(ascii: &[u8]) -> u64 {
+    ascii.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit & 0x0F))
 }
 
 /// The kind of request an MTI asks for or answers; `None` for a class this switch does not serve.
@@ -106,15 +152,20 @@ pub fn class(mti: Mti) -> Option<Class> {
         (MtiClass::Authorization, true) => Class::AuthorizationAdvice,
         (MtiClass::Financial, false) => Class::Financial,
         (MtiClass::Financial, true) => Class::FinancialAdvice,
-        (MtiClass::Reversal, _) => Class::Reversal,
+        (MtiClass::Reversal, false) => Class::Reversal,
+        (MtiClass::Reversal, true) => Class::ReversalAdvice,
         _ => return None,
     };
     Some(class)
 }
 
-/// DE 7 (DE 12 where a 1993 message has no DE 7), 32, 37, 41 and 42.
+/// DE 7 in 1987 and DE 12 in 1993, which is how either names an original; 32, 37, 41 and 42.
 pub fn match_keys(message: &Message<'_>) -> MatchKeys {
-    let moment = message.number(De::TRANSMISSION_TIME).or_else(|| message.number(De::LOCAL_TIME));
+    let [first, second] = match message.dialect().version {
+        Version::V1987 => [De::TRANSMISSION_TIME, De::LOCAL_TIME],
+        Version::V1993 | Version::V2003 => [De::LOCAL_TIME, De::TRANSMISSION_TIME],
+    };
+    let moment = message.number(first).or_else(|| message.number(second));
     MatchKeys {
         moment: moment.unwrap_or(0),
         acquirer: message.acquirer(),
@@ -258,7 +309,7 @@ mod tests {
             (*b"0200", *b"0210", Some(Class::Financial)),
             (*b"0221", *b"0230", Some(Class::FinancialAdvice)),
             (*b"0400", *b"0410", Some(Class::Reversal)),
-            (*b"0421", *b"0430", Some(Class::Reversal)),
+            (*b"0421", *b"0430", Some(Class::ReversalAdvice)),
             (*b"0300", *b"0310", None),
         ] {
             assert_eq!(class_of(request), expected);

@@ -153,7 +153,7 @@ async fn send(setup: &Setup, provision: impl FnOnce(Asker) -> Provision) -> Opti
     let (asker, told) = setup.askers.ask();
     let provision = provision(asker);
     let home = setup.homes.of_account(Some(&provision.pan));
-    let outcome = match setup.mailbox(home).send(Hop::Event(Event::Provision(provision))) {
+    let outcome = match setup.mailbox(home).send(Hop::Event(Box::new(Event::Provision(provision)))) {
         Ok(()) => timeout(WAIT, told).await.ok().and_then(Result::ok),
         Err(_) => None,
     };

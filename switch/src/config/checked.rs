@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::journal::Level;
 use codecs::discretionary::Layout;
 use codecs::frame::FrameFormat;
 use codecs::iso8583::{Dialect, Mti};
@@ -29,6 +30,8 @@ pub struct Config {
     pub issuers: Vec<Issuer>,
     /// Which issuer answers for which cards; no prefix twice.
     pub routes: Vec<Route>,
+    /// Where facts are kept, if they are.
+    pub journal: Option<Journal>,
     /// The token that checks codes, if there is one.
     pub hsm: Option<Hsm>,
     /// The programs that run on card ranges; at most 1 000, and only beside a token.
@@ -80,6 +83,8 @@ pub struct Limits {
     pub glitches_max: u32,
     /// Cards of programs, per shard.
     pub cards_max: u32,
+    /// Reversals that one issuer has not acknowledged, per shard; with so many it is asked nothing new.
+    pub reversals_max: u32,
 }
 
 /// Times that belong to links.
@@ -101,6 +106,25 @@ pub struct Timers {
     pub reconnect_max: Duration,
     /// How long sent bytes may stay unacknowledged (`TCP_USER_TIMEOUT`).
     pub user_timeout: Duration,
+    /// The first pause before a reversal is sent again; each other one is twice as long.
+    pub reversal_retry_min: Duration,
+    /// The longest; not less than `reversal_retry_min`.
+    pub reversal_retry_max: Duration,
+}
+
+/// Where facts are kept.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    /// The data directory.
+    pub dir: PathBuf,
+    /// The file with the key that protects card numbers in it; nobody but the owner can read it.
+    pub key_file: PathBuf,
+    /// How far a fact must have got before anything that follows from it is seen.
+    pub level: Level,
+    /// At level `written`: how long what was written may stay off the disk.
+    pub flush: Duration,
+    /// The size of one file.
+    pub segment_bytes: u64,
 }
 
 /// A principal that sends requests.

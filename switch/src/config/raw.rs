@@ -20,6 +20,7 @@ pub(super) struct Raw {
     pub(super) limits: Limits,
     #[serde(default)]
     pub(super) timers: Timers,
+    pub(super) journal: Option<Spanned<Journal>>,
     #[serde(default)]
     pub(super) acquirer: Vec<Spanned<Acquirer>>,
     #[serde(default)]
@@ -35,7 +36,6 @@ pub(super) struct Raw {
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct Switch {
     pub(super) shards: Option<Given<u64>>,
-    pub(super) journal: Option<Given<String>>,
     pub(super) pending_max: Option<Given<u64>>,
     pub(super) recent_entries: Option<Given<u64>>,
     pub(super) recent_window: Option<Given<Period>>,
@@ -60,6 +60,7 @@ pub(super) struct Limits {
     pub(super) output_bytes_max: Option<Given<Size>>,
     pub(super) glitches_max: Option<Given<u64>>,
     pub(super) cards_max: Option<Given<u64>>,
+    pub(super) reversals_max: Option<Given<u64>>,
 }
 
 #[derive(Deserialize, Default, Debug)]
@@ -73,6 +74,8 @@ pub(super) struct Timers {
     pub(super) reconnect_min: Option<Given<Period>>,
     pub(super) reconnect_max: Option<Given<Period>>,
     pub(super) user_timeout: Option<Given<Period>>,
+    pub(super) reversal_retry_min: Option<Given<Period>>,
+    pub(super) reversal_retry_max: Option<Given<Period>>,
 }
 
 #[derive(Deserialize, Debug)]
@@ -146,6 +149,16 @@ pub(super) struct Route {
     pub(super) iin: Option<Given<String>>,
     pub(super) issuer: Option<Given<String>>,
     pub(super) alternates: Option<List<String>>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Journal {
+    pub(super) dir: Option<Given<String>>,
+    pub(super) key_file: Option<Given<String>>,
+    pub(super) level: Option<Given<String>>,
+    pub(super) flush: Option<Given<Period>>,
+    pub(super) segment: Option<Given<Size>>,
 }
 
 #[derive(Deserialize, Debug)]

@@ -40,6 +40,8 @@ pub(super) struct Summary {
     declined: Vec<(String, u64)>,
     repeats: u64,
     timed_out: u64,
+    /// Sent, sent again, acknowledged.
+    reversals: [u64; 3],
     own_share: Vec<(f64, u64)>,
 }
 
@@ -64,6 +66,11 @@ impl Summary {
             declined,
             repeats: sum("signalbox_duplicates_total"),
             timed_out: sum("signalbox_timed_out_total"),
+            reversals: [
+                transmitted(&page, "\"first\""),
+                transmitted(&page, "\"repeat\""),
+                sum("signalbox_saf_done_total"),
+            ],
             own_share: series(&page, "signalbox_switch_seconds_bucket")
                 .filter_map(|(labels, value)| Some((label(labels, "le")?.parse().ok()?, value as u64)))
                 .collect(),
@@ -94,6 +101,11 @@ impl fmt::Display for Summary {
         }
         writeln!(out, "  repeats     {:>10}   answered as before, no second authorization", self.repeats)?;
         writeln!(out, "  timed out   {:>10}   silent issuers, answered 91 after one second", self.timed_out)?;
+        let [sent, again, done] = self.reversals;
+        writeln!(
+            out,
+            "  reversals   {sent:>10}   of what timed out; {again} sent again, {done} acknowledged"
+        )?;
         if let (Some(half), Some(most)) = (self.own_share_us(0.5), self.own_share_us(0.99)) {
             writeln!(
                 out,
@@ -102,6 +114,11 @@ impl fmt::Display for Summary {
         }
         Ok(())
     }
+}
+
+fn transmitted(page: &str, transmission: &str) -> u64 {
+    let sent = series(page, "signalbox_saf_sent_total").filter(|(labels, _)| labels.contains(transmission));
+    sent.map(|(_, value)| value as u64).sum()
 }
 
 /// The series of a metric on a page: labels and value.

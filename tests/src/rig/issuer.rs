@@ -79,6 +79,7 @@ struct Shared {
     board: Mutex<Board>,
     changed: Condvar,
     payments: Mutex<Script>,
+    reversals: Mutex<Script>,
     network: Mutex<Script>,
     stopping: AtomicBool,
     /// Each link is reset when it has taken this many more bytes.
@@ -99,6 +100,7 @@ impl std::fmt::Debug for Shared {
 #[derive(Debug, Default)]
 struct Board {
     payments: Vec<Seen>,
+    reversals: Vec<Seen>,
     network: Vec<Seen>,
     links: Vec<Link>,
     connects: usize,
@@ -137,6 +139,7 @@ impl Issuer {
             board: Mutex::default(),
             changed: Condvar::new(),
             payments: Mutex::new(Box::new(|_| Act::answer(""))),
+            reversals: Mutex::new(Box::new(|_| Act::answer(""))),
             network: Mutex::new(Box::new(|_| Act::answer(""))),
             stopping: AtomicBool::new(false),
             cut_after: AtomicUsize::new(usize::MAX),
@@ -178,6 +181,11 @@ impl Issuer {
         self.on(|_| Act::Hold);
     }
 
+    /// What to do with reversals from now on; each is acknowledged where nothing else is said.
+    pub fn on_reversal(&self, script: impl FnMut(&Plain) -> Act + Send + 'static) {
+        *locked(&self.shared.reversals) = Box::new(script);
+    }
+
     /// What to do with sign-on, echo and the like from now on.
     pub fn on_network(&self, script: impl FnMut(&Plain) -> Act + Send + 'static) {
         *locked(&self.shared.network) = Box::new(script);
@@ -193,6 +201,18 @@ impl Issuer {
     pub fn wait_seen(&self, count: usize) -> Vec<Seen> {
         self.wait(&format!("{count} requests"), |board| board.payments.len() >= count);
         self.seen()
+    }
+
+    /// The reversals seen so far.
+    #[must_use]
+    pub fn reversals(&self) -> Vec<Seen> {
+        self.board().reversals.clone()
+    }
+
+    /// Waits until this many reversals were seen, and gives all that were.
+    pub fn wait_reversals(&self, count: usize) -> Vec<Seen> {
+        self.wait(&format!("{count} reversals"), |board| board.reversals.len() >= count);
+        self.reversals()
     }
 
     /// Waits until this many network messages were seen, and gives all that were.

@@ -11,9 +11,9 @@ use toml::{Table, Value};
 use super::canary::Canaries;
 use super::issuer::Issuer;
 use super::places::{free_address, raise_own_file_limit, refusing_address, scratch_folder};
-use super::process::{self, Process};
+use super::process;
 use super::token::TestToken;
-use super::{Door, Rig, Way};
+use super::{Door, Rig, SERVE, Start, Way};
 use crate::wire::Wire;
 
 /// One acquirer, one issuer, both in ASCII over loopback; the cards of `maple` are routed, nothing else.
@@ -29,6 +29,12 @@ frame = "2s"
 sign_on = "2s"
 reconnect_min = "20ms"
 reconnect_max = "200ms"
+
+[journal]
+dir = "journal"
+key_file = "journal.key"
+level = "written"
+segment = "1MiB"
 
 [[acquirer]]
 name = "north"
@@ -85,7 +91,7 @@ impl Setup {
             config,
             environment: Vec::new(),
             files: Vec::new(),
-            secret_files: Vec::new(),
+            secret_files: vec![("journal.key".to_owned(), "5a".repeat(32))],
             roles: BTreeMap::new(),
         }
     }
@@ -111,6 +117,13 @@ impl Setup {
             };
         }
         table.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// A switch that keeps nothing.
+    #[must_use]
+    pub fn without_journal(mut self) -> Setup {
+        self.config.remove("journal");
         self
     }
 
@@ -232,13 +245,24 @@ impl Setup {
         let (mut issuers, links) = self.start_issuers(&canaries);
         let folder = scratch_folder();
         let own_files = self.write_files(&folder);
-        let arguments = ["serve", "--config", "signalbox.toml"];
-        let process = Process::start(&binary, &arguments, &self.environment, &folder);
+        let start = Start { binary, environment: self.environment.clone() };
+        let process = start.process(&SERVE, &folder);
         for (name, address) in self.listening_issuers() {
             issuers.get_mut(&name).expect("a model issuer").connect(address);
         }
-        let rig = Rig { process, folder, own_files, admin, acquirers, issuers, canaries, expected_exit: 0 };
-        rig.await_ready(&links);
+        let rig = Rig {
+            process,
+            folder,
+            own_files,
+            admin,
+            acquirers,
+            issuers,
+            canaries,
+            expected_exit: 0,
+            start,
+            links,
+        };
+        rig.await_ready(&rig.links);
         Some(rig)
     }
 

@@ -98,7 +98,7 @@ fn a_right_code_is_claimed_and_its_funding_card_charged() {
     assert_eq!(world.authorizer.in_flight(), 1);
     let proof = world.asked();
     assert_eq!(world.tell(Event::Judged(proof, Judgement::Right)), ["forward 1 to 0.0 as 1"]);
-    assert!(matches!(world.facts[..], [Fact::Claimed { .. }, Fact::Intent { .. }]));
+    assert!(matches!(world.facts[..], [.., Fact::Judged { is_right: true, .. }, Fact::Intent(_)]));
     let charged = world.out.visible.iter().find_map(|effect| match effect {
         Effect::Forward { funding, .. } => *funding,
         _ => None,
@@ -305,9 +305,9 @@ fn the_wait_for_the_token_is_part_of_the_wait() {
     // Received first, it falls due first, though it was forwarded last.
     assert_eq!(world.authorizer.next_deadline_us(), Some(TIMEOUT_US));
     world.now.monotonic_us = 0;
-    assert_eq!(world.later(TIMEOUT_US + 1), ["reply 1 on 0: 91"]);
+    assert_eq!(world.later(TIMEOUT_US + 1), ["reply 1 on 0: 91", "0420 to 0.0 as 3 of 2"]);
     assert_eq!(world.authorizer.next_deadline_us(), Some(TIMEOUT_US + 100_000));
-    assert_eq!(world.later(100_000), ["reply 2 on 0: 91"]);
+    assert_eq!(world.later(100_000), ["reply 2 on 0: 91", "0420 to 0.0 as 4 of 1"]);
 }
 
 #[test]

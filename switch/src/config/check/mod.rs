@@ -6,6 +6,7 @@
 //! on. Whoever holds the report believes no configuration while there is a fault in it.
 
 mod door;
+mod journal;
 mod peer;
 mod program;
 mod relations;
@@ -38,6 +39,7 @@ pub(super) fn check(raw: &Raw, folder: &Path, report: &mut Report<'_>) -> Option
     let routes = check.routes(raw);
     check.relations(raw);
     let token_file = check.token_file(&raw.admin.token_file);
+    let journal = check.journal(&raw.journal);
     let hsm = check.hsm(&raw.hsm);
     let programs = check.programs(raw);
 
@@ -45,6 +47,7 @@ pub(super) fn check(raw: &Raw, folder: &Path, report: &mut Report<'_>) -> Option
     let mut config = Config {
         switch: switch?,
         admin: Admin { listen: admin?, token_file: token_file? },
+        journal: journal?,
         hsm: hsm?,
         programs: programs.into_iter().collect::<Option<_>>()?,
         limits: limits?,

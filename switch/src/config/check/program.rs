@@ -70,7 +70,7 @@ impl Check<'_, '_> {
         self.private_file(given, &(0..0), "token_file").map(Some)
     }
 
-    fn private_file(
+    pub(super) fn private_file(
         &mut self,
         given: &Option<Given<String>>,
         at: &Range<usize>,

@@ -24,21 +24,15 @@ const HOUR: Duration = seconds(3_600);
 /// Bounds of a timer: short enough for tests, long enough for any link.
 pub(super) const TIMER: RangeInclusive<Duration> = ms(1)..=HOUR;
 
-/// How facts reach the disk. More levels come with the journal.
-const JOURNAL_LEVELS: [(&str, ()); 1] = [("none", ())];
-
 /// Approved and approved in part: response codes of 1987, action codes of 1993.
 const APPROVAL_CODES: [ResponseCode; 4] =
     [ResponseCode::of(b"00"), ResponseCode::of(b"10"), ResponseCode::of(b"000"), ResponseCode::of(b"002")];
 
 pub(super) fn switch(raw: &raw::Switch, report: &mut Report<'_>) -> Option<Switch> {
     let shards = report.count(&raw.shards, 1, 1..=64);
-    if let Some(level) = &raw.journal {
-        report.one_of(level, "journal level", &JOURNAL_LEVELS);
-    }
     let pending_max = report.count(&raw.pending_max, 65_536, 1..=16_777_216);
     let recent_entries = report.count(&raw.recent_entries, 1_048_576, 1..=67_108_864);
-    let recent_window = report.period(&raw.recent_window, seconds(900), ms(1)..=HOUR * 72);
+    let recent_window = report.period(&raw.recent_window, HOUR * 72, ms(1)..=HOUR * 72);
     let drain_grace = report.period(&raw.drain_grace, seconds(15), ms(0)..=HOUR);
     let approval_codes = approval_codes(&raw.approval_codes, report);
     Some(Switch {
@@ -84,7 +78,9 @@ pub(super) fn limits(raw: &raw::Limits, report: &mut Report<'_>) -> Option<Limit
     let output_bytes_max = report.bytes(&raw.output_bytes_max, 1 << 20, 4 << 10..=64 << 20);
     let glitches_max = report.count(&raw.glitches_max, 3, 0..=1_000_000);
     let cards_max = report.count(&raw.cards_max, 1_000_000, 0..=100_000_000);
+    let reversals_max = report.count(&raw.reversals_max, 100_000, 1..=10_000_000);
     Some(Limits {
+        reversals_max: reversals_max?,
         connections_max: connections_max?,
         connections_per_address_max: per_address_max?,
         accepts_per_second: accepts_per_second?,
@@ -104,14 +100,15 @@ pub(super) fn timers(raw: &raw::Timers, report: &mut Report<'_>) -> Option<Timer
     let reconnect_min = report.period(&raw.reconnect_min, ms(100), TIMER);
     let reconnect_max = report.period(&raw.reconnect_max, seconds(10), TIMER);
     let user_timeout = report.period(&raw.user_timeout, seconds(20), TIMER);
-    if let (Some(min), Some(max)) = (reconnect_min, reconnect_max)
-        && min > max
-        && let Some(given) = raw.reconnect_max.as_ref().or(raw.reconnect_min.as_ref())
-    {
-        let found = format!("reconnect_min {} above reconnect_max {}", Period(min), Period(max));
-        report.fault(&given.at, found, "reconnect_min no longer than reconnect_max");
-    }
+    let reversal_retry_min = report.period(&raw.reversal_retry_min, seconds(1), TIMER);
+    let reversal_retry_max = report.period(&raw.reversal_retry_max, seconds(60), TIMER);
+    let reconnect = (&raw.reconnect_min, reconnect_min, &raw.reconnect_max, reconnect_max);
+    ascending("reconnect", reconnect, report);
+    let retry = (&raw.reversal_retry_min, reversal_retry_min, &raw.reversal_retry_max, reversal_retry_max);
+    ascending("reversal_retry", retry, report);
     Some(Timers {
+        reversal_retry_min: reversal_retry_min?,
+        reversal_retry_max: reversal_retry_max?,
         frame: frame?,
         tls_handshake: tls_handshake?,
         sign_on: sign_on?,
@@ -121,4 +118,21 @@ pub(super) fn timers(raw: &raw::Timers, report: &mut Report<'_>) -> Option<Timer
         reconnect_max: reconnect_max?,
         user_timeout: user_timeout?,
     })
+}
+
+type Given = Option<crate::config::given::Given<Period>>;
+
+/// The shortest of two pauses is not the longer one.
+fn ascending(
+    name: &str,
+    (given_min, min, given_max, max): (&Given, Option<Duration>, &Given, Option<Duration>),
+    report: &mut Report<'_>,
+) {
+    if let (Some(min), Some(max)) = (min, max)
+        && min > max
+        && let Some(given) = given_max.as_ref().or(given_min.as_ref())
+    {
+        let found = format!("{name}_min {} above {name}_max {}", Period(min), Period(max));
+        report.fault(&given.at, found, format!("{name}_min no longer than {name}_max"));
+    }
 }

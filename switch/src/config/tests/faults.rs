@@ -126,7 +126,14 @@ fn numbers_and_units() {
 
 #[test]
 fn words() {
-    check(&[(2, r#"journal = "group""#)], &[r#"2:11: found unknown journal level "group", expected "none""#]);
+    check(
+        &[(1, "[journal]"), (2, r#"level = "group""#)],
+        &[
+            r#"1:1: found no "dir", expected dir = "...""#,
+            r#"1:1: found no "key_file", expected key_file = "...""#,
+            r#"2:9: found unknown level "group", expected one of sync, written"#,
+        ],
+    );
     check(
         &[(2, "approval_codes = []")],
         &["2:18: found approval_codes = [], expected at least one code, or nothing would ever be approved"],
@@ -197,7 +204,7 @@ fn words() {
     check(
         &[(9, r#"response_codes = { issuer_time_out = "68" }"#)],
         &[
-            r#"9:20: found unknown reason "issuer_time_out", expected one of format_error, not_supported, not_allowed, luhn_failed, duplicate_other_content, tombstoned, draining, overloaded, expired_card, invalid_amount, security_violation, unknown_card, card_blocked, atc_unknown, atc_used, atc_dead, atc_expired, code_mismatch, challenge_required, challenge_unknown, challenge_expired, challenge_consumed, response_mismatch, challenge_locked, token_unavailable, no_route, issuer_down, issuer_window_full, issuer_timed_out, invalid_answer, store_unavailable, issuer_declined; did you mean "issuer_timed_out"?"#,
+            r#"9:20: found unknown reason "issuer_time_out", expected one of format_error, not_supported, not_allowed, luhn_failed, duplicate_other_content, tombstoned, reversal_mismatch, over_reversal, draining, overloaded, expired_card, invalid_amount, security_violation, unknown_card, card_blocked, atc_unknown, atc_used, atc_dead, atc_expired, code_mismatch, challenge_required, challenge_unknown, challenge_expired, challenge_consumed, response_mismatch, challenge_locked, token_unavailable, no_route, issuer_down, issuer_window_full, issuer_timed_out, invalid_answer, store_unavailable, issuer_declined; did you mean "issuer_timed_out"?"#,
         ],
     );
     check(
@@ -218,19 +225,19 @@ fn unknown_keys() {
     check(
         &[(1, "[swich]")],
         &[
-            r#"1:2: found unknown key "swich", expected one of switch, admin, limits, timers, acquirer, issuer, route, hsm, program; did you mean "switch"?"#,
+            r#"1:2: found unknown key "swich", expected one of switch, admin, limits, timers, journal, acquirer, issuer, route, hsm, program; did you mean "switch"?"#,
         ],
     );
     check(
         &[(2, "shard = 1")],
         &[
-            r#"2:1: found unknown key "shard", expected one of shards, journal, pending_max, recent_entries, recent_window, drain_grace, approval_codes; did you mean "shards"?"#,
+            r#"2:1: found unknown key "shard", expected one of shards, pending_max, recent_entries, recent_window, drain_grace, approval_codes; did you mean "shards"?"#,
         ],
     );
     check(
         &[(2, "colour = 1")],
         &[
-            r#"2:1: found unknown key "colour", expected one of shards, journal, pending_max, recent_entries, recent_window, drain_grace, approval_codes"#,
+            r#"2:1: found unknown key "colour", expected one of shards, pending_max, recent_entries, recent_window, drain_grace, approval_codes"#,
         ],
     );
     check(
@@ -248,15 +255,15 @@ fn unknown_keys() {
     check(
         &[(2, "a = 1\nb = 2\nc.d = 3")],
         &[
-            r#"2:1: found unknown key "a", expected one of shards, journal, pending_max, recent_entries, recent_window, drain_grace, approval_codes"#,
-            r#"3:1: found unknown key "b", expected one of shards, journal, pending_max, recent_entries, recent_window, drain_grace, approval_codes"#,
-            r#"4:1: found unknown key "c", expected one of shards, journal, pending_max, recent_entries, recent_window, drain_grace, approval_codes"#,
+            r#"2:1: found unknown key "a", expected one of shards, pending_max, recent_entries, recent_window, drain_grace, approval_codes"#,
+            r#"3:1: found unknown key "b", expected one of shards, pending_max, recent_entries, recent_window, drain_grace, approval_codes"#,
+            r#"4:1: found unknown key "c", expected one of shards, pending_max, recent_entries, recent_window, drain_grace, approval_codes"#,
         ],
     );
     check(
         &[(19, "[[rout]]")],
         &[
-            r#"19:3: found unknown key "rout", expected one of switch, admin, limits, timers, acquirer, issuer, route, hsm, program; did you mean "route"?"#,
+            r#"19:3: found unknown key "rout", expected one of switch, admin, limits, timers, journal, acquirer, issuer, route, hsm, program; did you mean "route"?"#,
         ],
     );
 }

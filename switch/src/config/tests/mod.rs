@@ -43,7 +43,7 @@ fn what_is_not_said_has_a_default() {
 
     let switch = &config.switch;
     assert_eq!((switch.shards, switch.pending_max, switch.recent_entries), (1, 65_536, 1_048_576));
-    assert_eq!((switch.recent_window, switch.drain_grace), (900 * second, 15 * second));
+    assert_eq!((switch.recent_window, switch.drain_grace), (72 * 3_600 * second, 15 * second));
     let approvals: Vec<&[u8]> = switch.approval_codes.iter().map(|code| code.as_bytes()).collect();
     assert_eq!(approvals, [&b"00"[..], b"10", b"000", b"002"]);
     assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9464");

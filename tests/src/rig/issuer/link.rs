@@ -101,15 +101,23 @@ impl Shared {
     fn act(self: &Arc<Self>, stream: &Arc<TcpStream>, link: usize, received: Received) {
         let request = received.plain.clone();
         self.canaries.note(&request);
-        let is_network = request.mti().as_bytes()[1] == b'8';
+        let class = request.mti().as_bytes()[1];
         let is_answer = (request.mti().as_bytes()[2] - b'0') % 2 == 1;
         let header = received.header.clone();
         let seen = Seen { link, received };
-        self.record(|board| if is_network { board.network.push(seen) } else { board.payments.push(seen) });
+        self.record(|board| match class {
+            b'8' => board.network.push(seen),
+            b'4' => board.reversals.push(seen),
+            _ => board.payments.push(seen),
+        });
         if is_answer {
             return;
         }
-        let script = if is_network { &self.network } else { &self.payments };
+        let script = match class {
+            b'8' => &self.network,
+            b'4' => &self.reversals,
+            _ => &self.payments,
+        };
         let act = decide(&mut locked(script), &request);
         let answer = honest_answer(&self.wire, &request);
         match act {

@@ -1,0 +1,180 @@
+//! After a restart: the facts of earlier processes, read in order, give back what was known. It is a fold; nothing
+//! is decided anew, so that a newer version of the switch remembers what an older one promised.
+//!
+//! What was in doubt when the process ended is undone, never sent again: nobody knows whether its issuer has it.
+
+use alloc::vec::Vec;
+
+use codecs::value::Stan;
+
+use crate::Authorizer;
+use crate::decision::{DeclineReason, Outcome};
+use crate::effect::Effects;
+use crate::event::{IssuerId, Now, ShardId};
+use crate::fact::Fact;
+use crate::issuer::LegState;
+use crate::memory::{Entry, State};
+use crate::request::{Asked, Fingerprint, Identity};
+use crate::saf::{Reversal, Why};
+use crate::transaction::Sent;
+
+impl Authorizer {
+    /// Takes a fact of an earlier process, written at a moment of this process's clock.
+    pub fn recover(&mut self, fact: &Fact, at_us: u64) {
+        match fact {
+            Fact::Intent(sent) => self.recover_intent(sent, at_us),
+            Fact::Result { identity, outcome } => self.recover_end(*identity, *outcome, at_us),
+            Fact::Timeout { identity, outcome, undo } => {
+                self.recover_end(*identity, *outcome, at_us);
+                self.recover_undo(*identity, undo.as_deref(), at_us);
+            }
+            Fact::Reversed { identity, left_minor, undo } => {
+                if let Some(place) = self.memory.find(*identity, at_us) {
+                    self.memory.leave(place, *left_minor);
+                }
+                self.recover_undo(*identity, undo.as_deref(), at_us);
+            }
+            Fact::Tombstone { identity, .. } => {
+                let _ = self.memory.insert(Entry::new(*identity, at_us, State::Tombstone));
+            }
+            Fact::ReversalDone { issuer, stan } => {
+                if let Some(saf) = self.saf.get_mut(issuer.index()) {
+                    saf.remove(*stan);
+                }
+            }
+            Fact::ReversalParked { issuer, stan } => {
+                if let Some(saf) = self.saf.get_mut(issuer.index()) {
+                    saf.park(*stan);
+                }
+            }
+            Fact::ReversalReleased { issuer, stan } => {
+                if let Some(saf) = self.saf.get_mut(issuer.index()) {
+                    saf.release(*stan, at_us);
+                }
+            }
+            Fact::Declined { asked, outcome } => self.recover_declined(asked, *outcome, at_us),
+            Fact::Judged { account, program, question, is_right, .. } => {
+                let program = self.tables.programs.get(usize::from(program.0));
+                if let (Some(program), Some(card)) = (program, self.cards.by_hash(*account)) {
+                    // What it says of the request was said in its own fact.
+                    let _ = program.as_program().judged(question, *is_right, card, at_us);
+                }
+            }
+            Fact::Provisioned(provision) => {
+                // It was possible then; where it is no more (a bound was lowered), there is no one to tell.
+                let _ = self.changed(provision, at_us);
+            }
+            Fact::Late { undo, .. } => {
+                if let Some(undo) = undo.as_deref() {
+                    self.recover_undo(undo.sent.asked.identity, Some(undo), at_us);
+                }
+            }
+        }
+    }
+
+    /// An identity that another shard is home to lives at the account home that wrote this fact.
+    pub fn recover_elsewhere(&mut self, identity: Identity, home: ShardId, at_us: u64) {
+        if self.memory.find(identity, at_us).is_none() {
+            let _ = self.memory.insert(Entry::new(identity, at_us, State::Elsewhere(home)));
+        }
+    }
+
+    fn recover_intent(&mut self, sent: &Sent, at_us: u64) {
+        let asked = &sent.asked;
+        let entry = Entry {
+            fingerprint: Fingerprint { track: None, ..asked.fingerprint },
+            sent: Some(*sent),
+            ..Entry::new(asked.identity, at_us, State::InDoubt)
+        };
+        let place = match self.memory.find(asked.identity, at_us) {
+            Some(place) => {
+                self.memory.replace(place, entry);
+                Some(place)
+            }
+            None => self.memory.insert(entry).ok(),
+        };
+        if let (Some(place), Some(issuer)) = (place, self.issuers.get_mut(sent.to.issuer.index())) {
+            issuer.restore_leg(sent, LegState::TimedOut(place));
+        }
+    }
+
+    fn recover_end(&mut self, identity: Identity, outcome: Outcome, at_us: u64) {
+        let Some(place) = self.memory.find(identity, at_us) else { return };
+        let sent = self.memory.get(place).and_then(|entry| entry.sent);
+        let put_off = sent.is_some_and(|sent| put_off(&sent, outcome));
+        self.memory.conclude(place, if put_off { State::Forgotten } else { State::Ended(outcome) });
+        // A valid answer came: another one to the same leg answers nothing.
+        let answered =
+            outcome.is_approved() || outcome.decline_reason() == Some(DeclineReason::IssuerDeclined);
+        if let Some(sent) = sent.filter(|_| answered)
+            && let Some(issuer) = self.issuers.get_mut(sent.to.issuer.index())
+        {
+            issuer.restore_leg(&sent, LegState::Answered);
+        }
+    }
+
+    fn recover_declined(&mut self, asked: &Asked, outcome: Outcome, at_us: u64) {
+        let entry = Entry {
+            fingerprint: Fingerprint { track: None, ..asked.fingerprint },
+            ..Entry::new(asked.identity, at_us, State::Ended(outcome))
+        };
+        match self.memory.find(asked.identity, at_us) {
+            Some(place) => self.memory.replace(place, entry),
+            None => drop(self.memory.insert(entry)),
+        }
+    }
+
+    fn recover_undo(&mut self, identity: Identity, undo: Option<&Reversal>, at_us: u64) {
+        let Some(reversal) = undo else { return };
+        let behind =
+            self.memory.find(identity, at_us).and_then(|place| self.memory.undone_by(place, reversal));
+        let issuer = reversal.sent.to.issuer.index();
+        if let Some(issuer) = self.issuers.get_mut(issuer) {
+            issuer.past_stan(reversal.stan);
+        }
+        if let Some(saf) = self.saf.get_mut(issuer) {
+            saf.add(reversal.clone(), behind, at_us);
+        }
+    }
+
+    /// All facts were read: what is in doubt ends as if its issuer had not answered, and every reversal that goes out
+    /// from here on may be the second of its kind.
+    pub(crate) fn recovered(&mut self, now: Now, out: &mut Effects) {
+        for saf in &mut self.saf {
+            saf.all_are_repeats();
+        }
+        let in_doubt: Vec<u32> = self.memory.in_doubt();
+        for place in in_doubt {
+            let Some(sent) = self.memory.get(place).and_then(|entry| entry.sent) else { continue };
+            let reason = DeclineReason::IssuerTimedOut;
+            let outcome = Outcome::declined(reason, self.tables.response_code(sent.asked.acquirer, reason));
+            let mut undo = self.reversal_of(&sent, Why::TimedOut, 0, None, now);
+            if let Some(undo) = &mut undo {
+                undo.is_repeat = true;
+            }
+            out.facts.push(Fact::Timeout { identity: sent.asked.identity, outcome, undo: undo.clone() });
+            let end = if put_off(&sent, outcome) { State::Forgotten } else { State::Ended(outcome) };
+            self.memory.conclude(place, end);
+            if let Some(undo) = undo {
+                self.keep_reversal(place, &undo, now, out);
+            }
+        }
+    }
+
+    /// Which issuers have reversals that are not acknowledged.
+    pub fn issuers_with_reversals(&self) -> impl Iterator<Item = IssuerId> + '_ {
+        (0_u16..).map(IssuerId).zip(&self.saf).filter(|(_, saf)| saf.depth().waiting > 0).map(|(id, _)| id)
+    }
+
+    /// The highest trace number used at an issuer, for those who check the recovery.
+    #[must_use]
+    pub fn has_reversal(&self, issuer: IssuerId, stan: Stan) -> bool {
+        self.saf.get(issuer.index()).is_some_and(|saf| saf.has(stan))
+    }
+}
+
+/// An advice that did not arrive must be able to come again and be delivered.
+pub(crate) fn put_off(sent: &Sent, outcome: Outcome) -> bool {
+    let by_issuer = outcome.decline_reason() == Some(DeclineReason::IssuerDeclined);
+    sent.asked.class.is_advice() && !outcome.is_approved() && !by_issuer
+}

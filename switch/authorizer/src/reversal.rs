@@ -1,0 +1,173 @@
+//! An acquirer undoes a request: 0400 asks for it, 0420 tells it. It is never refused: whatever had become of the
+//! original, what is told back is that it is undone, and what its issuer may have approved is undone there too.
+//!
+//! | the original | what is done | rule |
+//! | --- | --- | --- |
+//! | was never seen | remembered, so that it is refused when it comes | R1, R10, R12 |
+//! | waits for the token | ends here, its answer is never sent | R2 |
+//! | waits for its issuer | ends here, its answer is never sent; the issuer is told | R3 |
+//! | was approved | the issuer is told | R4, R8 |
+//! | was declined, had timed out, was undone | nothing | R5, R6, R7 |
+//! | had another amount or card, or is a reversal | nothing; 0400 is told so | R9, R13 |
+//!
+//! Not here: our own reversals (`reply`), and how issuers are told (`saf`).
+
+use crate::Authorizer;
+use crate::counters::add_one;
+use crate::decision::{DeclineReason, Outcome};
+use crate::effect::{Effect, Effects};
+use crate::event::{Now, Ticket};
+use crate::fact::Fact;
+use crate::intake::reply_to;
+use crate::issuer::LegState;
+use crate::memory::{Entry, State};
+use crate::request::{Class, Original, Request};
+use crate::saf::Why;
+use crate::transaction::{Sent, TransactionId};
+
+impl Authorizer {
+    /// A reversal at the home of its original's identity, or handed to the home of its account.
+    pub(crate) fn reversed(&mut self, request: &Request, now: Now, out: &mut Effects) {
+        let Some(original) = request.original else {
+            return self.declined_stateless(request, DeclineReason::FormatError, out);
+        };
+        if original.is_reversal {
+            return self.reversal_excepted(request, DeclineReason::ReversalMismatch, out);
+        }
+        let Some(place) = self.memory.find(original.identity, now.monotonic_us) else {
+            return self.buried(request, &original, now, out);
+        };
+        let Some(entry) = self.memory.get(place).copied() else { return };
+        if let State::Elsewhere(to) = entry.state {
+            return out.free.push(Effect::Hand { ticket: request.ticket, to });
+        }
+        let is_undone = matches!(entry.state, State::Tombstone | State::Undone);
+        if !is_undone && entry.sent.is_some_and(|sent| differs(request, &sent, &entry)) {
+            return self.reversal_excepted(request, DeclineReason::ReversalMismatch, out);
+        }
+        let is_partial = original.left_minor.is_some_and(|left| left > 0);
+        match entry.state {
+            State::Proving(_) | State::Running(_) if is_partial => {
+                self.reversal_excepted(request, DeclineReason::ReversalMismatch, out);
+            }
+            State::Proving(id) => {
+                if let Some(ticket) = self.proof_cancelled(id) {
+                    self.undone(place, &entry, None, ticket, now, out);
+                }
+                self.reversal_taken(request, out);
+            }
+            State::Running(id) => {
+                self.cancelled(place, &entry, id, now, out);
+                self.reversal_taken(request, out);
+            }
+            State::Ended(outcome) if outcome.is_approved() => {
+                let left_minor = original.left_minor.unwrap_or(0);
+                self.approval_reversed(request, place, left_minor, now, out);
+            }
+            State::Ended(_) | State::Undone | State::Tombstone | State::Forgotten | State::InDoubt => {
+                self.reversal_taken(request, out);
+            }
+            State::Elsewhere(_) => {}
+        }
+    }
+
+    /// The original was never seen here: should it come, it is refused.
+    fn buried(&mut self, request: &Request, original: &Original, now: Now, out: &mut Effects) {
+        let tombstone = Entry::new(original.identity, now.monotonic_us, State::Tombstone);
+        if self.memory.insert(tombstone).is_err() {
+            return self.declined_stateless(request, DeclineReason::StoreUnavailable, out);
+        }
+        self.counters.acquirer(request.acquirer, |counters| add_one(&mut counters.tombstones));
+        out.facts.push(Fact::Tombstone { identity: original.identity, acquirer: request.acquirer });
+        self.reversal_taken(request, out);
+    }
+
+    /// The original waits for its issuer. What the issuer says now is for nobody; it is told to undo it behind the
+    /// original.
+    fn cancelled(&mut self, place: u32, entry: &Entry, id: TransactionId, now: Now, out: &mut Effects) {
+        let Some(transaction) = self.close(id, LegState::TimedOut(place)) else { return };
+        self.undone(place, entry, entry.sent, transaction.ticket, now, out);
+    }
+
+    /// A running request ends undone; `sent` where its issuer may have it.
+    fn undone(
+        &mut self,
+        place: u32,
+        entry: &Entry,
+        sent: Option<Sent>,
+        ticket: Ticket,
+        now: Now,
+        out: &mut Effects,
+    ) {
+        let undo = sent.and_then(|sent| self.reversal_of(&sent, Why::Acquirer, 0, None, now));
+        self.memory.conclude(place, State::Undone);
+        out.facts.push(Fact::Reversed { identity: entry.identity, left_minor: 0, undo: undo.clone() });
+        out.visible.push(Effect::Release(ticket));
+        if let Some(undo) = undo {
+            self.keep_reversal(place, &undo, now, out);
+        }
+    }
+
+    /// The original was approved: what is not to stay of it is undone at its issuer.
+    fn approval_reversed(
+        &mut self,
+        request: &Request,
+        place: u32,
+        left_minor: u64,
+        now: Now,
+        out: &mut Effects,
+    ) {
+        let Some(entry) = self.memory.get(place).copied() else { return };
+        let (State::Ended(outcome), Some(sent)) = (entry.state, entry.sent) else {
+            return self.reversal_taken(request, out);
+        };
+        let whole_minor = outcome.approved_minor.unwrap_or(sent.asked.amount.minor());
+        if left_minor > whole_minor {
+            return self.reversal_excepted(request, DeclineReason::OverReversal, out);
+        }
+        if left_minor < entry.left_minor.unwrap_or(whole_minor) {
+            let undo = self.reversal_of(&sent, Why::Acquirer, left_minor, outcome.approval_code, now);
+            self.memory.leave(place, left_minor);
+            out.facts.push(Fact::Reversed { identity: entry.identity, left_minor, undo: undo.clone() });
+            if let Some(undo) = undo {
+                self.keep_reversal(place, &undo, now, out);
+            }
+        }
+        self.reversal_taken(request, out);
+    }
+
+    fn reversal_taken(&mut self, request: &Request, out: &mut Effects) {
+        let outcome = Outcome::taken(self.tables.code_set(request.acquirer));
+        self.count_outcome(request.acquirer, &outcome);
+        out.visible.push(Effect::Reply(reply_to(request, outcome)));
+    }
+
+    /// It undoes nothing, and its sender should be asked why: a 0400 is told, a 0420 cannot be refused.
+    fn reversal_excepted(&mut self, request: &Request, reason: DeclineReason, out: &mut Effects) {
+        self.counters.acquirer(request.acquirer, |counters| add_one(&mut counters.reversal_exceptions));
+        if request.class == Class::ReversalAdvice {
+            return self.reversal_taken(request, out);
+        }
+        let outcome = Outcome::declined(reason, self.tables.response_code(request.acquirer, reason));
+        self.count_outcome(request.acquirer, &outcome);
+        out.visible.push(Effect::Reply(reply_to(request, outcome)));
+    }
+}
+
+/// Whether a reversal speaks of another amount or card than its original had.
+fn differs(request: &Request, sent: &Sent, entry: &Entry) -> bool {
+    let asked = sent.asked.amount;
+    let approved = match entry.state {
+        State::Ended(outcome) => outcome.approved_minor,
+        _ => None,
+    };
+    let minor = request.amount.minor();
+    // 1993 says in DE 4 what is left of a payment that is undone in part.
+    let left = request.original.and_then(|original| original.left_minor);
+    let same_amount = minor == asked.minor() || [approved, left].contains(&Some(minor));
+    let no_currency = request.amount.currency() == codecs::value::Currency::NONE;
+    let same_currency = no_currency || request.amount.currency() == asked.currency();
+    // Behind a proxy the issuer knows another card than the acquirer.
+    let same_card = sent.is_funded || request.pan.is_none() || request.pan == sent.pan;
+    !(same_amount && same_currency && same_card)
+}

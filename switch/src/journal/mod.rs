@@ -1,0 +1,91 @@
+//! The journal: every fact on the disk before anything that follows from it is seen.
+//!
+//! ```text
+//! DIR/lock                        held while a switch uses the directory
+//! DIR/shards                      how many shards there are: fixed when the directory is made
+//! DIR/shard-000/000000001.segment batches, one per turn that had facts; a new segment at each start
+//! DIR/shard-000/next              the segment after that, filled with zeros in advance
+//! ```
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `record` | a fact as bytes |
+//! | `batch` | one write: checksum, chain, seal |
+//! | `segment` | names and openings of segments; reading them back |
+//! | `writer` | the shard's side: one write per turn |
+//! | `keeper` | the thread that makes it durable and prepares the next segment |
+//! | `keys` | what protects card numbers |
+//! | `directory` | the whole data directory: lock, recovery, start |
+//! | `history` | what became of every request, for `export` and `verify` |
+//!
+//! Not here: what the facts mean (`authorizer::recovery`), and when they are released (`shard`).
+
+mod batch;
+mod directory;
+pub mod history;
+mod keeper;
+mod keys;
+mod record;
+mod segment;
+mod writer;
+
+pub(crate) use directory::{Directory, Found};
+pub(crate) use keys::MasterKey;
+pub(crate) use writer::{Journal, SEGMENT_BYTES_MIN, Settings};
+
+use std::path::{Path, PathBuf};
+
+/// How far a fact must have got before anything that follows from it is seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// On the disk: it survives the loss of power.
+    Sync,
+    /// With the operating system: it survives the end of the process, and reaches the disk soon after.
+    Written,
+}
+
+impl Level {
+    /// The name that configuration and health page use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sync => "sync",
+            Self::Written => "written",
+        }
+    }
+}
+
+/// Why a journal cannot be used.
+#[derive(Debug)]
+pub enum Fault {
+    /// What was on the disk once is not sound now. Nothing is skipped and nothing is cut off.
+    Damaged {
+        /// The segment.
+        file: PathBuf,
+        /// The first byte that cannot be trusted.
+        offset: u64,
+        /// In which way.
+        why: &'static str,
+    },
+    /// The machine refuses something.
+    Store(String),
+    /// The configuration does not fit what is there.
+    Config(String),
+}
+
+impl Fault {
+    fn store(path: &Path, error: &std::io::Error) -> Self {
+        Self::Store(format!("{}: {error}", path.display()))
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Damaged { file, offset, why } => {
+                write!(f, "the journal is damaged: {} at byte {offset}: {why}", file.display())
+            }
+            Self::Store(what) | Self::Config(what) => f.write_str(what),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Every fact comes back as it was written; bytes that are none are refused.
+
+use authorizer::event::ShardId;
+use proptest::prelude::*;
+
+use super::*;
+use crate::journal::keys::tests::master;
+
+fn asked() -> Asked {
+    Asked {
+        identity: Identity(1 << 100),
+        fingerprint: Fingerprint { content: 7, track: None },
+        acquirer: AcquirerId(3),
+        class: Class::Financial,
+        stan: Stan::new(123_456).expect("a number"),
+        amount: Amount::new(1_000, Currency::new(978).expect("a currency")),
+        processing_code: ProcessingCode::parse(b"003000"),
+        forwarder: PartyId::new(22),
+        local_time: Some(120_000),
+        local_date: None,
+        keys: MatchKeys {
+            moment: 1_123_120_000,
+            acquirer: PartyId::new(100_001),
+            rrn: Rrn::parse(b"000000000001"),
+            terminal: TerminalId::parse(b"TERM0001"),
+            merchant: MerchantId::parse(b"MERCH0000000001"),
+        },
+    }
+}
+
+fn sent() -> Sent {
+    Sent {
+        to: IssuerLink { issuer: IssuerId(2), link: 1 },
+        stan: Stan::new(9).expect("a number"),
+        pan: Pan::parse(b"9999600000000019"),
+        is_funded: true,
+        asked: asked(),
+    }
+}
+
+fn undo() -> Option<Box<Reversal>> {
+    Some(Box::new(Reversal {
+        sent: sent(),
+        stan: Stan::new(10).expect("a number"),
+        moment: 1_124_000_000,
+        year: 2026,
+        why: Why::Undeliverable,
+        left_minor: 400,
+        approval_code: ApprovalCode::parse(b"A12345"),
+        is_repeat: true,
+    }))
+}
+
+fn facts() -> Vec<Fact> {
+    let (identity, issuer, stan) = (Identity(5), IssuerId(2), Stan::new(10).expect("a number"));
+    let approved = Outcome {
+        verdict: Verdict::Approved,
+        response_code: ResponseCode::of(b"10"),
+        approval_code: ApprovalCode::parse(b"A12345"),
+        approved_minor: Some(400),
+    };
+    let declined = Outcome::declined(DeclineReason::IssuerTimedOut, ResponseCode::of(b"911"));
+    let provision = |change| {
+        let pan = Pan::parse(b"9999100000000010").expect("a card");
+        Fact::Provisioned(Box::new(Provision { asker: None, account: AccountHash(8), pan, change }))
+    };
+    let funding = Funding {
+        pan: Pan::parse(b"9999600000000019").expect("a card"),
+        expiry: Expiry::parse(b"3011").expect("a month"),
+    };
+    let judged = |question| Fact::Judged {
+        identity,
+        account: AccountHash(8),
+        program: ProgramId(1),
+        question,
+        is_right: true,
+    };
+    vec![
+        Fact::Intent(sent()),
+        Fact::Intent(Sent { pan: None, ..sent() }),
+        Fact::Result { identity, outcome: approved },
+        Fact::Timeout { identity, outcome: declined, undo: undo() },
+        Fact::Timeout { identity, outcome: declined, undo: None },
+        Fact::Reversed { identity, left_minor: 400, undo: undo() },
+        Fact::Tombstone { identity, acquirer: AcquirerId(1) },
+        Fact::ReversalDone { issuer, stan },
+        Fact::ReversalParked { issuer, stan },
+        Fact::ReversalReleased { issuer, stan },
+        Fact::Declined { asked: asked(), outcome: declined },
+        judged(Question::RotatingCode { psn: 1, bundle: 2, atc: 42 }),
+        judged(Question::Response { challenge: *b"12345678" }),
+        provision(Change::Enrol { psn: 1, funding: Some(funding) }),
+        provision(Change::IssueBundle { id: 1, first: 40, count: 10, ttl_us: 5 }),
+        provision(Change::ConfirmBundle(1)),
+        provision(Change::RevokeBundle(1)),
+        provision(Change::Challenge { digits: *b"12345678", ttl_us: 5 }),
+        provision(Change::Block),
+        provision(Change::Unblock),
+        Fact::Late { issuer, stan, approved: true, undo: undo() },
+    ]
+}
+
+fn written() -> (Vec<u8>, Sealer) {
+    let master = master();
+    let mut sealer = master.of_segment(&[1; 32], ShardId(0));
+    let mut out = Vec::new();
+    let mut writer = Writer { out: &mut out, sealer: &mut sealer, master: &master };
+    facts().iter().for_each(|fact| writer.fact(fact));
+    (out, sealer)
+}
+
+#[test]
+fn every_fact_comes_back() {
+    let (bytes, sealer) = written();
+    let mut reader = Reader::new(&bytes, Some(&sealer));
+    for fact in facts() {
+        let (read, _) = reader.next().expect("a record").expect("sound");
+        assert_eq!(read, fact);
+    }
+    assert!(reader.next().is_none());
+}
+
+#[test]
+fn no_card_number_is_written_and_without_the_key_none_is_read() {
+    let (bytes, _) = written();
+    for digits in [&b"9999600000000019"[..], b"9999100000000010"] {
+        assert!(!bytes.windows(digits.len()).any(|window| window == digits));
+    }
+    let mut reader = Reader::new(&bytes, None);
+    let (fact, token) = reader.next().expect("a record").expect("sound");
+    assert!(matches!(fact, Fact::Intent(Sent { pan: None, .. })) && token.is_some());
+    while let Some(read) = reader.next() {
+        assert!(read.is_ok());
+    }
+}
+
+#[test]
+fn the_largest_fact_has_room() {
+    let master = master();
+    let mut sealer = master.of_segment(&[1; 32], ShardId(0));
+    for fact in facts() {
+        let mut out = Vec::new();
+        Writer { out: &mut out, sealer: &mut sealer, master: &master }.fact(&fact);
+        assert!(out.len() <= crate::journal::writer::FACT_BYTES_MAX / 2, "{} bytes", out.len());
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let mut reader = Reader::new(&bytes, None);
+        while let Some(Ok(_)) = reader.next() {}
+    }
+
+    #[test]
+    fn a_cut_record_is_refused(cut in 0_usize..100) {
+        let (bytes, sealer) = written();
+        let first = 5 + u32::from_le_bytes(bytes[1..5].try_into().expect("four")) as usize;
+        let end = cut.min(first - 1);
+        let mut reader = Reader::new(&bytes[..end], Some(&sealer));
+        if end > 0 {
+            prop_assert_eq!(reader.next(), Some(Err(NotARecord)));
+        }
+    }
+}
