@@ -270,13 +270,17 @@ mod tests {
 
     #[test]
     fn the_embedded_configuration_is_sound() {
+        let key = std::env::temp_dir().join(format!("signalbox-demo-test-{}.key", std::process::id()));
+        let mut file = std::fs::OpenOptions::new();
+        file.write(true).create(true).truncate(true).mode(0o600).open(&key).expect("a file");
         let text = CONFIG
             .replace("{acquirer}", "127.0.0.1:7001")
             .replace("{maple}", "127.0.0.1:7101")
             .replace("{oak}", "127.0.0.1:7102")
             .replace("{admin}", "127.0.0.1:9464")
-            .replace("key_file = \"journal.key\"", "key_file = \"/dev/null\"");
+            .replace("journal.key", key.to_str().expect("UTF-8"));
         let config = crate::config::parse(&text, Path::new("demo.toml"), std::iter::empty()).expect("sound");
+        std::fs::remove_file(&key).expect("our own");
         assert_eq!((config.issuers.len(), config.routes.len()), (2, 2));
         assert!(config.warnings.is_empty(), "{:?}", config.warnings);
     }

@@ -9,6 +9,7 @@
 pub mod fixtures;
 pub mod message_text;
 pub mod rig;
+pub mod sim;
 pub mod wire;
 
 pub use fixtures::{authorization_93, purchase, with_check_digit};

@@ -107,13 +107,12 @@ impl IssuerState {
         self.legs.take()
     }
 
-    /// After a restart: a leg of an earlier process ended like this; numbers go on behind it.
+    /// After a restart: a leg of an earlier process ended like this.
     pub fn restore_leg(&mut self, sent: &Sent, state: LegState) {
         self.legs.restore(
             sent.stan,
             LegEntry { stan: sent.stan.number(), link: sent.to.link, state, keys: sent.asked.keys },
         );
-        self.past_stan(sent.stan);
     }
 
     /// After a restart: numbers go on behind this one.
@@ -312,33 +311,26 @@ impl Authorizer {
         };
         self.counters.issuer(issuer, |counters| add_one(&mut counters.late));
         let approved = self.tables.is_approval(answer.response_code);
-        let undo = if approved { self.undo_once_more(memory, answer) } else { None };
+        let undo = if approved { self.undo_once_more(memory, answer, now) } else { None };
         out.facts.push(Fact::Late { issuer, stan: answer.stan, approved, undo: undo.clone() });
         if let Some(undo) = undo {
             self.keep_reversal(memory, &undo, now, out);
         }
     }
 
-    /// An issuer approved after it had acknowledged the reversal: it did not know the original then, so it is told
-    /// again, as a repeat of the same (Q13). While the reversal waits, nothing is to be done.
-    fn undo_once_more(&mut self, memory: u32, answer: &Answer) -> Option<Box<Reversal>> {
+    /// An issuer's approval came when the request had ended. A reversal that was sent before may have met nothing: one
+    /// is sent after the approval was seen, under a number of its own, so that no acknowledgement of the earlier one can
+    /// be taken for its (Q13). A reversal that was not sent yet will do.
+    fn undo_once_more(&mut self, memory: u32, answer: &Answer, now: Now) -> Option<Box<Reversal>> {
         let entry = *self.memory.get(memory)?;
-        let sent =
-            entry.sent.filter(|sent| sent.stan == answer.stan && sent.to.issuer == answer.link.issuer)?;
+        let sent = entry.sent.filter(|sent| sent.stan == answer.stan && sent.to.issuer == answer.link.issuer)?;
         let undo = entry.undo?;
-        if self.saf.get(sent.to.issuer.index())?.has(undo.stan) {
+        if self.saf.get(sent.to.issuer.index())?.is_unsent(undo.stan) {
             return None;
         }
-        Some(Box::new(Reversal {
-            sent,
-            stan: undo.stan,
-            moment: undo.moment,
-            year: undo.year,
-            why: undo.why,
-            left_minor: undo.left_minor,
-            approval_code: answer.approval_code,
-            is_repeat: true,
-        }))
+        let mut reversal = self.reversal_of(&sent, undo.why, undo.left_minor, answer.approval_code, now)?;
+        reversal.is_repeat = true;
+        Some(reversal)
     }
 
     fn conclude_answered(

@@ -42,10 +42,6 @@ pub struct Entry {
 pub struct Undo {
     /// Its own trace number.
     pub stan: Stan,
-    /// DE 7 as a number.
-    pub moment: u64,
-    /// The year of that.
-    pub year: u16,
     /// Why.
     pub why: Why,
     /// What stays valid, minor units.
@@ -214,9 +210,9 @@ impl Memory {
 
     /// Writes down by which reversal a request is undone, and says by which it was before.
     pub fn undone_by(&mut self, place: u32, reversal: &Reversal) -> Option<Stan> {
-        let Reversal { stan, moment, year, why, left_minor, .. } = *reversal;
+        let Reversal { stan, why, left_minor, .. } = *reversal;
         let undo = &mut self.get_mut(place)?.undo;
-        undo.replace(Undo { stan, moment, year, why, left_minor }).map(|before| before.stan)
+        undo.replace(Undo { stan, why, left_minor }).map(|before| before.stan)
     }
 
     /// Puts another entry of the same identity in the place of one.

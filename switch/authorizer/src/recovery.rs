@@ -95,6 +95,8 @@ impl Authorizer {
         };
         if let (Some(place), Some(issuer)) = (place, self.issuers.get_mut(sent.to.issuer.index())) {
             issuer.restore_leg(sent, LegState::TimedOut(place));
+            // Facts come in the order in which numbers were taken.
+            issuer.past_stan(sent.stan);
         }
     }
 

@@ -161,6 +161,12 @@ impl Saf {
         self.items.contains_key(&stan.number())
     }
 
+    /// Whether it waits and was never sent by this process.
+    #[must_use]
+    pub fn is_unsent(&self, stan: Stan) -> bool {
+        self.items.get(&stan.number()).is_some_and(|item| item.attempts == 0)
+    }
+
     /// Takes a reversal, to be sent at once.
     pub fn add(&mut self, reversal: Reversal, behind: Option<Stan>, now_us: u64) {
         let number = reversal.stan.number();

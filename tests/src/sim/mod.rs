@@ -1,0 +1,44 @@
+//! The switch in a world of its own: real shards and authorizers, simulated acquirers, issuers, links, token, disks and
+//! clock, in one thread, from a seed. Everything that goes wrong in it goes wrong again with the same seed.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `dice` | chance from a seed |
+//! | `faults` | everything that can go wrong, and how often in this world |
+//! | `payments` | the acquirers' book |
+//! | `issuer` | the issuers' books |
+//! | `disk` | a journal of which the newest part can be lost |
+//! | `world` | who does what when; the laws that are checked on the way and at the end |
+//!
+//! Not here: bytes. Messages, frames and segments are tested where they are read and written.
+
+mod dice;
+mod disk;
+mod faults;
+mod issuer;
+mod payments;
+mod world;
+
+pub use faults::Fault;
+pub use world::{Ran, Violation, World};
+
+/// Payments of one seed, unless it is said otherwise.
+pub const PAYMENTS: u64 = 400;
+
+/// Runs a seed.
+///
+/// # Errors
+/// The law that was broken, with what happened to the payment that broke it.
+pub fn run(seed: u64, payments: u64) -> Result<Ran, String> {
+    World::new(seed, payments, |_| ()).run().map_err(|_| {
+        // Again, and told.
+        let mut world = World::new(seed, payments, |_| ()).told();
+        let faults = world.faults().join(" ");
+        let violation = match world.run() {
+            Err(violation) => violation,
+            Ok(_) => Violation { what: "it does not happen again: the world is not of its seed".into(), payment: None },
+        };
+        let story = world.story_of(violation.payment).join("\n");
+        format!("seed {seed}, payment {:?}: {}\nfaults: {faults}\n{story}", violation.payment, violation.what)
+    })
+}
