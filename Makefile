@@ -3,9 +3,10 @@
 SECONDS ?= 10
 RATE ?= 2000
 FUZZ_SECONDS ?= 60
+SIM_SECONDS ?= 60
 CARGO ?= cargo
 
-.PHONY: help demo build test unit outside tools lint deny bench fuzz load clean
+.PHONY: help demo build test unit outside tools lint deny bench fuzz sim chaos load clean
 
 help:            ## what there is
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -27,9 +28,10 @@ outside: build tools ## tests on the release binary, through sockets; two foreig
 	SIGNALBOX_TESTS=all $(CARGO) test --locked --release -p tests -p loadtest -p hsm --tests
 	@sh tests/foreign/run.sh
 
-tools:           ## what the tests need: a Python virtual environment, SoftHSM2
+tools:           ## what the tests need: a Python virtual environment, SoftHSM2, strace
 	@sh tests/peers/setup.sh
 	@sh hsm/setup.sh
+	@sh tests/strace.sh
 
 lint:            ## rustfmt and clippy, warnings refused
 	$(CARGO) fmt --all --check
@@ -43,6 +45,14 @@ bench:           ## how long each step takes; figures go into benches/README.md
 
 fuzz:            ## every fuzz target for FUZZ_SECONDS, and ten million mutated frames per dialect
 	@sh tests/fuzz/run.sh $(FUZZ_SECONDS)
+
+sim:             ## the simulated world: one seed, or fresh ones for a time  [SEED=n | FROM=1 SECONDS=60]
+	@$(CARGO) build --release --locked -q -p tests --bin sim
+	@SEED=$(SEED) FROM=$(or $(FROM),1) SECONDS=$(SIM_SECONDS) target/release/sim
+
+chaos:           ## kill -9 under load, restart, compare all books  [ROUNDS=500]
+	@$(CARGO) build --release --locked -q -p switch -p loadtest
+	SIGNALBOX_TESTS=all SIGNALBOX_CHAOS=$(or $(ROUNDS),500) $(CARGO) test --locked --release -p tests --test chaos -- --nocapture
 
 load:            ## the load generator against a switch that is running  [PROFILE=baseline]
 	@target/release/loadtest run $(or $(PROFILE),baseline)

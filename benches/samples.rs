@@ -82,6 +82,7 @@ pub fn tables(ranges: u32) -> Tables {
     rows.extend((0..ranges).map(|number| row(format!("{:08}", u64::from(number) * 797 % 90_000_000))));
     Tables {
         has_journal: true,
+        planted: None,
         retry: authorizer::saf::Retry::default(),
         acquirers: vec![Acquirer {
             rights: Rights::default(),

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use authorizer::effect::Effects;
 use authorizer::event::Event;
+use authorizer::planted::Planted;
 use authorizer::{Authorizer, Effect};
 
 use crate::ports::{Ports, Position};
@@ -46,7 +47,10 @@ impl Shard {
         for (asker, standing) in self.effects.told.drain(..) {
             ports.tell(asker, standing);
         }
-        let durable = ports.durable_up_to();
+        let durable = match self.authorizer.has_planted(Planted::SeenBeforeDurable) {
+            true => Position::MAX,
+            false => ports.durable_up_to(),
+        };
         while let Some((_, effect)) = self.held.pop_front_if(|(position, _)| *position <= durable) {
             ports.perform(effect);
         }

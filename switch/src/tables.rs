@@ -26,6 +26,7 @@ pub(crate) fn tables(config: &Config) -> Tables {
         approval_codes: config.switch.approval_codes.clone(),
         programs: config.programs.iter().map(program).collect(),
         has_journal: config.journal.is_some(),
+        planted: None,
         retry: Retry {
             min_us: config.timers.reversal_retry_min.as_micros() as u64,
             max_us: config.timers.reversal_retry_max.as_micros() as u64,

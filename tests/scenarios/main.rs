@@ -11,6 +11,7 @@ mod links;
 mod local_decline;
 mod matching;
 mod metrics;
+mod order;
 mod purchase;
 mod recovery;
 mod reversal;

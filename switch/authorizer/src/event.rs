@@ -175,6 +175,12 @@ impl LiveLinks {
         if self.is_live(asked) {
             return Some(asked);
         }
+        self.newest_of(acquirer)
+    }
+
+    /// The acquirer's newest connection, if any is up.
+    #[must_use]
+    pub fn newest_of(&self, acquirer: AcquirerId) -> Option<AcquirerLink> {
         self.newest.get(acquirer.index()).and_then(|links| links.last().copied())
     }
 }

@@ -11,6 +11,7 @@ use crate::effect::{Effect, Effects, Reply};
 use crate::event::{Now, ShardId};
 use crate::fact::Fact;
 use crate::memory::{Entry, Full, State};
+use crate::planted::{Planted, is_planted};
 use crate::request::Request;
 
 impl Authorizer {
@@ -38,7 +39,9 @@ impl Authorizer {
         if request.class.is_reversal() {
             return self.reversed(request, now, out);
         }
-        if let Some(place) = self.memory.find(request.identity, now.monotonic_us) {
+        if let Some(place) = self.memory.find(request.identity, now.monotonic_us)
+            && !self.forgets(place)
+        {
             return self.repeated(place, request, out);
         }
         if let Some(reason) = self.declined_before_routing(request, now) {
@@ -89,13 +92,24 @@ impl Authorizer {
         self.memory.get(place).copied()
     }
 
+    /// For planted mistakes: what is remembered counts for nothing.
+    fn forgets(&mut self, place: u32) -> bool {
+        let Some(state) = self.memory.get(place).map(|entry| entry.state) else { return false };
+        let forgets = (state == State::Tombstone && self.has_planted(Planted::TombstoneIgnored))
+            || (matches!(state, State::Ended(_)) && self.has_planted(Planted::RepeatIsNew));
+        if forgets {
+            self.memory.conclude(place, State::Forgotten);
+        }
+        forgets
+    }
+
     /// One identity, one outcome: a repeat joins the request in flight or gets the stored answer.
     fn repeated(&mut self, place: u32, request: &Request, out: &mut Effects) {
         let Some(entry) = self.memory.get(place).copied() else { return };
         if matches!(entry.state, State::Tombstone | State::Undone) {
             return self.declined_stateless(request, DeclineReason::Tombstoned, out);
         }
-        if !entry.fingerprint.fits(&request.fingerprint) {
+        if !entry.fingerprint.fits(&request.fingerprint) && !self.has_planted(Planted::OtherContentTold) {
             return self.declined_stateless(request, DeclineReason::DuplicateOtherContent, out);
         }
         match entry.state {
@@ -112,7 +126,9 @@ impl Authorizer {
                 if let Some(transaction) = self.transactions.get_mut(id) {
                     // One answer, on the newest connection that asked. The older copy may still be needed
                     // by a forward that waits for its fact, so its release waits behind it.
-                    out.visible.push(Effect::Release(transaction.ticket));
+                    if !is_planted(&self.tables, Planted::JoinLeaks) {
+                        out.visible.push(Effect::Release(transaction.ticket));
+                    }
                     transaction.ticket = request.ticket;
                     transaction.link = request.link;
                 }
@@ -178,7 +194,9 @@ impl Authorizer {
         } else if self.memory.insert(entry).is_err() {
             return self.declined_stateless(request, DeclineReason::Overloaded, out);
         }
-        out.facts.push(Fact::Declined { asked: request.asked(), outcome });
+        if !self.has_planted(Planted::NoDecline) {
+            out.facts.push(Fact::Declined { asked: request.asked(), outcome });
+        }
         self.count_outcome(request.acquirer, &outcome);
         self.count_program_decline(request, reason);
         out.visible.push(Effect::Reply(reply_to(request, outcome)));

@@ -18,6 +18,7 @@ use crate::effect::{Effect, Effects};
 use crate::event::{IssuerLink, Leg, LinkChange, Now, ShardId, Unsent};
 use crate::fact::Fact;
 use crate::limits::{LEGS_MAX, LEGS_MIN, LEGS_PER_WINDOW, REVERSALS_IN_FLIGHT, STAN_SEARCH_MAX};
+use crate::planted::{Planted, is_planted};
 use crate::request::{Answer, MatchKeys};
 use crate::saf::Reversal;
 use crate::tables::Issuer;
@@ -261,7 +262,7 @@ impl Authorizer {
         match self.matched(answer) {
             Some((id, transaction)) if now.monotonic_us <= transaction.deadline_us => {
                 self.counters.issuer(answer.link.issuer, |issuer| add_one(&mut issuer.answered));
-                if fits_content(&transaction, answer) {
+                if fits_content(&transaction, answer) || self.has_planted(Planted::ContentIgnored) {
                     self.conclude_answered(id, &transaction, answer, now, out);
                 } else {
                     self.counters.issuer(answer.link.issuer, |issuer| add_one(&mut issuer.invalid));
@@ -290,7 +291,8 @@ impl Authorizer {
         let leg = self.issuers.get_mut(answer.link.issuer.index())?.legs.get_mut(answer.stan)?;
         let LegState::Pending(id) = leg.state else { return None };
         let transaction = self.transactions.get(id)?;
-        let fits = leg.keys.fits(&answer.keys) && transaction.class == answer.class;
+        let fits = (leg.keys.fits(&answer.keys) && transaction.class == answer.class)
+            || is_planted(&self.tables, Planted::MatchedByStanAlone);
         fits.then_some((id, *transaction))
     }
 
@@ -311,7 +313,8 @@ impl Authorizer {
         };
         self.counters.issuer(issuer, |counters| add_one(&mut counters.late));
         let approved = self.tables.is_approval(answer.response_code);
-        let undo = if approved { self.undo_once_more(memory, answer, now) } else { None };
+        let is_undone = approved && !self.has_planted(Planted::LateOnlyCounted);
+        let undo = if is_undone { self.undo_once_more(memory, answer, now) } else { None };
         out.facts.push(Fact::Late { issuer, stan: answer.stan, approved, undo: undo.clone() });
         if let Some(undo) = undo {
             self.keep_reversal(memory, &undo, now, out);
@@ -323,9 +326,12 @@ impl Authorizer {
     /// be taken for its (Q13). A reversal that was not sent yet will do.
     fn undo_once_more(&mut self, memory: u32, answer: &Answer, now: Now) -> Option<Box<Reversal>> {
         let entry = *self.memory.get(memory)?;
-        let sent = entry.sent.filter(|sent| sent.stan == answer.stan && sent.to.issuer == answer.link.issuer)?;
+        let sent =
+            entry.sent.filter(|sent| sent.stan == answer.stan && sent.to.issuer == answer.link.issuer)?;
         let undo = entry.undo?;
-        if self.saf.get(sent.to.issuer.index())?.is_unsent(undo.stan) {
+        let saf = self.saf.get(sent.to.issuer.index())?;
+        let waits = saf.has(undo.stan) && self.has_planted(Planted::LateLeftToEarlier);
+        if waits || saf.is_unsent(undo.stan) {
             return None;
         }
         let mut reversal = self.reversal_of(&sent, undo.why, undo.left_minor, answer.approval_code, now)?;
@@ -382,6 +388,10 @@ impl Authorizer {
         if change == LinkChange::Lost {
             let lost: Vec<TransactionId> = issuer.legs.pending_on(link.link).collect();
             for id in lost {
+                if self.has_planted(Planted::ResentAfterLoss) {
+                    self.forward_again(id, now, out);
+                    continue;
+                }
                 self.timed_out(id, now, out);
             }
         }

@@ -51,6 +51,7 @@ pub mod issuer;
 pub mod limits;
 pub mod memory;
 pub mod network;
+pub mod planted;
 pub mod programs;
 pub mod provision;
 pub mod recovery;

@@ -14,6 +14,7 @@ use crate::event::{IssuerId, Now, ShardId};
 use crate::fact::Fact;
 use crate::issuer::LegState;
 use crate::memory::{Entry, State};
+use crate::planted::{Planted, is_planted};
 use crate::request::{Asked, Fingerprint, Identity};
 use crate::saf::{Reversal, Why};
 use crate::transaction::Sent;
@@ -28,12 +29,16 @@ impl Authorizer {
                 self.recover_end(*identity, *outcome, at_us);
                 self.recover_undo(*identity, undo.as_deref(), at_us);
             }
+            Fact::Reversed { .. } if self.has_planted(Planted::ReversedForgotten) => {}
             Fact::Reversed { identity, left_minor, undo } => {
-                if let Some(place) = self.memory.find(*identity, at_us) {
-                    self.memory.leave(place, *left_minor);
+                match self.memory.find(*identity, at_us) {
+                    Some(place) => self.memory.leave(place, *left_minor),
+                    // It waited for the token, and no issuer was to be asked yet.
+                    None => drop(self.memory.insert(Entry::new(*identity, at_us, State::Undone))),
                 }
                 self.recover_undo(*identity, undo.as_deref(), at_us);
             }
+            Fact::Tombstone { .. } if self.has_planted(Planted::TombstoneForgotten) => {}
             Fact::Tombstone { identity, .. } => {
                 let _ = self.memory.insert(Entry::new(*identity, at_us, State::Tombstone));
             }
@@ -53,6 +58,7 @@ impl Authorizer {
                 }
             }
             Fact::Declined { asked, outcome } => self.recover_declined(asked, *outcome, at_us),
+            Fact::Judged { .. } if self.has_planted(Planted::ClaimForgotten) => {}
             Fact::Judged { account, program, question, is_right, .. } => {
                 let program = self.tables.programs.get(usize::from(program.0));
                 if let (Some(program), Some(card)) = (program, self.cards.by_hash(*account)) {
@@ -112,6 +118,9 @@ impl Authorizer {
             && let Some(issuer) = self.issuers.get_mut(sent.to.issuer.index())
         {
             issuer.restore_leg(&sent, LegState::Answered);
+            if is_planted(&self.tables, Planted::StanGoesBack) {
+                issuer.past_stan(sent.stan);
+            }
         }
     }
 
@@ -154,6 +163,7 @@ impl Authorizer {
             if let Some(undo) = &mut undo {
                 undo.is_repeat = true;
             }
+            let undo = undo.filter(|_| !self.has_planted(Planted::DoubtNotUndone));
             out.facts.push(Fact::Timeout { identity: sent.asked.identity, outcome, undo: undo.clone() });
             let end = if put_off(&sent, outcome) { State::Forgotten } else { State::Ended(outcome) };
             self.memory.conclude(place, end);

@@ -12,6 +12,7 @@ use crate::event::{AcquirerId, Now, Ticket};
 use crate::fact::Fact;
 use crate::issuer::LegState;
 use crate::memory::State;
+use crate::planted::Planted;
 use crate::recovery;
 use crate::request::Answer;
 use crate::saf::{Reversal, Why};
@@ -59,6 +60,11 @@ impl Authorizer {
         }
         let why = if reason == DeclineReason::InvalidAnswer { Why::InvalidAnswer } else { Why::TimedOut };
         let undo = self.undo_running(&transaction, why, None, now);
+        let left_out = match why {
+            Why::InvalidAnswer => self.has_planted(Planted::InvalidNotUndone),
+            _ => self.has_planted(Planted::TimeoutNotUndone),
+        };
+        let undo = undo.filter(|_| !left_out);
         out.facts.push(Fact::Timeout { identity: transaction.identity, outcome, undo: undo.clone() });
         self.told(&transaction, outcome, None, now, out);
         if let Some(undo) = undo {
@@ -90,7 +96,9 @@ impl Authorizer {
         now: Now,
         out: &mut Effects,
     ) {
-        out.facts.push(Fact::Result { identity: transaction.identity, outcome });
+        if !self.has_planted(Planted::NoResult) {
+            out.facts.push(Fact::Result { identity: transaction.identity, outcome });
+        }
         self.told(transaction, outcome, answer, now, out);
     }
 
@@ -105,6 +113,7 @@ impl Authorizer {
         let reason = DeclineReason::IssuerTimedOut;
         let outcome = Outcome::declined(reason, self.tables.response_code(transaction.acquirer, reason));
         let undo = self.undo_running(transaction, Why::Undeliverable, answer.approval_code, now);
+        let undo = undo.filter(|_| !self.has_planted(Planted::UndeliverableNotUndone));
         out.facts.push(Fact::Timeout { identity: transaction.identity, outcome, undo: undo.clone() });
         self.remember(transaction, outcome);
         self.counters.acquirer(transaction.acquirer, |acquirer| add_one(&mut acquirer.undeliverable));
@@ -138,7 +147,11 @@ impl Authorizer {
     ) {
         self.remember(transaction, outcome);
         self.count_outcome(transaction.acquirer, &outcome);
-        let Some(link) = self.live.deliverable(transaction.link, transaction.acquirer) else {
+        let deliverable = self.live.deliverable(transaction.link, transaction.acquirer);
+        let elsewhere = AcquirerId(1_u16.saturating_sub(transaction.acquirer.0));
+        let mistaken =
+            self.has_planted(Planted::OtherAcquirer).then(|| self.live.newest_of(elsewhere)).flatten();
+        let Some(link) = mistaken.or(deliverable) else {
             self.counters.acquirer(transaction.acquirer, |acquirer| add_one(&mut acquirer.undeliverable));
             out.visible.push(Effect::Release(transaction.ticket));
             out.visible.extend(answer.map(Effect::Release));

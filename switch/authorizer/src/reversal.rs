@@ -21,6 +21,7 @@ use crate::fact::Fact;
 use crate::intake::reply_to;
 use crate::issuer::LegState;
 use crate::memory::{Entry, State};
+use crate::planted::Planted;
 use crate::request::{Class, Original, Request};
 use crate::saf::Why;
 use crate::transaction::{Sent, TransactionId};
@@ -42,7 +43,8 @@ impl Authorizer {
             return out.free.push(Effect::Hand { ticket: request.ticket, to });
         }
         let is_undone = matches!(entry.state, State::Tombstone | State::Undone);
-        if !is_undone && entry.sent.is_some_and(|sent| differs(request, &sent, &entry)) {
+        let differs = entry.sent.is_some_and(|sent| differs(request, &sent, &entry));
+        if !is_undone && differs && !self.has_planted(Planted::MismatchUndoes) {
             return self.reversal_excepted(request, DeclineReason::ReversalMismatch, out);
         }
         let is_partial = original.left_minor.is_some_and(|left| left > 0);
@@ -61,7 +63,8 @@ impl Authorizer {
                 self.reversal_taken(request, out);
             }
             State::Ended(outcome) if outcome.is_approved() => {
-                let left_minor = original.left_minor.unwrap_or(0);
+                let is_whole = self.has_planted(Planted::PartIsWhole);
+                let left_minor = original.left_minor.filter(|_| !is_whole).unwrap_or(0);
                 self.approval_reversed(request, place, left_minor, now, out);
             }
             State::Ended(_) | State::Undone | State::Tombstone | State::Forgotten | State::InDoubt => {
@@ -73,6 +76,9 @@ impl Authorizer {
 
     /// The original was never seen here: should it come, it is refused.
     fn buried(&mut self, request: &Request, original: &Original, now: Now, out: &mut Effects) {
+        if self.has_planted(Planted::NoTombstone) {
+            return self.reversal_taken(request, out);
+        }
         let tombstone = Entry::new(original.identity, now.monotonic_us, State::Tombstone);
         if self.memory.insert(tombstone).is_err() {
             return self.declined_stateless(request, DeclineReason::StoreUnavailable, out);
@@ -85,6 +91,14 @@ impl Authorizer {
     /// The original waits for its issuer. What the issuer says now is for nobody; it is told to undo it behind the
     /// original.
     fn cancelled(&mut self, place: u32, entry: &Entry, id: TransactionId, now: Now, out: &mut Effects) {
+        if self.has_planted(Planted::CancelledGoesOn) {
+            if let Some(undo) =
+                entry.sent.and_then(|sent| self.reversal_of(&sent, Why::Acquirer, 0, None, now))
+            {
+                self.keep_reversal(place, &undo, now, out);
+            }
+            return;
+        }
         let Some(transaction) = self.close(id, LegState::TimedOut(place)) else { return };
         self.undone(place, entry, entry.sent, transaction.ticket, now, out);
     }
@@ -125,9 +139,11 @@ impl Authorizer {
         if left_minor > whole_minor {
             return self.reversal_excepted(request, DeclineReason::OverReversal, out);
         }
-        if left_minor < entry.left_minor.unwrap_or(whole_minor) {
+        if left_minor < entry.left_minor.unwrap_or(whole_minor) || self.has_planted(Planted::ReversedTwice) {
             let undo = self.reversal_of(&sent, Why::Acquirer, left_minor, outcome.approval_code, now);
-            self.memory.leave(place, left_minor);
+            if !self.has_planted(Planted::ReversedTwice) {
+                self.memory.leave(place, left_minor);
+            }
             out.facts.push(Fact::Reversed { identity: entry.identity, left_minor, undo: undo.clone() });
             if let Some(undo) = undo {
                 self.keep_reversal(place, &undo, now, out);

@@ -10,6 +10,7 @@ use crate::fact::Fact;
 use crate::intake::entry_of;
 use crate::issuer::LegState;
 use crate::memory::{Full, State};
+use crate::planted::Planted;
 use crate::request::Request;
 use crate::transaction::{Sent, Timer, Transaction, TransactionId};
 use codecs::value::{Pan, Stan};
@@ -75,8 +76,13 @@ impl Authorizer {
         self.deadlines.push(id, &mut self.transactions);
         let sent = Sent { to, stan, pan, is_funded: funding.is_some(), asked: request.asked() };
         self.memory.send(memory, sent);
-        out.facts.push(Fact::Intent(sent));
+        if !self.has_planted(Planted::NoIntent) {
+            out.facts.push(Fact::Intent(sent));
+        }
         self.count_forwarded(to);
+        if self.has_planted(Planted::ForwardedTwice) {
+            out.visible.push(Effect::Forward { ticket: request.ticket, to, stan, funding });
+        }
         out.visible.push(Effect::Forward { ticket: request.ticket, to, stan, funding });
     }
 

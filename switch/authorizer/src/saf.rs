@@ -18,6 +18,8 @@ use crate::counters::add_one;
 use crate::effect::{Effect, Effects};
 use crate::event::{IssuerId, IssuerLink, Now};
 use crate::fact::Fact;
+use crate::limits::REVERSALS_IN_FLIGHT;
+use crate::planted::{Planted, is_planted};
 use crate::request::Answer;
 use crate::transaction::Sent;
 
@@ -355,7 +357,9 @@ impl Authorizer {
         let behind = self.memory.undone_by(memory, reversal);
         let issuer = reversal.sent.to.issuer;
         if let Some(saf) = self.saf.get_mut(issuer.index()) {
-            saf.add(reversal.clone(), behind, now.monotonic_us);
+            if saf.flying.len() < REVERSALS_IN_FLIGHT || !is_planted(&self.tables, Planted::WindowForgets) {
+                saf.add(reversal.clone(), behind, now.monotonic_us);
+            }
         }
         self.send_reversals(issuer, now, out);
     }
@@ -376,7 +380,8 @@ impl Authorizer {
             }
             // The link of the original first, so that it is not overtaken.
             let Some(link) = state.link_for_reversal(item.reversal.sent.to.link) else { break };
-            let Some(undoing) = saf.send(number, link, now.monotonic_us, timeout_us) else { break };
+            let Some(mut undoing) = saf.send(number, link, now.monotonic_us, timeout_us) else { break };
+            undoing.reversal.is_repeat &= !is_planted(&self.tables, Planted::AlwaysFirst);
             self.counters.issuer(issuer, |counters| {
                 let count = if undoing.reversal.is_repeat {
                     &mut counters.reversals_repeated
@@ -400,6 +405,13 @@ impl Authorizer {
             while let Some((due_us, number)) = saf.flying.first().copied()
                 && due_us < now.monotonic_us
             {
+                let attempts = saf.items.get(&number).map_or(0, |item| item.attempts);
+                if attempts >= 3 && is_planted(&self.tables, Planted::DroppedAfterThree) {
+                    if let Some(stan) = Stan::new(number) {
+                        saf.remove(stan);
+                    }
+                    continue;
+                }
                 saf.put_off(number, now.monotonic_us, self.tables.retry);
             }
             self.send_reversals(issuer, now, out);
@@ -426,7 +438,9 @@ impl Authorizer {
             return self.counters.issuer(issuer, |counters| add_one(&mut counters.unmatched));
         };
         let is_parked = item.state == ItemState::Parked;
-        match taken(answer.response_code) {
+        let said = taken(answer.response_code);
+        let said = if is_planted(&self.tables, Planted::AnyAnswerAcknowledges) { Taken::Done } else { said };
+        match said {
             Taken::Done => {
                 saf.remove(answer.stan);
                 let untraced = matches!(answer.response_code.as_bytes(), b"25" | b"914");

@@ -30,6 +30,8 @@ pub struct Tables {
     pub has_journal: bool,
     /// How long a reversal waits before it is sent again.
     pub retry: Retry,
+    /// A mistake that the tests must find; looked at only with the feature `planted`.
+    pub planted: Option<crate::planted::Planted>,
 }
 
 /// A principal that sends requests.

@@ -78,6 +78,7 @@ impl World {
             programs: Vec::new(),
             proof_timeout_us: 250_000,
             has_journal: true,
+            planted: None,
             retry: Retry::default(),
         };
         change(&mut tables);

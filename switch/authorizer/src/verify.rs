@@ -15,6 +15,7 @@ use crate::event::Now;
 use crate::fact::Fact;
 use crate::intake::entry_of;
 use crate::memory::State;
+use crate::planted::{Planted, is_planted};
 use crate::programs::{Need, ProgramId, Question};
 use crate::request::Request;
 
@@ -167,6 +168,11 @@ impl Authorizer {
     /// The token said something about a code.
     pub(crate) fn judged(&mut self, id: ProofId, judgement: Judgement, now: Now, out: &mut Effects) {
         let Some(proof) = self.proofs.remove(id) else { return };
+        let judgement = match judgement {
+            Judgement::Wrong if self.has_planted(Planted::WrongCodePasses) => Judgement::Right,
+            Judgement::Unknown if self.has_planted(Planted::UnknownPasses) => Judgement::Right,
+            said => said,
+        };
         let is_right = match judgement {
             Judgement::Right => {
                 self.counters.program(proof.program, |counters| add_one(&mut counters.right));
@@ -196,6 +202,9 @@ impl Authorizer {
     fn claimed(&mut self, proof: &Proof, is_right: bool, now: Now) -> Result<(), DeclineReason> {
         let program = self.tables.programs.get(usize::from(proof.program.0));
         let pan = proof.request.pan.ok_or(DeclineReason::FormatError)?;
+        if is_right && is_planted(&self.tables, Planted::CodeNotClaimed) {
+            return Ok(());
+        }
         let card = self.cards.get_mut(proof.request.account, &pan);
         let (program, card) = program.zip(card).ok_or(DeclineReason::UnknownCard)?;
         program.as_program().judged(&proof.question, is_right, card, now.monotonic_us)

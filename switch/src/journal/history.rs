@@ -120,6 +120,10 @@ impl History {
                 self.undo(shard, undo.as_deref(), recorded);
             }
             Fact::Reversed { identity, left_minor, undo } => {
+                if !self.by_identity.contains_key(identity) {
+                    // It waited for the token, and no issuer was to be asked yet.
+                    self.begin(*identity, shard, recorded);
+                }
                 let payment = self.of(*identity, recorded);
                 payment.left_minor = Some(*left_minor);
                 payment.state = if *left_minor == 0 { State::Reversed } else { State::PartlyReversed };

@@ -138,6 +138,12 @@ impl Process {
         let _ = child.wait();
     }
 
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
     /// Whether it has ended.
     #[must_use]
     pub fn has_ended(&self) -> bool {

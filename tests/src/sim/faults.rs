@@ -84,6 +84,8 @@ faults! {
     reverses_part = ReversesPart up to 100_000;
     /// An acquirer reverses while it waits.
     cancels = Cancels up to 100_000;
+    /// An acquirer sends an original again that it has reversed.
+    stray = Stray up to 200_000;
     /// An acquirer's reversal overtakes its original.
     overtaken = Overtaken up to 50_000;
     /// An acquirer sends another content under a name it has used.

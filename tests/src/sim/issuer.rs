@@ -42,7 +42,13 @@ impl Issuer {
     }
 
     /// Takes a request and decides it once: the amount it approves, or nothing.
-    pub(super) fn take(&mut self, key: Key, payment: u64, wanted: Option<u64>, is_advice: bool) -> Option<u64> {
+    pub(super) fn take(
+        &mut self,
+        key: Key,
+        payment: u64,
+        wanted: Option<u64>,
+        is_advice: bool,
+    ) -> Option<u64> {
         if is_advice {
             // Told twice, done once.
             self.advices.insert(payment);

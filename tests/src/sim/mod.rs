@@ -19,11 +19,21 @@ mod issuer;
 mod payments;
 mod world;
 
+pub use authorizer::planted::Planted;
 pub use faults::Fault;
 pub use world::{Ran, Violation, World};
 
 /// Payments of one seed, unless it is said otherwise.
 pub const PAYMENTS: u64 = 400;
+
+/// The first seed from `from` on, of so many, in which a planted mistake is found, and the law by which.
+#[must_use]
+pub fn find(mistake: Planted, from: u64, seeds: u64, payments: u64) -> Option<(u64, String)> {
+    (from..from + seeds).find_map(|seed| {
+        let found = World::new(seed, payments, |tables| tables.planted = Some(mistake)).run();
+        found.err().map(|violation| (seed, violation.what))
+    })
+}
 
 /// Runs a seed.
 ///
@@ -36,7 +46,10 @@ pub fn run(seed: u64, payments: u64) -> Result<Ran, String> {
         let faults = world.faults().join(" ");
         let violation = match world.run() {
             Err(violation) => violation,
-            Ok(_) => Violation { what: "it does not happen again: the world is not of its seed".into(), payment: None },
+            Ok(_) => Violation {
+                what: "it does not happen again: the world is not of its seed".into(),
+                payment: None,
+            },
         };
         let story = world.story_of(violation.payment).join("\n");
         format!("seed {seed}, payment {:?}: {}\nfaults: {faults}\n{story}", violation.payment, violation.what)

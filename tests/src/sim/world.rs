@@ -39,6 +39,8 @@ const ACQUIRERS: u16 = 2;
 const ISSUERS: u16 = 2;
 const LINKS: u16 = 2;
 /// How long the world may take to come to rest once it has healed.
+/// Lines of a story.
+const STORY_LINES: usize = 80;
 const HEALING: u64 = 3_600 * SECOND;
 
 /// What happens at a moment.
@@ -50,6 +52,8 @@ enum Happening {
     ToSwitch(AcquirerLink, Box<Request>),
     /// An answer reaches an acquirer.
     ToAcquirer(u16, u64, Box<Reply>, bool),
+    /// An acquirer sends what it has reversed.
+    Stray(u64),
     /// An acquirer looks after a payment.
     LookAfter(u64),
     /// A request reaches an issuer.
@@ -148,7 +152,11 @@ pub struct World {
     undoings: BTreeMap<Undone, (u32, Option<u32>)>,
     /// Acknowledgements that a shard has seen while what it decided before may still leave.
     acknowledging: Vec<Vec<Undone>>,
-    /// Legs of which the switch has seen an approval.
+    /// Payments whose code the token has called right.
+    proven: BTreeSet<u64>,
+    /// By leg: the reversals that leave so much of it.
+    reversals_of: BTreeMap<(u16, u32, u64, u64), BTreeSet<u32>>,
+    /// Legs of which the switch has seen an approval when it was too late.
     late: BTreeSet<(u16, u32)>,
     low_until_us: u64,
     /// When the last message of each connection to an issuer arrives.
@@ -238,6 +246,8 @@ impl World {
             claimed: BTreeMap::new(),
             undoings: BTreeMap::new(),
             acknowledging: vec![Vec::new(); shards],
+            proven: BTreeSet::new(),
+            reversals_of: BTreeMap::new(),
             late: BTreeSet::new(),
             low_until_us: 0,
             lines: BTreeMap::new(),
@@ -248,11 +258,7 @@ impl World {
         };
         for acquirer in 0..ACQUIRERS {
             for slot in 0..LINKS {
-                let link = AcquirerLink {
-                    shard: ShardId(0),
-                    slot: acquirer * LINKS + slot,
-                    generation: 0,
-                };
+                let link = AcquirerLink { shard: ShardId(0), slot: acquirer * LINKS + slot, generation: 0 };
                 world.acquirer_links.push((link, acquirer, false));
             }
         }
@@ -315,7 +321,7 @@ impl World {
             .filter(|(_, whose, _)| payment.is_none() || whose.is_none() || *whose == payment)
             .map(|(at_us, _, what)| format!("{:>12.6} s  {what}", *at_us as f64 / 1e6 - 1e6))
             .collect();
-        of[of.len().saturating_sub(60)..].to_vec()
+        of[of.len().saturating_sub(STORY_LINES)..].to_vec()
     }
 
     fn tell(&mut self, payment: Option<u64>, what: impl FnOnce() -> String) {
@@ -350,9 +356,14 @@ impl World {
             Happening::ToAcquirer(acquirer, payment, reply, is_reversal) => {
                 self.to_acquirer(acquirer, payment, &reply, is_reversal);
             }
+            Happening::Stray(payment) => self.send(payment),
             Happening::LookAfter(payment) => self.look_after(payment),
-            Happening::ToIssuer(link, generation, leg, payment) => self.to_issuer(link, generation, leg, payment),
-            Happening::UndoAtIssuer(link, generation, undoing) => self.undo_at_issuer(link, generation, &undoing),
+            Happening::ToIssuer(link, generation, leg, payment) => {
+                self.to_issuer(link, generation, leg, payment)
+            }
+            Happening::UndoAtIssuer(link, generation, undoing) => {
+                self.undo_at_issuer(link, generation, &undoing)
+            }
             Happening::FromIssuer(link, generation, answer) => self.from_issuer(link, generation, *answer),
             Happening::ForSure(answer) => self.send_for_sure(*answer),
             Happening::Judged(process, shard, proof, judgement) if self.is_of(process) => {
@@ -401,7 +412,11 @@ impl World {
             acquirer: self.dice.below(u64::from(ACQUIRERS)) as u16,
             moment: self.moment(),
             amount: self.dice.within(2, 100_000),
-            class: if is_advice { Class::AuthorizationAdvice } else { self.dice.one_of(&[Class::Authorization, Class::Financial]) },
+            class: if is_advice {
+                Class::AuthorizationAdvice
+            } else {
+                self.dice.one_of(&[Class::Authorization, Class::Financial])
+            },
             card,
             label,
             state: Held::Waiting,
@@ -479,7 +494,11 @@ impl World {
             return;
         }
         // A part can only be told: what a 0400 would refuse must not be asked.
-        let class = if left == 0 { self.dice.one_of(&[Class::Reversal, Class::ReversalAdvice]) } else { Class::ReversalAdvice };
+        let class = if left == 0 {
+            self.dice.one_of(&[Class::Reversal, Class::ReversalAdvice])
+        } else {
+            Class::ReversalAdvice
+        };
         let request = payment.reversal(&self.cards, link, Ticket(0), (class, left, payment.acquirer));
         let delay_us = self.acquirer_delay();
         self.at(delay_us, Happening::ToSwitch(link, Box::new(request)));
@@ -496,7 +515,8 @@ impl World {
             }
         }
         // Before anything is known of the payment a reversal buries it, whatever it says.
-        if payment.told.is_some() && self.happens(Fault::WrongReversal)
+        if payment.told.is_some()
+            && self.happens(Fault::WrongReversal)
             && let Some(link) = self.link_of(payment.acquirer)
         {
             let mut request =
@@ -545,7 +565,13 @@ impl World {
         if is_reversal {
             let is_taken = outcome.verdict == Verdict::Taken;
             match payment.state {
-                Held::Reversing(0) if is_taken => payment.state = Held::Reversed,
+                Held::Reversing(0) if is_taken => {
+                    payment.state = Held::Reversed;
+                    if self.happens(Fault::Stray) {
+                        let after_us = self.dice.below(60 * SECOND);
+                        self.at(after_us, Happening::Stray(number));
+                    }
+                }
                 Held::Reversing(left) if is_taken => payment.state = Held::Approved(left),
                 _ => {}
             }
@@ -635,7 +661,9 @@ impl World {
         }
         if self.happens(Fault::CrashInRecovery) {
             self.turn(ShardId(0));
-            self.end("ends again while it recovers");
+            if self.is_up {
+                self.end("ends again while it recovers");
+            }
         }
     }
 
@@ -703,6 +731,11 @@ impl World {
         };
         self.shards[index].turn(&mut ports);
         let performed = ports.performed;
+        for (fact, _) in &self.disks[index].facts()[written..] {
+            if let Fact::Late { issuer, stan, approved: true, .. } = fact {
+                self.late.insert((issuer.0, stan.number()));
+            }
+        }
         self.tell_facts(index, written);
         self.begin_sync(shard);
         for effect in performed {
@@ -725,7 +758,9 @@ impl World {
         if let Some(due_us) = self.shards[index].authorizer().next_deadline_us() {
             self.turn_at(shard, due_us + 1);
         }
-        if self.stopping && self.shards.iter().all(|shard| shard.authorizer().in_flight() == 0 && !shard.holds_back()) {
+        if self.stopping
+            && self.shards.iter().all(|shard| shard.authorizer().in_flight() == 0 && !shard.holds_back())
+        {
             self.at(0, Happening::Stopped(self.process));
         }
     }
@@ -735,11 +770,14 @@ impl World {
         if self.story.is_none() {
             return;
         }
-        let facts: Vec<Fact> = self.disks[shard].facts()[before..].iter().map(|(fact, _)| fact.clone()).collect();
+        let facts: Vec<Fact> =
+            self.disks[shard].facts()[before..].iter().map(|(fact, _)| fact.clone()).collect();
         for fact in facts {
             let (identity, what) = match &fact {
                 Fact::Intent(sent) => (Some(sent.asked.identity), "INTENT".to_owned()),
-                Fact::Result { identity, outcome } => (Some(*identity), format!("RESULT {:?}", outcome.verdict)),
+                Fact::Result { identity, outcome } => {
+                    (Some(*identity), format!("RESULT {:?}", outcome.verdict))
+                }
                 Fact::Timeout { identity, undo, .. } => {
                     (Some(*identity), format!("TIMEOUT, undone by {:?}", undo.as_ref().map(|undo| undo.stan)))
                 }
@@ -748,7 +786,9 @@ impl World {
                     format!("REVERSED but {left_minor}, by {:?}", undo.as_ref().map(|undo| undo.stan)),
                 ),
                 Fact::Tombstone { identity, .. } => (Some(*identity), "TOMBSTONE".to_owned()),
-                Fact::Declined { asked, outcome } => (Some(asked.identity), format!("DECLINED {:?}", outcome.verdict)),
+                Fact::Declined { asked, outcome } => {
+                    (Some(asked.identity), format!("DECLINED {:?}", outcome.verdict))
+                }
                 _ => continue,
             };
             let payment = self.payments.iter().find(|payment| Some(payment.identity()) == identity);
@@ -830,7 +870,8 @@ impl World {
         if self.happens(Fault::SignedOff) {
             let link = self.any_issuer_link();
             if self.is_link_up(link) {
-                self.issuer_links.insert((link.issuer.0, link.link), (self.generation(link), LinkChange::SignedOff));
+                self.issuer_links
+                    .insert((link.issuer.0, link.link), (self.generation(link), LinkChange::SignedOff));
                 self.event_everywhere(&Event::IssuerLink(link, LinkChange::SignedOff));
                 let after_us = self.dice.within(SECOND, 30 * SECOND);
                 self.at(after_us, Happening::IssuerUp(self.process, link));
@@ -901,7 +942,6 @@ impl World {
         self.event(home, Event::Request(request));
     }
 
-
     fn release(&mut self, ticket: Ticket) {
         if self.tickets.remove(&ticket.0).is_none() {
             self.broken(None, format!("a raw message was released twice: {}", ticket.0));
@@ -922,6 +962,10 @@ impl World {
             return;
         }
         self.seen(number << 8 | u64::from(reply.outcome.response_code.as_bytes()[0]));
+        let is_other = request.fingerprint.content != u128::from(self.payments[number as usize].amount);
+        if is_other && !is_reversal && reply.outcome.is_approved() {
+            return self.broken(Some(number), "Q5: another content was told the approval".to_owned());
+        }
         let whose = self.acquirer_links.iter().find(|(link, _, is_up)| *link == reply.link && *is_up);
         let Some((_, acquirer, _)) = whose.copied() else { return };
         if self.happens(Fault::ReplyLost) {
@@ -941,6 +985,9 @@ impl World {
         } else {
             Judgement::Wrong
         };
+        if judgement == Judgement::Right {
+            self.proven.insert(number);
+        }
         let slow = self.happens(Fault::SlowToken);
         let after_us = if slow { self.dice.below(2 * SECOND) } else { self.dice.within(20, 400) };
         self.at(after_us, Happening::Judged(self.process, shard, proof, judgement));
@@ -971,7 +1018,9 @@ impl World {
     }
 
     fn is_link_up(&self, link: IssuerLink) -> bool {
-        self.issuer_links.get(&(link.issuer.0, link.link)).is_some_and(|(_, change)| *change == LinkChange::Up)
+        self.issuer_links
+            .get(&(link.issuer.0, link.link))
+            .is_some_and(|(_, change)| *change == LinkChange::Up)
     }
 
     fn is_connected(&self, link: IssuerLink, generation: u32) -> bool {
@@ -1049,16 +1098,24 @@ impl World {
             return self.broken(None, "a request was forwarded after it was released".to_owned());
         };
         self.seen(number << 8 | 1);
-        self.tell(Some(number), || format!("forwarded to {}.{} as {}", leg.to.issuer.0, leg.to.link, leg.stan.number()));
+        self.tell(Some(number), || {
+            format!("forwarded to {}.{} as {}", leg.to.issuer.0, leg.to.link, leg.stan.number())
+        });
         let payment = &self.payments[number as usize];
         if let Some((label, is_right)) = payment.label {
             let card = payment.card;
-            if !is_right || funding.is_none() {
-                return self.broken(Some(number), "a wrong code went to the issuer".to_owned());
+            if !is_right || funding.is_none() || !self.proven.contains(&number) {
+                return self.broken(
+                    Some(number),
+                    "a code that is not known to be right went to the issuer".to_owned(),
+                );
             }
             let first = *self.claimed.entry((card, label)).or_insert(number);
             if first != number {
-                return self.broken(Some(number), format!("E8: ATC {label} of card {card} was accepted twice, by {first} too"));
+                return self.broken(
+                    Some(number),
+                    format!("E8: ATC {label} of card {card} was accepted twice, by {first} too"),
+                );
             }
         }
         if !self.is_connected(leg.to, self.generation(leg.to)) {
@@ -1079,16 +1136,31 @@ impl World {
         let issuer = undoing.to.issuer.0;
         self.seen(number << 8 | 2);
         self.ran.reversals += 1;
-        self.tell(Some(number), || format!("reversal {} of {} to {}.{}, repeat {}", reversal.stan.number(), reversal.sent.stan.number(), issuer, undoing.to.link, reversal.is_repeat));
+        self.tell(Some(number), || {
+            format!(
+                "reversal {} of {} to {}.{}, repeat {}",
+                reversal.stan.number(),
+                reversal.sent.stan.number(),
+                issuer,
+                undoing.to.link,
+                reversal.is_repeat
+            )
+        });
         let known = (issuer, reversal.stan.number(), reversal.moment);
+        let approved_late = self.late.contains(&(issuer, reversal.sent.stan.number()));
         let (sent, acknowledged) = self.undoings.entry(known).or_insert((0, None));
         let was_sent = *sent > 0;
         let acknowledged = *acknowledged;
         *sent += 1;
+        let leg = (issuer, reversal.sent.stan.number(), reversal.sent.asked.keys.moment, reversal.left_minor);
+        let several = self.reversals_of.entry(leg).or_default();
+        several.insert(reversal.stan.number());
+        if several.len() > 1 && !approved_late {
+            return self.broken(Some(number), "E7: two reversals of one request".to_owned());
+        }
         if was_sent && !reversal.is_repeat {
             return self.broken(Some(number), "E7: a reversal was sent twice as the first".to_owned());
         }
-        let approved_late = self.late.contains(&(issuer, reversal.sent.stan.number()));
         if !was_sent && reversal.is_repeat && self.process == 1 && !approved_late {
             return self.broken(Some(number), "E7: a reversal began with a repeat".to_owned());
         }
@@ -1136,9 +1208,12 @@ impl World {
     /// An approval of what an issuer was told to undo before, and forgot, can be undone only by who sees it: it comes
     /// through, if not now then when the world has healed.
     fn send_for_sure(&mut self, answer: Answer) {
-        let link = (0..LINKS).map(|link| IssuerLink { link, ..answer.link }).find(|link| self.is_link_up(*link));
+        let link =
+            (0..LINKS).map(|link| IssuerLink { link, ..answer.link }).find(|link| self.is_link_up(*link));
         match link.filter(|_| self.is_up && self.is_healing) {
-            Some(link) => self.at(1_000, Happening::FromIssuer(link, self.generation(link), Box::new(answer))),
+            Some(link) => {
+                self.at(1_000, Happening::FromIssuer(link, self.generation(link), Box::new(answer)))
+            }
             None => self.at(SECOND, Happening::ForSure(Box::new(answer))),
         }
     }
@@ -1160,7 +1235,8 @@ impl World {
             pan: Some(pan),
             processing_code: None,
             amount_minor: approved.or(Some(payment.amount)),
-            approval_code: approved.and_then(|_| ApprovalCode::parse(format!("{:06}", leg.stan.number()).as_bytes())),
+            approval_code: approved
+                .and_then(|_| ApprovalCode::parse(format!("{:06}", leg.stan.number()).as_bytes())),
             response_code: ResponseCode::of(code),
         }
     }
@@ -1186,7 +1262,11 @@ impl World {
             return self.at(delay_us + 1, Happening::FromIssuer(link, generation, Box::new(other)));
         }
         if self.happens(Fault::WrongKeys) {
+            // It is another request's answer, and says something else.
             answer.keys.moment += 1;
+            let is_approved = answer.approval_code.is_some();
+            answer.response_code = ResponseCode::of(if is_approved { b"05" } else { b"00" });
+            answer.approval_code = if is_approved { None } else { ApprovalCode::parse(b"OTHERS") };
         }
         if self.happens(Fault::WrongAmount) {
             // More than was asked, whatever that was.
@@ -1221,7 +1301,13 @@ impl World {
             let forgets = self.happens(Fault::NoTombstones);
             self.issuers[issuer].undo(reversal, !forgets)
         };
-        self.tell(Some(number), || format!("the issuer takes the reversal of {}: {}", reversal.sent.stan.number(), String::from_utf8_lossy(code)));
+        self.tell(Some(number), || {
+            format!(
+                "the issuer takes the reversal of {}: {}",
+                reversal.sent.stan.number(),
+                String::from_utf8_lossy(code)
+            )
+        });
         if silent || self.happens(Fault::AcknowledgementLost) {
             return;
         }
@@ -1245,9 +1331,6 @@ impl World {
     fn from_issuer(&mut self, link: IssuerLink, generation: u32, answer: Answer) {
         if !self.is_up || !self.is_connected(link, generation) {
             return;
-        }
-        if answer.approval_code.is_some() {
-            self.late.insert((link.issuer.0, answer.stan.number()));
         }
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
@@ -1287,7 +1370,9 @@ impl World {
         let waiting: usize = self
             .shards
             .iter()
-            .flat_map(|shard| (0..ISSUERS).map(|issuer| shard.authorizer().saf_depth(IssuerId(issuer)).waiting))
+            .flat_map(|shard| {
+                (0..ISSUERS).map(|issuer| shard.authorizer().saf_depth(IssuerId(issuer)).waiting)
+            })
             .sum();
         let what = format!(
             "the world does not come to rest: {} messages kept, {waiting} reversals wait, up {}, open {:?}",
@@ -1318,7 +1403,9 @@ impl World {
                 .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
             match payment.state {
                 Held::Approved(minor) if (standing, approvals) != (minor, 1) => {
-                    return broken(format!("E3: approved over {minor}, at the issuers {approvals} over {standing}"));
+                    return broken(format!(
+                        "E3: approved over {minor}, at the issuers {approvals} over {standing}"
+                    ));
                 }
                 Held::Declined | Held::Reversed if standing != 0 => {
                     return broken(format!("E3: {:?}, at the issuers {standing}", payment.state));
@@ -1339,6 +1426,7 @@ fn is_on_its_way(happening: &Happening) -> bool {
         happening,
         Happening::ToSwitch(..)
             | Happening::ToAcquirer(..)
+            | Happening::Stray(..)
             | Happening::ToIssuer(..)
             | Happening::UndoAtIssuer(..)
             | Happening::FromIssuer(..)
@@ -1355,7 +1443,8 @@ fn payment_of(keys: &MatchKeys) -> u64 {
 }
 
 fn tables() -> Tables {
-    let acquirer = Acquirer { rights: Rights::default(), codes: CodeSet::Response1987, overrides: Vec::new() };
+    let acquirer =
+        Acquirer { rights: Rights::default(), codes: CodeSet::Response1987, overrides: Vec::new() };
     let issuer = IssuerRow { timeout_us: ISSUER_TIMEOUT, window: 1_000, links: LINKS };
     let route = |digits: &[u8], issuers: &[u16]| {
         let issuers = issuers.iter().map(|issuer| IssuerId(*issuer)).collect();
@@ -1370,6 +1459,7 @@ fn tables() -> Tables {
         programs: vec![CardProgram::RotatingAtc(rotating_atc::Settings { tries })],
         proof_timeout_us: SECOND / 2,
         has_journal: true,
+        planted: None,
         retry: Retry { min_us: SECOND, max_us: 20 * SECOND },
     }
 }
