@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 SIM_SECONDS ?= 60
 CARGO ?= cargo
 
-.PHONY: help demo build test unit outside tools lint deny bench fuzz sim chaos load clean
+.PHONY: help demo build test unit outside tools lint deny bench fuzz sim chaos sweep load clean
 
 help:            ## what there is
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -53,6 +53,10 @@ sim:             ## the simulated world: one seed, or fresh ones for a time  [SE
 chaos:           ## kill -9 under load, restart, compare all books  [ROUNDS=500]
 	@$(CARGO) build --release --locked -q -p switch -p loadtest
 	SIGNALBOX_TESTS=all SIGNALBOX_CHAOS=$(or $(ROUNDS),500) $(CARGO) test --locked --release -p tests --test chaos -- --nocapture
+
+sweep:           ## every n-th write, sync, receive and send fails or kills; all books compared each time
+	@$(CARGO) build --release --locked -q -p switch -p loadtest
+	SIGNALBOX_TESTS=all SIGNALBOX_SWEEP=all $(CARGO) test --locked --release -p tests --test sweep -- --nocapture
 
 load:            ## the load generator against a switch that is running  [PROFILE=baseline]
 	@target/release/loadtest run $(or $(PROFILE),baseline)

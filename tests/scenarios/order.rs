@@ -1,98 +1,13 @@
 //! What is durable before what is sent, seen from outside: the system calls of a switch with one shard, in their order
 //! (W1 to W4, W7, at journal level `sync`).
 
-use std::fs;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::process::Signal;
-use tests::rig::process::not_run;
-use tests::{Act, PATIENCE, Rig, Setup, TestToken, purchase};
+use tests::rig::trace::{Call, Trace, ended};
+use tests::{Act, Rig, Setup, TestToken, purchase};
 
-/// strace attached to the switch of a rig.
-struct Trace {
-    child: Child,
-    log: PathBuf,
-}
-
-/// One call: when it ended, and what it was. `who` is the end of a connection or a file, as strace names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Call {
-    name: String,
-    who: String,
-}
-
-impl Trace {
-    /// Attaches; `None` after saying what is missing.
-    fn of(rig: &Rig) -> Option<Trace> {
-        let log = rig.folder().join("trace");
-        let calls = "trace=read,recvfrom,write,sendto,writev,sendmsg,pwrite64,fdatasync,fsync";
-        let pid = rig.process().id().to_string();
-        let started = Command::new("strace")
-            .args(["-f", "-yy", "-s", "0", "-e", calls, "-o"])
-            .arg(&log)
-            .args(["-p", &pid])
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        let Ok(child) = started else {
-            not_run("strace");
-            return None;
-        };
-        let trace = Trace { child, log };
-        // Attached when its file is there and the switch still turns.
-        rig.await_that("strace to attach", || fs::metadata(&trace.log).is_ok_and(|file| file.len() > 0));
-        thread::sleep(Duration::from_millis(200));
-        Some(trace)
-    }
-
-    /// Detaches and gives the calls that ended well, in the order of their ends.
-    fn calls(mut self) -> Vec<Call> {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        let _ = rustix::process::kill_process(pid, Signal::INT);
-        let deadline = Instant::now() + PATIENCE;
-        while self.child.try_wait().expect("our own child").is_none() {
-            assert!(Instant::now() < deadline, "strace does not end");
-            thread::sleep(Duration::from_millis(5));
-        }
-        let text = fs::read_to_string(&self.log).expect("a trace");
-        fs::remove_file(&self.log).expect("our own");
-        ended(&text)
-    }
-}
-
-/// Reads lines such as `12 pwrite64(9</tmp/x.segment>, ""..., 300, 8) = 300`. A call that was interrupted by another
-/// thread's line counts where it was resumed.
-fn ended(text: &str) -> Vec<Call> {
-    let mut unfinished: Vec<(String, Call)> = Vec::new();
-    let mut calls = Vec::new();
-    for line in text.lines() {
-        let Some((thread, rest)) = line.split_once(' ') else { continue };
-        let rest = rest.trim_start();
-        if let Some(resumed) = rest.strip_prefix("<... ") {
-            let place = unfinished.iter().position(|(whose, _)| whose == thread);
-            if let Some((_, call)) = place.map(|place| unfinished.remove(place))
-                && !resumed.contains("= -1")
-            {
-                calls.push(call);
-            }
-            continue;
-        }
-        let Some((name, rest)) = rest.split_once('(') else { continue };
-        // An address pair has an arrow in it, so the name ends with what follows it.
-        let end = |who: &str| who.find(">,").or_else(|| who.find(">)")).or_else(|| who.find("> ")).unwrap_or(0);
-        let who = rest.split_once('<').map_or("", |(_, who)| &who[..end(who)]);
-        let call = Call { name: name.to_owned(), who: who.to_owned() };
-        if rest.contains("<unfinished") {
-            unfinished.push((thread.to_owned(), call));
-        } else if !rest.contains("= -1") {
-            calls.push(call);
-        }
-    }
-    calls
-}
+const CALLS: &str = "trace=read,recvfrom,write,sendto,writev,sendmsg,pwrite64,fdatasync,fsync";
 
 /// The steps of a transaction among the calls: what was written down, synced, and sent to whom.
 fn steps(calls: &[Call], rig: &Rig) -> String {
@@ -122,7 +37,7 @@ fn traced(setup: Setup, act: impl FnOnce(&Rig)) -> Option<String> {
     let rig = setup.set("journal.level", "sync").start()?;
     // The opening of the segment and its seal are behind us.
     thread::sleep(Duration::from_millis(300));
-    let trace = Trace::of(&rig)?;
+    let trace = Trace::of(&rig, &[CALLS])?;
     act(&rig);
     Some(steps(&trace.calls(), &rig))
 }

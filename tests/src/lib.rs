@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod books;
 pub mod fixtures;
 pub mod message_text;
 pub mod rig;

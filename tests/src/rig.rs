@@ -11,6 +11,7 @@ pub mod process;
 pub mod setup;
 pub mod tls;
 pub mod token;
+pub mod trace;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -93,6 +94,13 @@ impl Rig {
             Way::SwitchConnects(listener) => listener.accept().expect("the switch connects").0,
         };
         Acquirer::new(stream, door.wire.clone(), self.canaries.clone())
+    }
+
+    /// The same to a switch that may be gone.
+    #[must_use]
+    pub fn try_acquirer(&self, name: &str) -> Option<Acquirer> {
+        let stream = std::net::TcpStream::connect(self.address(name)).ok()?;
+        Some(Acquirer::new(stream, self.wire(name).clone(), self.canaries.clone()))
     }
 
     /// Where an acquirer connects.

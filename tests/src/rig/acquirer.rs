@@ -65,6 +65,14 @@ impl Acquirer {
         self.send_bytes(&frame);
     }
 
+    /// Sends one message to a peer that may be gone. Says whether it could be sent.
+    pub fn try_send(&mut self, text: &str) -> bool {
+        let message = Plain::of(text);
+        self.canaries.note(&message);
+        let frame = self.wire.frame(&message.encode(self.wire.dialect));
+        self.try_send_bytes(&frame)
+    }
+
     /// Sends bytes as they are.
     pub fn send_bytes(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).expect("the switch takes what we send");

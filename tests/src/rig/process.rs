@@ -138,6 +138,22 @@ impl Process {
         let _ = child.wait();
     }
 
+    /// Whether it is dead, though its parent may not have been told yet.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        let stat = fs::read_to_string(self.proc("stat"));
+        stat.map_or(true, |stat| stat.rsplit(") ").next().is_some_and(|state| state.starts_with(['Z', 'X'])))
+    }
+
+    /// Whether every thread of it is traced.
+    #[must_use]
+    pub fn is_traced(&self) -> bool {
+        let threads = fs::read_dir(self.proc("task")).expect("a running process").flatten();
+        let mut states = threads.filter_map(|thread| fs::read_to_string(thread.path().join("status")).ok());
+        states
+            .all(|status| status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0")))
+    }
+
     /// Its number.
     #[must_use]
     pub fn id(&self) -> i32 {
