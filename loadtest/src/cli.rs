@@ -84,6 +84,15 @@ pub struct RunArgs {
     /// Write the report as JSON too; - writes it to standard output and everything else to standard error
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write a row per second as CSV
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// Write the histograms of each second as an HDR interval log
+    #[arg(long, value_name = "FILE")]
+    pub hdr: Option<PathBuf>,
+    /// Write the thresholds as JUnit test cases
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
     /// No line a second, only the report
     #[arg(long)]
     pub quiet: bool,

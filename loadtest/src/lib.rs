@@ -1,8 +1,8 @@
 //! Load generator and model issuer for any ISO 8583 host.
 //!
 //! In reading order: a [`profile`] says what a run does; [`mix`] and [`template`] make messages of it;
-//! [`pace`] says when each is due; [`acquirer`] sends them and settles the answers; [`tally`] counts;
-//! [`report`] shows. [`issuer`] is the other side.
+//! [`pace`] says when each is due; [`acquirer`] sends them and settles the answers; [`tally`] counts, and
+//! [`second`] keeps the course; [`report`] shows. [`issuer`] is the other side.
 //!
 //! Three times belong to a message: planned, sent, answered. The schedule is fixed before the run starts and
 //! response time counts from the planned moment, so that a host that stalls cannot hide it by slowing the
@@ -25,6 +25,7 @@ pub mod pace;
 pub mod profile;
 pub mod report;
 pub mod respond;
+pub mod second;
 pub mod tally;
 pub mod template;
 pub mod units;

@@ -1,9 +1,12 @@
 //! What a run counts and measures. One tally per worker, added up without loss.
+//!
+//! What is absent: the course of a run, which [`second`](crate::second) keeps.
 
 use hdrhistogram::Histogram;
 
 use crate::clock::SECOND_NS;
 use crate::codes::Code;
+use crate::second::Second;
 
 /// The longest time that is told apart, in nanoseconds: an hour. Longer ones count as that.
 const LONGEST_NS: u64 = 3600 * SECOND_NS;
@@ -69,11 +72,7 @@ impl CaseTally {
     }
 
     fn add_code(&mut self, code: Code, count: u64) {
-        // A case sees a handful of codes: looking through them is quicker than hashing.
-        match self.codes.iter_mut().find(|(seen, _)| *seen == code) {
-            Some((_, total)) => *total += count,
-            None => self.codes.push((code, count)),
-        }
+        add_code(&mut self.codes, code, count);
     }
 
     fn add(&mut self, other: &CaseTally) {
@@ -84,6 +83,16 @@ impl CaseTally {
         self.approved += other.approved;
         self.unexpected += other.unexpected;
         other.codes.iter().for_each(|(code, count)| self.add_code(*code, *count));
+    }
+}
+
+/// Counts `count` answers with a code.
+#[inline]
+pub(crate) fn add_code(codes: &mut Vec<(Code, u64)>, code: Code, count: u64) {
+    // A case sees a handful of codes: looking through them is quicker than hashing.
+    match codes.iter_mut().find(|(seen, _)| *seen == code) {
+        Some((_, total)) => *total += count,
+        None => codes.push((code, count)),
     }
 }
 
@@ -109,7 +118,7 @@ pub struct LinkTally {
 /// Times in nanoseconds.
 #[derive(Clone, Debug)]
 pub struct Times {
-    /// Answered minus planned: what a customer waits. Late answers are in it. Filled second by second.
+    /// Answered minus planned: what a customer waits. Late answers are in it.
     pub response: Histogram<u64>,
     /// Answered minus sent: what the host needs.
     pub service: Histogram<u64>,
@@ -130,9 +139,9 @@ impl Times {
         add(&mut self.lag, &other.lag);
     }
 
-    /// Takes over the response times of a second, which are kept apart while it lasts.
-    pub fn add_response(&mut self, second: &Histogram<u64>) {
-        add(&mut self.response, second);
+    /// Takes over the times of a second, which are kept apart while it lasts.
+    pub fn add_second(&mut self, second: &Second) {
+        self.add(&second.times);
     }
 }
 
@@ -142,7 +151,8 @@ impl Default for Times {
     }
 }
 
-fn add(total: &mut Histogram<u64>, part: &Histogram<u64>) {
+/// Adds `part` to `total`, which loses nothing: all histograms here have the same bounds.
+pub(crate) fn add(total: &mut Histogram<u64>, part: &Histogram<u64>) {
     total.add(part).expect("all histograms here have the same bounds");
 }
 
@@ -183,55 +193,6 @@ impl Tally {
         links.network_sent += theirs.network_sent;
         links.network_answered += theirs.network_answered;
         links.network_served += theirs.network_served;
-    }
-}
-
-/// What happened in one second of a run.
-#[derive(Clone, Debug)]
-pub struct Second {
-    /// 1 is the first.
-    pub number: u64,
-    /// Messages that became due.
-    pub planned: u64,
-    /// Messages sent.
-    pub sent: u64,
-    /// Answers, late ones included.
-    pub answered: u64,
-    /// Approvals among them.
-    pub approved: u64,
-    /// Messages without an answer at its end.
-    pub in_flight: u64,
-    /// Response times of the answers.
-    pub response: Histogram<u64>,
-}
-
-impl Second {
-    /// The second `number` with nothing in it.
-    pub fn new(number: u64) -> Second {
-        Second {
-            number,
-            planned: 0,
-            sent: 0,
-            answered: 0,
-            approved: 0,
-            in_flight: 0,
-            response: new_histogram(),
-        }
-    }
-
-    /// Whether nothing happened and nothing was waited for: the rest of a run behind its last answer.
-    pub fn is_empty(&self) -> bool {
-        self.planned + self.sent + self.answered + self.in_flight == 0
-    }
-
-    /// Takes over what another worker saw in the same second.
-    pub fn add(&mut self, other: &Second) {
-        self.planned += other.planned;
-        self.sent += other.sent;
-        self.answered += other.answered;
-        self.approved += other.approved;
-        self.in_flight += other.in_flight;
-        add(&mut self.response, &other.response);
     }
 }
 

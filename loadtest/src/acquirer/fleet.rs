@@ -22,7 +22,8 @@ use crate::output::Output;
 use crate::pace::{Bell, Schedule};
 use crate::profile::{Drive, Profile};
 use crate::respond::{NetworkPurpose, network_request};
-use crate::tally::{Second, Tally};
+use crate::second::Second;
+use crate::tally::Tally;
 
 /// A fleet as its tasks share it. Never borrowed across an await.
 pub(super) type SharedFleet = Rc<RefCell<Fleet>>;
@@ -193,7 +194,7 @@ impl Fleet {
         let next = Second::new(self.second.number + 1);
         let mut ended = std::mem::replace(&mut self.second, next);
         ended.in_flight = self.ring.open();
-        self.tally.times.add_response(&ended.response);
+        self.tally.times.add_second(&ended);
         ended
     }
 }

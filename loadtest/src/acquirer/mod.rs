@@ -24,7 +24,8 @@ use tokio::sync::oneshot;
 use crate::clock::Clock;
 use crate::mix::Mix;
 use crate::profile::Profile;
-use crate::tally::{Second, Tally};
+use crate::second::Second;
+use crate::tally::Tally;
 use worker::{News, Orders};
 
 /// What a run came to.

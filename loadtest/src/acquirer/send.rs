@@ -206,7 +206,7 @@ impl Fleet {
                 pending.state = State::Sent;
             }
             tally.cases[usize::from(pending.case)].sent += 1;
-            tally.times.lag.saturating_record(now_ns.saturating_sub(pending.planned_ns));
+            second.times.lag.saturating_record(now_ns.saturating_sub(pending.planned_ns));
             second.sent += 1;
         });
         match flushed {

@@ -76,17 +76,18 @@ impl Fleet {
         self.ring.close(ordinal, pending.number, said);
         let response_ns = now_ns.saturating_sub(pending.planned_ns);
         let service_ns = now_ns.saturating_sub(pending.sent_ns);
-        self.tally.times.service.saturating_record(service_ns);
-        self.second.response.saturating_record(response_ns);
+        self.second.times.service.saturating_record(service_ns);
+        self.second.times.response.saturating_record(response_ns);
         self.second.answered += 1;
 
         let case = &mut self.tally.cases[usize::from(pending.case)];
         if service_ns > self.patience_ns {
             case.late += 1;
             self.tally.late += 1;
+            self.second.late += 1;
         } else {
             case.answer(said.0, expected);
-            self.second.approved += u64::from(said.0.is_approval());
+            self.second.answer(said.0);
         }
     }
 

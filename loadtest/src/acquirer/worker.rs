@@ -19,7 +19,8 @@ use crate::mix::Mix;
 use crate::output::Output;
 use crate::pace::{Bell, start_pacer};
 use crate::profile::Profile;
-use crate::tally::{Second, Tally};
+use crate::second::Second;
+use crate::tally::Tally;
 
 /// What a worker tells the thread that started it.
 pub(super) enum News {

@@ -10,7 +10,7 @@ use crate::acquirer::Outcome;
 use crate::clock::Stamp;
 use crate::codes::Code;
 use crate::profile::{Drive, Profile};
-use crate::tally::{CaseTally, Second, Tally};
+use crate::tally::{CaseTally, Tally};
 
 /// Above this send lag (p99) the figures are about the generator.
 pub const LAG_LIMIT_NS: u64 = 1_000_000;
@@ -149,43 +149,6 @@ pub struct CaseRow {
     pub expect: Vec<String>,
     /// Answers by code.
     pub codes: BTreeMap<String, u64>,
-}
-
-/// One second.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct SecondRow {
-    /// 1 is the first.
-    pub second: u64,
-    /// Messages that became due.
-    pub planned: u64,
-    /// Messages sent.
-    pub sent: u64,
-    /// Answers.
-    pub answered: u64,
-    /// Approvals among them.
-    pub approved: u64,
-    /// Without an answer at its end.
-    pub in_flight: u64,
-    /// Response time, half of the answers.
-    pub p50_ns: u64,
-    /// Response time, all but a hundredth.
-    pub p99_ns: u64,
-}
-
-impl SecondRow {
-    /// The row of a second.
-    pub fn of(second: &Second) -> SecondRow {
-        SecondRow {
-            second: second.number,
-            planned: second.planned,
-            sent: second.sent,
-            answered: second.answered,
-            approved: second.approved,
-            in_flight: second.in_flight,
-            p50_ns: second.response.value_at_quantile(0.5),
-            p99_ns: second.response.value_at_quantile(0.99),
-        }
-    }
 }
 
 impl Counts {

@@ -1,9 +1,13 @@
 //! What a run came to, as data: the figures, and beside them the conditions without which they mean nothing.
-//! [`text`] shows it to people, serde writes it as JSON; both say the same.
+//! [`text`] shows it to people, serde writes it as JSON; both say the same. [`series`] is the course of the run,
+//! [`hdr`] its histograms as a log, [`junit`] its promises for a build server.
 
 pub mod conditions;
 pub mod figures;
+pub mod hdr;
+pub mod junit;
 pub mod live;
+pub mod series;
 pub mod text;
 pub mod threshold;
 
@@ -17,7 +21,8 @@ use crate::codes::Code;
 use crate::profile::{Drive, Profile};
 use crate::tally::Tally;
 use conditions::Conditions;
-use figures::{CaseRow, Counts, LoadFacts, OutcomeRow, Percentiles, SecondRow, Verdict};
+use figures::{CaseRow, Counts, LoadFacts, OutcomeRow, Percentiles, Verdict};
+use series::{CurvePoint, SecondRow};
 use threshold::{Checked, Threshold};
 
 /// Raised when a field of the JSON changes its meaning or goes away; new ones may come without it.
@@ -44,6 +49,8 @@ pub struct Report {
     pub service: Percentiles,
     /// Sent minus planned.
     pub lag: Percentiles,
+    /// The whole distribution of each, for a curve.
+    pub curves: Curves,
     /// Answers in time by code.
     pub outcomes: Vec<OutcomeRow>,
     /// The same by case.
@@ -52,6 +59,15 @@ pub struct Report {
     pub thresholds: Vec<Checked>,
     /// Second by second.
     pub seconds: Vec<SecondRow>,
+}
+
+/// The distributions of the three times as curves.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Curves {
+    pub response: Vec<CurvePoint>,
+    pub service: Vec<CurvePoint>,
+    pub lag: Vec<CurvePoint>,
 }
 
 impl Report {
@@ -76,6 +92,11 @@ impl Report {
             response: Percentiles::of(&tally.times.response),
             service: Percentiles::of(&tally.times.service),
             lag: Percentiles::of(&tally.times.lag),
+            curves: Curves {
+                response: series::curve(&tally.times.response),
+                service: series::curve(&tally.times.service),
+                lag: series::curve(&tally.times.lag),
+            },
             outcomes: outcomes(tally, counts.answered),
             cases: profile
                 .cases
