@@ -84,6 +84,9 @@ pub struct RunArgs {
     /// Write the report as JSON too; - writes it to standard output and everything else to standard error
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write the report as one HTML page that opens without a network
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Write a row per second as CSV
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,

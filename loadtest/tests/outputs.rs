@@ -8,14 +8,14 @@ use shell::{Issuer, run, scratch};
 #[test]
 fn every_file_tells_the_same_run() {
     let issuer = Issuer::start(&["--decline", "51=0.5"]);
-    let paths = ["out.json", "out.csv", "out.hlog", "out.xml"].map(scratch);
-    let [json, csv, hdr, junit] = paths.each_ref().map(|path| path.to_str().unwrap());
+    let paths = ["out.json", "out.csv", "out.hlog", "out.xml", "out.html"].map(scratch);
+    let [json, csv, hdr, junit, html] = paths.each_ref().map(|path| path.to_str().unwrap());
     let thresholds = ["--threshold", "missing=0", "--threshold", "p99(response)<1ns"];
-    let files = ["--json", json, "--csv", csv, "--hdr", hdr, "--junit", junit];
+    let files = ["--json", json, "--csv", csv, "--hdr", hdr, "--junit", junit, "--html", html];
     let output = run(&issuer, &[&files[..], &thresholds].concat());
     assert_eq!(output.status.code(), Some(99), "{}", String::from_utf8_lossy(&output.stderr));
 
-    let [json, csv, hdr, junit] = paths.each_ref().map(|path| std::fs::read_to_string(path).unwrap());
+    let [json, csv, hdr, junit, html] = paths.each_ref().map(|path| std::fs::read_to_string(path).unwrap());
     let report: Value = serde_json::from_str(&json).unwrap();
     let answered = report["counts"]["answered"].as_u64().unwrap();
     let seconds = report["seconds"].as_array().unwrap();
@@ -39,7 +39,15 @@ fn every_file_tells_the_same_run() {
     for part in ["tests=\"3\"", "failures=\"1\"", "the generator kept up", "p99(response)&lt;1ns"] {
         assert!(junit.contains(part), "`{part}` in\n{junit}");
     }
-    for (name, text) in [("json", &json), ("csv", &csv), ("hdr", &hdr), ("junit", &junit)] {
+    let (_, data) = html.split_once("application/json\">").unwrap();
+    let (data, _) = data.split_once("</script>").unwrap();
+    assert_eq!(serde_json::from_str::<Value>(data).unwrap(), report, "the page holds the figures");
+    // Nothing in the page can be fetched: no address but the name of SVG's own vocabulary.
+    let addresses = html.matches("http").count() - html.matches("http-equiv").count();
+    assert_eq!((addresses, html.matches("http://www.w3.org/2000/svg").count()), (1, 1));
+    assert!(html.contains("default-src 'none'") && !html.contains("{{"));
+
+    for (name, text) in [("json", &json), ("csv", &csv), ("hdr", &hdr), ("junit", &junit), ("html", &html)] {
         assert!(!text.contains("99996"), "a card number in {name}");
     }
 }

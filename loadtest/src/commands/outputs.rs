@@ -9,12 +9,13 @@ use std::time::Instant;
 use crate::cli::RunArgs;
 use crate::clock::Clock;
 use crate::report::hdr::HdrLog;
-use crate::report::{Report, junit, series};
+use crate::report::{Report, html, junit, series};
 use crate::second::Second;
 
 /// The files that were asked for.
 pub(super) struct Outputs {
     json: Option<Target>,
+    html: Option<Target>,
     csv: Option<Target>,
     junit: Option<Target>,
     hdr: Option<(PathBuf, HdrLog<Out>)>,
@@ -52,6 +53,7 @@ impl Outputs {
         let started = Clock::starting_at(Instant::now()).unix_second(0);
         Ok(Outputs {
             json: open(&args.json)?,
+            html: open(&args.html)?,
             csv: open(&args.csv)?,
             junit: open(&args.junit)?,
             hdr: open(&args.hdr)?.map(|(path, out)| (path, HdrLog::new(out, started))),
@@ -61,7 +63,7 @@ impl Outputs {
 
     /// Whether a file is standard output, which must then be alone there.
     pub(super) fn take_stdout(&self) -> bool {
-        let targets = [&self.json, &self.csv, &self.junit];
+        let targets = [&self.json, &self.html, &self.csv, &self.junit];
         let paths = targets.into_iter().flatten().map(|(path, _)| path);
         paths.chain(self.hdr.iter().map(|(path, _)| path)).any(|path| is_stdout(path))
     }
@@ -81,6 +83,7 @@ impl Outputs {
             serde_json::to_writer_pretty(&mut *out, report)?;
             writeln!(out)
         })?;
+        write(&mut self.html, |out| out.write_all(html::render(report)?.as_bytes()))?;
         write(&mut self.csv, |out| series::write_csv(&report.seconds, out))?;
         write(&mut self.junit, |out| out.write_all(junit::render(report).as_bytes()))?;
         if let Some((path, mut log)) = self.hdr {

@@ -1,10 +1,12 @@
 //! What a run came to, as data: the figures, and beside them the conditions without which they mean nothing.
 //! [`text`] shows it to people, serde writes it as JSON; both say the same. [`series`] is the course of the run,
-//! [`hdr`] its histograms as a log, [`junit`] its promises for a build server.
+//! [`hdr`] its histograms as a log, [`junit`] its promises for a build server, [`html`] a
+//! page of charts.
 
 pub mod conditions;
 pub mod figures;
 pub mod hdr;
+pub mod html;
 pub mod junit;
 pub mod live;
 pub mod series;
