@@ -54,8 +54,18 @@ pub struct RunArgs {
     /// How messages follow each other
     #[arg(long)]
     pub arrivals: Option<Arrivals>,
+    /// How the rate changes: constant, 'ramp 10%..100%', 'steps 25%,50%,100%', 'spike 500% at 10s for 2s',
+    /// 'soak 30s' (up and down), 'curve 0s=20%,30s=100%'; percentages are of the rate
+    #[arg(long, value_name = "SHAPE", value_parser = shape)]
+    pub shape: Option<String>,
+    /// Time at the beginning that is sent and drawn, and is not in the figures
+    #[arg(long, value_name = "TIME")]
+    pub warm_up: Option<String>,
+    /// The same at the end
+    #[arg(long, value_name = "TIME")]
+    pub cool_down: Option<String>,
     /// Closed loop instead of a rate: so many in flight on each link
-    #[arg(long, value_name = "N", conflicts_with_all = ["rate", "arrivals"])]
+    #[arg(long, value_name = "N", conflicts_with_all = ["rate", "arrivals", "shape"])]
     pub closed: Option<usize>,
     /// Persistent links
     #[arg(long, value_name = "N")]
@@ -81,6 +91,11 @@ pub struct RunArgs {
     /// A promise, for example 'p99(response)<50ms', 'approved>=90%', 'missing=0'; may be given again
     #[arg(long, value_name = "PROMISE")]
     pub threshold: Vec<Threshold>,
+    /// Find the highest rate at which every threshold holds, by runs of --seconds each; N searches show how far
+    /// the answers lie apart
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "3", requires = "threshold",
+        conflicts_with_all = ["closed", "hdr"], value_parser = clap::value_parser!(u8).range(1..))]
+    pub find_capacity: Option<u8>,
     /// Write the report as JSON too; - writes it to standard output and everything else to standard error
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -146,6 +161,11 @@ pub struct IssuerArgs {
     /// End after this time
     #[arg(long, value_name = "S")]
     pub seconds: Option<f64>,
+}
+
+/// Refuses what is no shape; the profile reads it again.
+fn shape(text: &str) -> Result<String, String> {
+    text.parse::<crate::shape::Shape>().map(|_| text.to_string())
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use hdrhistogram::Histogram;
 
 use crate::clock::SECOND_NS;
 use crate::codes::Code;
-use crate::second::Second;
 
 /// The longest time that is told apart, in nanoseconds: an hour. Longer ones count as that.
 const LONGEST_NS: u64 = 3600 * SECOND_NS;
@@ -21,6 +20,8 @@ pub fn new_histogram() -> Histogram<u64> {
 pub struct Tally {
     /// By case, in the profile's order.
     pub cases: Vec<CaseTally>,
+    /// Messages planned in warm-up or cool-down: sent and drawn, and in no other figure.
+    pub cut_off: u64,
     /// Answers that came when the terminal had given up.
     pub late: u64,
     /// Answers to messages that had been answered already.
@@ -38,7 +39,7 @@ pub struct Tally {
 }
 
 /// The messages of one case. Planned = sent + not sent; sent = answered + late + missing.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Debug)]
 pub struct CaseTally {
     /// Messages that the schedule asked for.
     pub planned: u64,
@@ -54,6 +55,23 @@ pub struct CaseTally {
     pub unexpected: u64,
     /// Answers in time by code, in the order in which codes were first seen.
     pub codes: Vec<(Code, u64)>,
+    /// Response times, late answers included.
+    pub response: Histogram<u64>,
+}
+
+impl Default for CaseTally {
+    fn default() -> Self {
+        CaseTally {
+            planned: 0,
+            sent: 0,
+            answered: 0,
+            late: 0,
+            approved: 0,
+            unexpected: 0,
+            codes: Vec::new(),
+            response: new_histogram(),
+        }
+    }
 }
 
 impl CaseTally {
@@ -68,11 +86,7 @@ impl CaseTally {
         self.answered += 1;
         self.approved += u64::from(code.is_approval());
         self.unexpected += u64::from(!expected);
-        self.add_code(code, 1);
-    }
-
-    fn add_code(&mut self, code: Code, count: u64) {
-        add_code(&mut self.codes, code, count);
+        add_code(&mut self.codes, code, 1);
     }
 
     fn add(&mut self, other: &CaseTally) {
@@ -82,7 +96,8 @@ impl CaseTally {
         self.late += other.late;
         self.approved += other.approved;
         self.unexpected += other.unexpected;
-        other.codes.iter().for_each(|(code, count)| self.add_code(*code, *count));
+        other.codes.iter().for_each(|(code, count)| add_code(&mut self.codes, *code, *count));
+        add(&mut self.response, &other.response);
     }
 }
 
@@ -138,11 +153,6 @@ impl Times {
         add(&mut self.service, &other.service);
         add(&mut self.lag, &other.lag);
     }
-
-    /// Takes over the times of a second, which are kept apart while it lasts.
-    pub fn add_second(&mut self, second: &Second) {
-        self.add(&second.times);
-    }
 }
 
 impl Default for Times {
@@ -161,6 +171,7 @@ impl Tally {
     pub fn new(cases: usize) -> Tally {
         Tally {
             cases: vec![CaseTally::default(); cases],
+            cut_off: 0,
             late: 0,
             duplicate: 0,
             unmatched: 0,
@@ -179,6 +190,7 @@ impl Tally {
     /// Takes over what another worker counted.
     pub fn add(&mut self, other: &Tally) {
         self.cases.iter_mut().zip(&other.cases).for_each(|(case, theirs)| case.add(theirs));
+        self.cut_off += other.cut_off;
         self.late += other.late;
         self.duplicate += other.duplicate;
         self.unmatched += other.unmatched;

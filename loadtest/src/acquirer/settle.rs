@@ -80,14 +80,24 @@ impl Fleet {
         self.second.times.response.saturating_record(response_ns);
         self.second.answered += 1;
 
-        let case = &mut self.tally.cases[usize::from(pending.case)];
-        if service_ns > self.patience_ns {
-            case.late += 1;
-            self.tally.late += 1;
+        let late = service_ns > self.patience_ns;
+        if late {
             self.second.late += 1;
         } else {
-            case.answer(said.0, expected);
             self.second.answer(said.0);
+        }
+        if !self.is_measured(pending.planned_ns) {
+            return;
+        }
+        self.tally.times.service.saturating_record(service_ns);
+        self.tally.times.response.saturating_record(response_ns);
+        let case = &mut self.tally.cases[usize::from(pending.case)];
+        case.response.saturating_record(response_ns);
+        if late {
+            case.late += 1;
+            self.tally.late += 1;
+        } else {
+            case.answer(said.0, expected);
         }
     }
 

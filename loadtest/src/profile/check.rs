@@ -8,6 +8,7 @@ use super::raw::{RawCase, RawFlaw, RawLink, RawLoad, RawProfile, RawTerminals, S
 use super::{Case, CaseMessage, Drive, First, Flaw, Link, Load, Profile, ProfileError, Terminals};
 use crate::clock::{Clock, Stamp};
 use crate::codes::Code;
+use crate::shape::Shape;
 use crate::units;
 
 /// Threads that a run may have.
@@ -91,13 +92,17 @@ pub fn dialect(name: &str) -> Result<&'static Dialect, String> {
 }
 
 fn check_load(raw: &RawLoad) -> Result<Load, ProfileError> {
+    let shape: Shape = raw.shape.parse().map_err(|error| ProfileError(format!("load.shape: {error}")))?;
     let drive = match raw.closed {
         Some(window) => {
+            require(shape == Shape::Constant, || {
+                "load.shape: a closed loop has no rate to shape".to_string()
+            })?;
             require((1..=WINDOW_MAX).contains(&window), || format!("load.closed: 1 to {WINDOW_MAX}"))?;
             Drive::Closed { window }
         }
         None => {
-            require(raw.rate > 0.0 && raw.rate <= RATE_MAX, || {
+            require(raw.rate > 0.0 && raw.rate * shape.highest() <= RATE_MAX, || {
                 format!("load.rate: {} is not above 0 and at most {RATE_MAX}", raw.rate)
             })?;
             Drive::Open { rate: raw.rate, arrivals: raw.arrivals }
@@ -117,7 +122,22 @@ fn check_load(raw: &RawLoad) -> Result<Load, ProfileError> {
     let spin = units::duration(&raw.spin).map_err(ProfileError)?;
     require(spin <= SPIN_MAX, || format!("load.spin: at most {SPIN_MAX:?}"))?;
     let length = Duration::from_secs_f64(raw.seconds);
-    Ok(Load { drive, length, connections: raw.connections, workers: raw.workers, patience, spin })
+    let warm_up = units::duration(&raw.warm_up).map_err(ProfileError)?;
+    let cool_down = units::duration(&raw.cool_down).map_err(ProfileError)?;
+    require(warm_up + cool_down < length, || {
+        "load: warm_up and cool_down leave nothing of the run to measure".to_string()
+    })?;
+    Ok(Load {
+        drive,
+        length,
+        shape,
+        warm_up,
+        cool_down,
+        connections: raw.connections,
+        workers: raw.workers,
+        patience,
+        spin,
+    })
 }
 
 fn check_terminals(raw: RawTerminals) -> Result<Terminals, ProfileError> {

@@ -13,6 +13,7 @@ use codecs::iso8583::Dialect;
 
 use crate::codes::Code;
 use crate::pace::Arrivals;
+use crate::shape::Shape;
 
 pub use check::dialect;
 pub use raw::{Overrides, RawProfile};
@@ -43,6 +44,12 @@ pub struct Load {
     pub drive: Drive,
     /// Length of the run.
     pub length: Duration,
+    /// How the rate changes; closed loops have none.
+    pub shape: Shape,
+    /// At the beginning: sent and drawn, and not in the figures.
+    pub warm_up: Duration,
+    /// The same at the end.
+    pub cool_down: Duration,
     /// Links in all, at least one per worker.
     pub connections: usize,
     /// Threads that send and receive.

@@ -32,6 +32,9 @@ pub(super) struct RawLoad {
     pub(super) closed: Option<usize>,
     pub(super) connections: usize,
     pub(super) workers: usize,
+    pub(super) shape: String,
+    pub(super) warm_up: String,
+    pub(super) cool_down: String,
     pub(super) patience: String,
     pub(super) spin: String,
 }
@@ -45,6 +48,9 @@ impl Default for RawLoad {
             closed: None,
             connections: 4,
             workers: 1,
+            shape: "constant".to_string(),
+            warm_up: "0s".to_string(),
+            cool_down: "0s".to_string(),
             patience: "10s".to_string(),
             spin: "5us".to_string(),
         }
@@ -152,6 +158,12 @@ pub struct Overrides {
     pub dialect: Option<String>,
     /// Framing.
     pub framing: Option<String>,
+    /// How the rate changes.
+    pub shape: Option<String>,
+    /// What is cut off at the beginning.
+    pub warm_up: Option<String>,
+    /// What is cut off at the end.
+    pub cool_down: Option<String>,
     /// When an answer is late.
     pub patience: Option<String>,
     /// How much of a wait is spun away.
@@ -175,6 +187,9 @@ impl RawProfile {
         set(&mut self.load.arrivals, &overrides.arrivals);
         set(&mut self.load.connections, &overrides.connections);
         set(&mut self.load.workers, &overrides.workers);
+        set(&mut self.load.shape, &overrides.shape);
+        set(&mut self.load.warm_up, &overrides.warm_up);
+        set(&mut self.load.cool_down, &overrides.cool_down);
         set(&mut self.load.patience, &overrides.patience);
         set(&mut self.load.spin, &overrides.spin);
         set(&mut self.link.dialect, &overrides.dialect);

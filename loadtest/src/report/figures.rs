@@ -30,8 +30,16 @@ pub struct LoadFacts {
     pub arrivals: Option<String>,
     /// Messages in flight on each link; closed loop only.
     pub window: Option<usize>,
+    /// How the rate changed; none in a closed loop.
+    pub shape: Option<String>,
     /// Planned length.
     pub seconds: f64,
+    /// Of this at the beginning cut off: drawn, and in no figure.
+    pub warm_up_seconds: f64,
+    /// The same at the end.
+    pub cool_down_seconds: f64,
+    /// What is left, or was reached of it: the time that the figures are about.
+    pub measured_seconds: f64,
     /// Links.
     pub connections: usize,
     /// Threads.
@@ -51,6 +59,8 @@ pub struct LoadFacts {
 /// Messages and answers. planned = sent + not_sent; sent = answered + late + missing.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Counts {
+    /// Messages of warm-up and cool-down, in no other figure.
+    pub cut_off: u64,
     /// Messages that the schedule asked for.
     pub planned: u64,
     /// Messages handed to the kernel.
@@ -147,6 +157,8 @@ pub struct CaseRow {
     pub unexpected: u64,
     /// What it expects; empty when anything.
     pub expect: Vec<String>,
+    /// Response times.
+    pub response: Percentiles,
     /// Answers by code.
     pub codes: BTreeMap<String, u64>,
 }
@@ -155,6 +167,7 @@ impl Counts {
     pub(super) fn of(tally: &Tally) -> Counts {
         let (planned, sent) = (tally.sum(|case| case.planned), tally.sum(|case| case.sent));
         Counts {
+            cut_off: tally.cut_off,
             planned,
             sent,
             not_sent: planned - sent,
@@ -241,6 +254,7 @@ impl CaseRow {
             missing: tally.missing(),
             unexpected: tally.unexpected,
             expect: expect.iter().map(Code::to_string).collect(),
+            response: Percentiles::of(&tally.response),
             codes: tally.codes.iter().map(|(code, count)| (code.to_string(), *count)).collect(),
         }
     }
@@ -252,6 +266,9 @@ impl LoadFacts {
             Drive::Open { rate, arrivals } => ("open", Some(rate), Some(arrivals), None),
             Drive::Closed { window } => ("closed", None, None, Some(window)),
         };
+        // Waiting for stragglers is no time of load.
+        let end = outcome.elapsed.min(profile.load.length - profile.load.cool_down);
+        let measured = end.saturating_sub(profile.load.warm_up);
         LoadFacts {
             profile: profile.name.clone(),
             description: profile.description.clone(),
@@ -259,7 +276,11 @@ impl LoadFacts {
             rate,
             arrivals: arrivals.map(|arrivals| format!("{arrivals:?}").to_lowercase()),
             window,
+            shape: rate.map(|_| profile.load.shape.to_string()),
             seconds: profile.load.length.as_secs_f64(),
+            warm_up_seconds: profile.load.warm_up.as_secs_f64(),
+            cool_down_seconds: profile.load.cool_down.as_secs_f64(),
+            measured_seconds: measured.as_secs_f64(),
             connections: profile.load.connections,
             workers: profile.load.workers,
             seed: profile.seed,

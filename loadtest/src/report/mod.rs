@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::acquirer::Outcome;
+use crate::capacity::Capacity;
 use crate::codes::Code;
 use crate::profile::{Drive, Profile};
 use crate::tally::Tally;
@@ -59,6 +60,10 @@ pub struct Report {
     pub cases: Vec<CaseRow>,
     /// What was promised and whether it held.
     pub thresholds: Vec<Checked>,
+    /// The highest rate at which everything promised held, where it was searched for. The rest of the report is then
+    /// about the run at the highest such rate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<Capacity>,
     /// Second by second.
     pub seconds: Vec<SecondRow>,
 }
@@ -107,6 +112,7 @@ impl Report {
                 .map(|(case, tally)| CaseRow::of(&case.name, &case.expect, tally))
                 .collect(),
             thresholds: Vec::new(),
+            capacity: None,
             seconds,
         };
         report.thresholds = thresholds.iter().map(|threshold| threshold.check(&report, tally)).collect();
@@ -115,13 +121,13 @@ impl Report {
 
     /// Whether everything that was promised held.
     pub fn passed(&self) -> bool {
-        self.thresholds.iter().all(|checked| checked.passed)
+        let found = self.capacity.as_ref().is_none_or(|capacity| !capacity.rates.is_empty());
+        found && self.thresholds.iter().all(|checked| checked.passed)
     }
 
     /// Answers in time, a second.
     pub fn answered_rate(&self) -> f64 {
-        // Waiting for stragglers is no time of load.
-        let seconds = self.load.elapsed_seconds.min(self.load.seconds);
+        let seconds = self.load.measured_seconds;
         if seconds > 0.0 { self.counts.answered as f64 / seconds } else { 0.0 }
     }
 }

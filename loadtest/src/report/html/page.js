@@ -42,6 +42,11 @@ function head() {
   } else {
     box("good", "The generator kept up", `Everything planned was sent, 99 in 100 within ${time(report.lag.p99_ns)} of its time. The figures are about the host.`);
   }
+  if (report.capacity) {
+    const rates = report.capacity.rates, median = rates[Math.floor(rates.length / 2)];
+    if (rates.length) box("good", `Capacity: ${count(median)} messages a second`, `The highest rate at which every threshold held, ${count(rates[0])} to ${count(rates[rates.length - 1])} in ${rates.length} searches. This page shows a run at the highest.`, report.capacity.limited_by_generator ? ["At least: above it the generator was the limit."] : []);
+    else box("bad", "No capacity found", "At no rate did every threshold hold.");
+  }
   const failed = report.thresholds.filter((checked) => !checked.passed).length;
   if (failed) box("bad", `${failed} of ${report.thresholds.length} thresholds failed`, "See below which, and what was seen.");
   if (report.interrupted) box("warn", "Stopped before its end", "This report is partial.");
@@ -89,6 +94,7 @@ function latency() {
   plot.cut();
   axes(plot, plot.x, plot.marks, secondsText, y, marks, shortTime);
   for (const [, key, colour] of LINES) line(plot, seconds.map((row) => [plot.middle(row), row.answered ? y(row[key]) : null]), colour);
+  if (load.window !== null) shape(plot.svg, "text", { class: "cut-text", x: plot.right, y: plot.top + 12, "text-anchor": "end" }, "closed loop: a stall delays few messages and is hardly seen");
   legend("latency", LINES.map(([name, , colour]) => [name, colour]));
   hover(plot, (x) => {
     const row = plot.at(x);
