@@ -43,6 +43,8 @@ const CLOSE_ENOUGH: f64 = 1.05;
 /// First steps of the first search, and of those that know about where to look.
 const STRIDE: f64 = 2.0;
 const SHORT_STRIDE: f64 = 1.15;
+/// Trials at one rate before it counts as beyond the generator.
+const GENERATOR_CHANCES: u32 = 3;
 /// Rates to look between.
 const RATES: std::ops::RangeInclusive<f64> = 1.0..=5_000_000.0;
 
@@ -65,6 +67,20 @@ impl Capacity {
         self.rates.get(self.rates.len() / 2).copied()
     }
 
+    /// One trial. That the generator did not keep up may be the machine's mood, and is believed when it happens
+    /// again and again.
+    fn try_rate(&mut self, rate: f64, trial: &mut impl FnMut(f64) -> Verdict) -> Verdict {
+        let mut verdict = Verdict::GeneratorBound;
+        for _ in 0..GENERATOR_CHANCES {
+            verdict = trial(rate);
+            self.trials.push(Trial { rate, verdict });
+            if verdict != Verdict::GeneratorBound {
+                break;
+            }
+        }
+        verdict
+    }
+
     /// One search; nothing when no rate held or it was interrupted.
     fn search(&mut self, start: f64, stride: f64, trial: &mut impl FnMut(f64) -> Verdict) -> Option<f64> {
         let (mut held, mut failed): (Option<f64>, Option<(f64, Verdict)>) = (None, None);
@@ -79,8 +95,7 @@ impl Capacity {
             if !RATES.contains(&rate) {
                 break;
             }
-            let verdict = trial(rate);
-            self.trials.push(Trial { rate, verdict });
+            let verdict = self.try_rate(rate, trial);
             match verdict {
                 Verdict::Held => held = Some(rate),
                 Verdict::Broken | Verdict::GeneratorBound => failed = Some((rate, verdict)),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::compare::FailOn;
 use crate::issuer::behaviour::{Declines, LateAnswers, Latency, Stalls, share_of_one};
 use crate::pace::Arrivals;
 use crate::report::threshold::Threshold;
@@ -33,6 +34,8 @@ Exit codes: 0 done, 64 usage, 70 could not run, 78 profile, 99 a threshold faile
 pub enum Command {
     /// Send the messages of a profile to a host, on schedule and not on reply
     Run(RunArgs),
+    /// Show by how much two runs differ, from their JSON reports
+    Compare(CompareArgs),
     /// Answer as a card issuer would
     Issuer(IssuerArgs),
 }
@@ -114,6 +117,18 @@ pub struct RunArgs {
     /// No line a second, only the report
     #[arg(long)]
     pub quiet: bool,
+}
+
+/// Arguments of `compare`.
+#[derive(Args, Debug)]
+pub struct CompareArgs {
+    /// JSON report of the run before
+    pub a: PathBuf,
+    /// JSON report of the run after
+    pub b: PathBuf,
+    /// When to end with code 99, for example 'p99>5%' or 'rate<-5%'; a change within noise never does
+    #[arg(long, value_name = "LIMIT")]
+    pub fail_on: Vec<FailOn>,
 }
 
 /// Arguments of `issuer`.

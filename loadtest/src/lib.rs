@@ -18,6 +18,7 @@ pub mod cli;
 pub mod clock;
 pub mod codes;
 pub mod commands;
+pub mod compare;
 pub mod dice;
 pub mod framing;
 pub mod issuer;

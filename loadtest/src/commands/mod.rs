@@ -1,5 +1,6 @@
 //! The commands: from arguments to an exit code, a file for each.
 
+mod compare;
 mod issuer;
 mod outputs;
 mod run;
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::signal::unix::{SignalKind, signal};
 
+pub use compare::compare;
 pub use issuer::issuer;
 pub use run::run;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::text;
 use crate::acquirer::Outcome;
@@ -111,7 +111,7 @@ pub struct Verdict {
 }
 
 /// A distribution of times in nanoseconds.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 #[allow(missing_docs, reason = "the names say it")]
 pub struct Percentiles {
     pub count: u64,
