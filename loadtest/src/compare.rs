@@ -183,19 +183,20 @@ pub struct Change {
     pub change: f64,
     /// Changes up to this are noise, in the same unit; nothing when the runs are too short to tell.
     pub noise: Option<f64>,
+    /// What its values are.
     #[serde(skip)]
-    unit: Option<Unit>,
+    pub unit: Unit,
 }
 
 impl Change {
+    /// A change of a figure between two values.
+    pub(crate) fn new(figure: &Figure, (a, b): (f64, f64), change: f64, noise: Option<f64>) -> Change {
+        Change { figure: figure.name, a, b, change, noise, unit: figure.unit }
+    }
+
     /// Whether the change is more than noise.
     pub fn is_real(&self) -> bool {
         self.noise.is_some_and(|noise| self.change.abs() > noise)
-    }
-
-    /// What its values are.
-    pub fn unit(&self) -> Unit {
-        self.unit.unwrap_or(Unit::Time)
     }
 }
 
@@ -221,7 +222,7 @@ pub fn compare(one: &Run, other: &Run) -> Vec<Change> {
         });
         // A share that seconds do not have is a plain count: any change is one.
         let noise = if figure.of_second.is_none() { Some(0.0) } else { noise };
-        Change { figure: figure.name, a, b, change, noise, unit: Some(figure.unit) }
+        Change::new(figure, (a, b), change, noise)
     };
     FIGURES.iter().map(change).collect()
 }

@@ -24,6 +24,7 @@ pub mod framing;
 pub mod issuer;
 pub mod mix;
 pub mod pace;
+pub mod paired;
 pub mod profile;
 pub mod report;
 pub mod respond;

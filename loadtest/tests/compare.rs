@@ -47,3 +47,27 @@ fn what_cannot_be_compared_is_named() {
     assert!(text.contains("not_a_report.json"), "{text}");
     assert_eq!(compare(&[path, path, "--fail-on", "p98>1%"]).0, Some(64));
 }
+
+#[test]
+fn two_hosts_are_told_apart_in_turn() {
+    let (quick, slow) =
+        (Issuer::start(&["--latency", "fixed 5ms"]), Issuer::start(&["--latency", "fixed 15ms"]));
+    let path = scratch("ab.json");
+    let ab = |a: &Issuer, b: &Issuer| {
+        let hosts = ["ab", "baseline", "--a", &a.address, "--b", &b.address];
+        let load = ["--rounds", "3", "--rate", "300", "--seconds", "0.5", "--fail-on", "p50>50%"];
+        let output = output(&[&hosts[..], &load, &["--json", path.to_str().unwrap()]].concat());
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let (code, text) = ab(&quick, &slow);
+    assert_eq!(code, Some(99), "{text}");
+    assert!(text.contains("round   3") && text.contains("FAILED  p50>50%"), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    assert_eq!(json["rounds"].as_array().unwrap().len(), 3);
+    let p50 = json["changes"].as_array().unwrap().iter().find(|change| change["figure"] == "p50").unwrap();
+    let (change, noise) = (p50["change"].as_f64().unwrap(), p50["noise"].as_f64().unwrap());
+    assert!((100.0..300.0).contains(&change) && noise < change, "{text}");
+
+    let (code, text) = ab(&quick, &quick);
+    assert_eq!(code, Some(0), "{text}");
+}

@@ -48,11 +48,11 @@ fn read(path: &Path) -> Result<Run, String> {
 }
 
 /// The changes, a line each.
-fn table(changes: &[Change], ink: Ink) -> String {
+pub(super) fn table(changes: &[Change], ink: Ink) -> String {
     let title = format!("  {:<12}{:>12}{:>12}{:>12}{:>12}", "", "A", "B", "change", "noise");
     let mut out = format!("{}\n", ink.faint(title));
     for change in changes {
-        let unit = if change.unit() == Unit::Percent { "pt" } else { "%" };
+        let unit = if change.unit == Unit::Percent { "pt" } else { "%" };
         let noise = change.noise.map_or("?".to_string(), |noise| format!("{noise:.1} {unit}"));
         let moved = format!("{:>12}", format!("{:+.1} {unit}", change.change));
         let moved = if change.is_real() { ink.strong(moved) } else { ink.faint(moved) };
@@ -61,7 +61,7 @@ fn table(changes: &[Change], ink: Ink) -> String {
             (false, None) => "too short to tell",
             (false, Some(_)) => "within noise",
         };
-        let (a, b) = (value(change.a, change.unit()), value(change.b, change.unit()));
+        let (a, b) = (value(change.a, change.unit), value(change.b, change.unit));
         let line = format!("  {:<12}{a:>12}{b:>12}{moved}{noise:>12}  {}", change.figure, ink.faint(word));
         out.push_str(line.trim_end());
         out.push('\n');
@@ -70,7 +70,7 @@ fn table(changes: &[Change], ink: Ink) -> String {
 }
 
 /// A value in the unit of its figure.
-pub(super) fn value(value: f64, unit: Unit) -> String {
+fn value(value: f64, unit: Unit) -> String {
     match unit {
         Unit::Time => text::time(value as u64),
         Unit::Rate => format!("{}/s", text::count(value.round() as u64)),

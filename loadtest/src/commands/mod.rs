@@ -1,5 +1,6 @@
 //! The commands: from arguments to an exit code, a file for each.
 
+mod ab;
 mod compare;
 mod issuer;
 mod outputs;
@@ -12,6 +13,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::cli::LoadArgs;
+use crate::profile::Overrides;
+
+pub use ab::ab;
 pub use compare::compare;
 pub use issuer::issuer;
 pub use run::run;
@@ -30,6 +35,27 @@ pub mod exit {
     pub const THRESHOLD: u8 = 99;
     /// Stopped by a signal; the report is partial.
     pub const INTERRUPTED: u8 = 130;
+}
+
+/// What the command line sets instead of the profile.
+fn overrides(connect: &[String], load: &LoadArgs) -> Overrides {
+    Overrides {
+        connect: connect.to_vec(),
+        rate: load.rate,
+        seconds: load.seconds,
+        arrivals: load.arrivals,
+        closed: load.closed,
+        connections: load.connections,
+        workers: load.workers,
+        seed: load.seed,
+        dialect: load.dialect.clone(),
+        framing: load.framing.clone(),
+        shape: load.shape.clone(),
+        warm_up: load.warm_up.clone(),
+        cool_down: load.cool_down.clone(),
+        patience: load.patience.clone(),
+        spin: load.spin.clone(),
+    }
 }
 
 /// A flag that SIGINT and SIGTERM set. A second signal ends the process at once.

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::outputs::Outputs;
-use super::{exit, fail, stop_on_signals};
+use super::{exit, fail, overrides, stop_on_signals};
 use crate::acquirer::{self, RunError};
 use crate::capacity::{Capacity, Verdict};
 use crate::cli::RunArgs;
-use crate::profile::{Drive, Overrides, Profile};
+use crate::profile::{Drive, Profile};
 use crate::report::Report;
 use crate::report::conditions::Conditions;
 use crate::report::live::Live;
@@ -39,8 +39,8 @@ struct Desk<'a> {
 }
 
 fn measure(args: &RunArgs) -> Result<u8, (u8, String)> {
-    let profile =
-        Profile::load(&args.profile, &overrides(args)).map_err(|error| (exit::CONFIG, error.to_string()))?;
+    let profile = Profile::load(&args.profile, &overrides(&args.connect, &args.load))
+        .map_err(|error| (exit::CONFIG, error.to_string()))?;
     known_cases(&profile, &args.threshold).map_err(|error| (exit::USAGE, error))?;
     let stop = stop_on_signals().map_err(failed)?;
     let outputs = Outputs::open(args).map_err(failed)?;
@@ -174,25 +174,5 @@ fn known_cases(profile: &Profile, thresholds: &[Threshold]) -> Result<(), String
             names.join(", ")
         )),
         None => Ok(()),
-    }
-}
-
-fn overrides(args: &RunArgs) -> Overrides {
-    Overrides {
-        connect: args.connect.clone(),
-        rate: args.rate,
-        seconds: args.seconds,
-        arrivals: args.arrivals,
-        closed: args.closed,
-        connections: args.connections,
-        workers: args.workers,
-        seed: args.seed,
-        dialect: args.dialect.clone(),
-        framing: args.framing.clone(),
-        shape: args.shape.clone(),
-        warm_up: args.warm_up.clone(),
-        cool_down: args.cool_down.clone(),
-        patience: args.patience.clone(),
-        spin: args.spin.clone(),
     }
 }
