@@ -34,6 +34,8 @@ pub struct Tally {
     pub contradicting: u64,
     /// Times that are measured.
     pub times: Times,
+    /// What was undone.
+    pub reversals: ReversalTally,
     /// What happened to the links.
     pub links: LinkTally,
 }
@@ -111,11 +113,38 @@ pub(crate) fn add_code(codes: &mut Vec<(Code, u64)>, code: Code, count: u64) {
     }
 }
 
+/// Reversals of payments without an answer. sent = acknowledged + refused + open.
+#[derive(Clone, Default, Debug)]
+pub struct ReversalTally {
+    /// Reversals begun.
+    pub sent: u64,
+    /// Times that one was sent once more.
+    pub repeats: u64,
+    /// Reversals that were accepted.
+    pub acknowledged: u64,
+    /// Reversals that were answered with another code.
+    pub refused: u64,
+    /// Reversals that were never answered.
+    pub open: u64,
+}
+
+impl ReversalTally {
+    fn add(&mut self, other: &ReversalTally) {
+        self.sent += other.sent;
+        self.repeats += other.repeats;
+        self.acknowledged += other.acknowledged;
+        self.refused += other.refused;
+        self.open += other.open;
+    }
+}
+
 /// What happened to the links.
 #[derive(Clone, Default, Debug)]
 pub struct LinkTally {
     /// Connections that were lost in the run.
     pub lost: u64,
+    /// Connections that we dropped on purpose.
+    pub dropped: u64,
     /// Messages that found no link up.
     pub refused_down: u64,
     /// Messages that found the output of their link full: the host did not read.
@@ -178,6 +207,7 @@ impl Tally {
             mangled: 0,
             contradicting: 0,
             times: Times::new(),
+            reversals: ReversalTally::default(),
             links: LinkTally::default(),
         }
     }
@@ -197,8 +227,10 @@ impl Tally {
         self.mangled += other.mangled;
         self.contradicting += other.contradicting;
         self.times.add(&other.times);
+        self.reversals.add(&other.reversals);
         let (links, theirs) = (&mut self.links, &other.links);
         links.lost += theirs.lost;
+        links.dropped += theirs.dropped;
         links.refused_down += theirs.refused_down;
         links.refused_full += theirs.refused_full;
         links.blocked += theirs.blocked;

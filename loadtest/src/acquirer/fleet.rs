@@ -16,6 +16,7 @@ use tokio_util::codec::Encoder as _;
 
 use super::keys::Keys;
 use super::pending::PendingRing;
+use super::reverse::Desk;
 use crate::clock::{Clock, Stamp};
 use crate::framing::FrameCodec;
 use crate::mix::Mix;
@@ -51,6 +52,7 @@ pub(super) struct Fleet {
     /// Answered messages that may be repeated, as numbers.
     pub(super) repeatable: VecDeque<u64>,
     pub(super) patience_ns: u64,
+    pub(super) reversals: Option<Desk>,
     /// Messages planned in it are measured; what is before and after is cut off.
     pub(super) measured_ns: Range<u64>,
     pub(super) drive: FleetDrive,
@@ -131,6 +133,7 @@ impl Fleet {
             stamp: Stamp::of(clock.unix_second(0)),
             repeatable: VecDeque::new(),
             patience_ns: profile.load.patience.as_nanos() as u64,
+            reversals: profile.reversals.map(|reversals| Desk::new(reversals, worker, workers)),
             measured_ns: measured_ns(profile),
             drive,
             bell: Arc::new(Bell::default()),
@@ -159,9 +162,10 @@ impl Fleet {
         self.keys.number(self.next_ordinal.saturating_sub(1))
     }
 
-    /// A link's connection is gone.
-    pub(super) fn link_lost(&mut self, link: usize) {
-        self.tally.links.lost += 1;
+    /// A link's connection is gone, by our will or not.
+    pub(super) fn link_lost(&mut self, link: usize, on_purpose: bool) {
+        let links = &mut self.tally.links;
+        *(if on_purpose { &mut links.dropped } else { &mut links.lost }) += 1;
         for ordinal in self.links[link].detach() {
             let number = self.keys.number(ordinal);
             let measured = self.ring.get_mut(ordinal, number).map(|pending| pending.planned_ns);

@@ -15,7 +15,7 @@ const BATCH: usize = 256;
 const REPEATABLE: usize = 64;
 
 /// Why a message finds no link.
-enum NoLink {
+pub(super) enum NoLink {
     /// None is up.
     Down,
     /// None that is up takes any more: the host does not read.
@@ -67,7 +67,7 @@ impl Fleet {
     }
 
     /// The next link that is up and not full, each in its turn.
-    fn choose_link(&mut self) -> Result<usize, NoLink> {
+    pub(super) fn choose_link(&mut self) -> Result<usize, NoLink> {
         let count = self.links.len();
         let mut reason = NoLink::Down;
         for step in 0..count {
@@ -177,6 +177,7 @@ impl Fleet {
             amount: pending.amount,
             terminal: pending.terminal,
             repeat: pending.repeat,
+            original: None,
         };
         message.template.fill(&content, &mut self.links[link].bytes);
     }
@@ -210,7 +211,7 @@ impl Fleet {
             return;
         }
         let now_ns = self.clock.now_ns();
-        let Fleet { links, ring, keys, tally, second, measured_ns, .. } = self;
+        let Fleet { links, ring, keys, tally, second, measured_ns, reversals, patience_ns, .. } = self;
         let flushed = links[link].flush(|ordinal| {
             let Some(pending) = ring.get_mut(ordinal, keys.number(ordinal)) else { return };
             pending.sent_ns = now_ns;
@@ -218,6 +219,9 @@ impl Fleet {
                 pending.state = State::Sent;
             }
             let lag_ns = now_ns.saturating_sub(pending.planned_ns);
+            if let Some(desk) = reversals {
+                desk.watch(pending.number, now_ns + *patience_ns);
+            }
             second.times.lag.saturating_record(lag_ns);
             second.sent += 1;
             if measured_ns.contains(&pending.planned_ns) {

@@ -1,6 +1,6 @@
 //! What the fleet does with a message from the host.
 
-use codecs::iso8583::Message;
+use codecs::iso8583::{Class, Message};
 
 use super::answer::{Answer, Echoed};
 use super::fleet::Fleet;
@@ -19,6 +19,7 @@ impl Fleet {
         match (answer.is_network(), answer.mti.is_response()) {
             (true, true) => self.tally.links.network_answered += 1,
             (true, false) => self.serve_network(link, frame),
+            (false, true) if answer.mti.class() == Class::Reversal => self.settle_reversal(&answer),
             (false, true) => {
                 self.settle(&answer, now_ns);
                 // In a closed loop every answer makes room, whatever it says.

@@ -1,5 +1,7 @@
 //! A profile as it is written. Unknown keys are refused; every default stands here and nowhere else.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
 use crate::pace::Arrivals;
@@ -19,6 +21,7 @@ pub struct RawProfile {
     pub(super) link: RawLink,
     #[serde(default)]
     pub(super) terminals: RawTerminals,
+    pub(super) reversals: Option<RawReversals>,
     #[serde(default)]
     pub(super) case: Vec<RawCase>,
 }
@@ -66,6 +69,23 @@ pub(super) struct RawLink {
     pub(super) sign_on: bool,
     pub(super) echo_every: Option<String>,
     pub(super) acquirer: String,
+    pub(super) split_frames: bool,
+    pub(super) slow_reader: Option<String>,
+    pub(super) half_open: usize,
+    pub(super) storm: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawReversals {
+    pub(super) repeats: u32,
+    pub(super) every: String,
+}
+
+impl Default for RawReversals {
+    fn default() -> Self {
+        RawReversals { repeats: 3, every: "5s".to_string() }
+    }
 }
 
 impl Default for RawLink {
@@ -77,6 +97,10 @@ impl Default for RawLink {
             sign_on: false,
             echo_every: None,
             acquirer: "100001".to_string(),
+            split_frames: false,
+            slow_reader: None,
+            half_open: 0,
+            storm: None,
         }
     }
 }
@@ -115,6 +139,8 @@ pub(super) struct RawCase {
     pub(super) mti: Option<String>,
     pub(super) iin: Option<String>,
     pub(super) cards: Option<u64>,
+    /// A CSV file with a head line, or JSON lines: pan, amount, terminal.
+    pub(super) feed: Option<PathBuf>,
     pub(super) card_digits: Option<usize>,
     pub(super) amount: Option<[u64; 2]>,
     pub(super) currency: Option<String>,

@@ -89,6 +89,16 @@ pub struct Counts {
     pub contradicting: u64,
     /// Answers whose code the case does not expect.
     pub unexpected: u64,
+    /// Reversals of payments without an answer.
+    pub reversals: u64,
+    /// Times that one was repeated.
+    pub reversal_repeats: u64,
+    /// Reversals that were answered with another code than acceptance.
+    pub reversals_refused: u64,
+    /// Reversals that were never answered.
+    pub reversals_open: u64,
+    /// Connections dropped on purpose.
+    pub links_dropped: u64,
     /// Connections lost.
     pub links_lost: u64,
     /// Times that a socket was full.
@@ -182,6 +192,11 @@ impl Counts {
             mangled: tally.mangled,
             contradicting: tally.contradicting,
             unexpected: tally.sum(|case| case.unexpected),
+            reversals: tally.reversals.sent,
+            reversal_repeats: tally.reversals.repeats,
+            reversals_refused: tally.reversals.refused,
+            reversals_open: tally.reversals.open,
+            links_dropped: tally.links.dropped,
             links_lost: tally.links.lost,
             links_blocked: tally.links.blocked,
             network_sent: tally.links.network_sent,

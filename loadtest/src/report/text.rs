@@ -178,7 +178,17 @@ fn counts(out: &mut String, report: &Report, ink: Ink) -> fmt::Result {
         let item = format!("{name} {}", count(value));
         write!(out, " {} ", if value == 0 { ink.faint(item) } else { ink.warn(item) })?;
     }
-    writeln!(out)
+    writeln!(out)?;
+    if counts.reversals > 0 {
+        let (sent, repeats) = (count(counts.reversals), count(counts.reversal_repeats));
+        let (refused, open) = (counts.reversals_refused, counts.reversals_open);
+        let end = match (refused, open) {
+            (0, 0) => ink.good("all acknowledged"),
+            _ => ink.bad(format!("{} refused, {} never acknowledged", count(refused), count(open))),
+        };
+        writeln!(out, "  reversals {sent:>12}   {end}, {repeats} repeats")?;
+    }
+    Ok(())
 }
 
 fn outcomes(out: &mut String, report: &Report, ink: Ink) -> fmt::Result {

@@ -89,6 +89,9 @@ const FIGURES: &[Figure] = &[
     ("unmatched", |counts| counts.unmatched, false),
     ("mangled", |counts| counts.mangled, false),
     ("contradicting", |counts| counts.contradicting, false),
+    ("reversals", |counts| counts.reversals, false),
+    ("reversals_refused", |counts| counts.reversals_refused, false),
+    ("reversals_open", |counts| counts.reversals_open, false),
     ("links_lost", |counts| counts.links_lost, false),
 ];
 
