@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::compare::FailOn;
 use crate::issuer::behaviour::{Declines, LateAnswers, Latency, Stalls, share_of_one};
 use crate::pace::Arrivals;
 use crate::report::threshold::Threshold;
@@ -33,11 +34,15 @@ Exit codes: 0 done, 64 usage, 70 could not run, 78 profile, 99 a threshold faile
 pub enum Command {
     /// Send the messages of a profile to a host, on schedule and not on reply
     Run(RunArgs),
+    /// Show by how much two runs differ, from their JSON reports
+    Compare(CompareArgs),
+    /// Alternate between two hosts and show by how much they differ, round by round
+    Ab(AbArgs),
     /// Answer as a card issuer would
     Issuer(IssuerArgs),
 }
 
-/// Arguments of `run`. Each setting goes before the profile's.
+/// Arguments of `run`.
 #[derive(Args, Debug)]
 pub struct RunArgs {
     /// Name of a built-in profile (baseline, demo, slow_issuer) or path of a TOML file
@@ -45,6 +50,40 @@ pub struct RunArgs {
     /// Address of the host; several are taken in turn by the links
     #[arg(long, value_name = "ADDR", num_args = 1.., value_delimiter = ',')]
     pub connect: Vec<String>,
+    /// How much of what, and how
+    #[command(flatten)]
+    pub load: LoadArgs,
+    /// A promise, for example 'p99(response)<50ms', 'approved>=90%', 'missing=0'; may be given again
+    #[arg(long, value_name = "PROMISE")]
+    pub threshold: Vec<Threshold>,
+    /// Find the highest rate at which every threshold holds, by runs of --seconds each; N searches show how far
+    /// the answers lie apart
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "3", requires = "threshold",
+        conflicts_with_all = ["closed", "hdr"], value_parser = clap::value_parser!(u8).range(1..))]
+    pub find_capacity: Option<u8>,
+    /// Write the report as JSON too; - writes it to standard output and everything else to standard error
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write the report as one HTML page that opens without a network
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Write a row per second as CSV
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// Write the histograms of each second as an HDR interval log
+    #[arg(long, value_name = "FILE")]
+    pub hdr: Option<PathBuf>,
+    /// Write the thresholds as JUnit test cases
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// No line a second, only the report
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// Settings of a run. Each goes before the profile's.
+#[derive(Args, Debug)]
+pub struct LoadArgs {
     /// Messages a second, over all links
     #[arg(long, value_name = "N")]
     pub rate: Option<f64>,
@@ -54,8 +93,18 @@ pub struct RunArgs {
     /// How messages follow each other
     #[arg(long)]
     pub arrivals: Option<Arrivals>,
+    /// How the rate changes: constant, 'ramp 10%..100%', 'steps 25%,50%,100%', 'spike 500% at 10s for 2s',
+    /// 'soak 30s' (up and down), 'curve 0s=20%,30s=100%'; percentages are of the rate
+    #[arg(long, value_name = "SHAPE", value_parser = shape)]
+    pub shape: Option<String>,
+    /// Time at the beginning that is sent and drawn, and is not in the figures
+    #[arg(long, value_name = "TIME")]
+    pub warm_up: Option<String>,
+    /// The same at the end
+    #[arg(long, value_name = "TIME")]
+    pub cool_down: Option<String>,
     /// Closed loop instead of a rate: so many in flight on each link
-    #[arg(long, value_name = "N", conflicts_with_all = ["rate", "arrivals"])]
+    #[arg(long, value_name = "N", conflicts_with_all = ["rate", "arrivals", "shape"])]
     pub closed: Option<usize>,
     /// Persistent links
     #[arg(long, value_name = "N")]
@@ -78,15 +127,43 @@ pub struct RunArgs {
     /// Framing, for example ascii4,inclusive,header=5
     #[arg(long, value_name = "FRAMING")]
     pub framing: Option<String>,
-    /// A promise, for example 'p99(response)<50ms', 'approved>=90%', 'missing=0'; may be given again
-    #[arg(long, value_name = "PROMISE")]
-    pub threshold: Vec<Threshold>,
-    /// Write the report as JSON too; - writes it to standard output and everything else to standard error
+}
+
+/// Arguments of `compare`.
+#[derive(Args, Debug)]
+pub struct CompareArgs {
+    /// JSON report of the run before
+    pub a: PathBuf,
+    /// JSON report of the run after
+    pub b: PathBuf,
+    /// When to end with code 99, for example 'p99>5%' or 'rate<-5%'; a change within noise never does
+    #[arg(long, value_name = "LIMIT")]
+    pub fail_on: Vec<FailOn>,
+}
+
+/// Arguments of `ab`.
+#[derive(Args, Debug)]
+pub struct AbArgs {
+    /// Name of a built-in profile or path of a TOML file
+    pub profile: String,
+    /// Addresses of the first host
+    #[arg(long, value_name = "ADDR", num_args = 1.., value_delimiter = ',', required = true)]
+    pub a: Vec<String>,
+    /// Addresses of the second host
+    #[arg(long, value_name = "ADDR", num_args = 1.., value_delimiter = ',', required = true)]
+    pub b: Vec<String>,
+    /// Runs against each host; --seconds is the length of one
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(2..=1000))]
+    pub rounds: u16,
+    /// How much of what, and how
+    #[command(flatten)]
+    pub load: LoadArgs,
+    /// When to end with code 99, for example 'p99>5%'; a difference within noise never does
+    #[arg(long, value_name = "LIMIT")]
+    pub fail_on: Vec<FailOn>,
+    /// Write every round and the differences as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// No line a second, only the report
-    #[arg(long)]
-    pub quiet: bool,
 }
 
 /// Arguments of `issuer`.
@@ -136,6 +213,11 @@ pub struct IssuerArgs {
     pub seconds: Option<f64>,
 }
 
+/// Refuses what is no shape; the profile reads it again.
+fn shape(text: &str) -> Result<String, String> {
+    text.parse::<crate::shape::Shape>().map(|_| text.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,6 +234,7 @@ mod tests {
             "loadtest|issuer|--listen|127.0.0.1:7101|--latency|exponential 2ms|--decline|51=0.04,05=0.02",
             "loadtest|issuer|--listen|127.0.0.1:1,127.0.0.1:2|--late|0.001 12s|--stall|1s 100ms",
             "loadtest|run|baseline|--connect|127.0.0.1:7101|--rate|5000|--seconds|30",
+            "loadtest|ab|baseline|--a|127.0.0.1:1|--b|127.0.0.1:2|--rounds|9|--rate|500|--fail-on|p99>5%",
             "loadtest|run|demo|--threshold|p99(response)<50ms|--threshold|missing=0|--json|report.json",
         ] {
             Cli::try_parse_from(line.split('|')).unwrap();

@@ -19,6 +19,8 @@ fn main() -> ExitCode {
     };
     match &cli.command {
         Command::Run(args) => commands::run(args),
+        Command::Ab(args) => commands::ab(args),
+        Command::Compare(args) => commands::compare(args),
         Command::Issuer(args) => commands::issuer(args),
     }
 }

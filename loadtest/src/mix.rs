@@ -3,10 +3,12 @@
 //! Everything about a message but its time follows from the seed and its number, so nothing of it has to be
 //! kept to send it again, and two runs with one seed ask the same.
 
+use std::sync::Arc;
+
 use crate::clock::put_number;
 use crate::codes::Code;
 use crate::dice::{Dice, Weighted, scatter};
-use crate::profile::{CaseMessage, First, Flaw, Profile};
+use crate::profile::{CaseMessage, Feed, First, Flaw, Profile};
 use crate::template::{Template, TemplateError};
 
 /// Digits of the longest card number.
@@ -40,7 +42,9 @@ pub struct PreparedMessage {
     pub template: Template,
     /// Message type of the answer.
     pub response_mti: [u8; 4],
-    cards: CardRange,
+    cards: Cards,
+    /// What undoes it.
+    pub reversal: Option<Template>,
     amount_low: u64,
     amount_count: u64,
 }
@@ -76,7 +80,10 @@ impl Mix {
                 CaseMessage::First(first) => {
                     let template = Template::new(first, &profile.link);
                     let template = template.map_err(|error| (case.name.clone(), error))?;
-                    Some(PreparedMessage::new(first, template, profile.seed))
+                    let reversal = profile.reversals.filter(|_| first.mti[2] == b'0');
+                    let reversal = reversal.map(|_| Template::new(&first.reversal(), &profile.link));
+                    let reversal = reversal.transpose().map_err(|error| (case.name.clone(), error))?;
+                    Some(PreparedMessage::new(first, (template, reversal), profile.seed))
                 }
             };
             Ok(PreparedCase { expect: case.expect.clone(), message })
@@ -112,13 +119,19 @@ impl Mix {
         let mut dice = Dice::of(self.seed, number);
         let case = self.all.draw(&mut dice);
         let first = if self.cases[case].message.is_some() { case } else { self.firsts.draw(&mut dice) };
-        let (card, amount) = self.cases[first].message.as_ref().map_or((0, 0), |message| {
-            (dice.below(message.cards.count), message.amount_low + dice.below(message.amount_count))
+        let message = self.cases[first].message.as_ref();
+        let (card, mut amount) = message.map_or((0, 0), |message| {
+            (dice.below(message.cards.count()), message.amount_low + dice.below(message.amount_count))
         });
-        let terminal = 1 + match &self.terminals {
+        let mut terminal = 1 + match &self.terminals {
             TerminalDraw::Uniform(count) => dice.below(u64::from(*count)) as u32,
             TerminalDraw::Zipf(weighted) => weighted.draw(&mut dice) as u32,
         };
+        if let Some(Cards::Fed(feed)) = message.map(|message| &message.cards) {
+            let record = feed.record(card);
+            amount = record.amount.unwrap_or(amount);
+            terminal = record.terminal.unwrap_or(terminal);
+        }
         Draw { case, first, card, amount, terminal }
     }
 }
@@ -129,12 +142,16 @@ fn weighted(weighted: Option<Weighted>) -> Weighted {
 }
 
 impl PreparedMessage {
-    fn new(first: &First, template: Template, seed: u64) -> PreparedMessage {
+    fn new(first: &First, (template, reversal): (Template, Option<Template>), seed: u64) -> PreparedMessage {
         let [version, class, function, origin] = first.mti;
         PreparedMessage {
             template,
             response_mti: [version, class, function + 1, origin],
-            cards: CardRange::new(first, seed),
+            reversal,
+            cards: match &first.feed {
+                Some(feed) => Cards::Fed(Arc::clone(feed)),
+                None => Cards::Range(CardRange::new(first, seed)),
+            },
             amount_low: *first.amounts.start(),
             amount_count: first.amounts.end() - first.amounts.start() + 1,
         }
@@ -143,7 +160,29 @@ impl PreparedMessage {
     /// The number of a card; returns how many digits it has.
     #[inline]
     pub fn pan(&self, card: u64, digits: &mut [u8; PAN_DIGITS_MAX]) -> usize {
-        self.cards.pan(card, digits)
+        match &self.cards {
+            Cards::Range(range) => range.pan(card, digits),
+            Cards::Fed(feed) => {
+                *digits = *feed.record(card).pan();
+                feed.pan_digits()
+            }
+        }
+    }
+}
+
+/// Where a case's cards come from.
+#[derive(Debug)]
+enum Cards {
+    Range(CardRange),
+    Fed(Arc<Feed>),
+}
+
+impl Cards {
+    fn count(&self) -> u64 {
+        match self {
+            Cards::Range(range) => range.count,
+            Cards::Fed(feed) => feed.len(),
+        }
     }
 }
 
@@ -238,7 +277,7 @@ mod tests {
             let mut digits = [0; PAN_DIGITS_MAX];
             let length = message.pan(draw.card, &mut digits);
             let pan = Pan::parse(&digits[..length]).unwrap();
-            assert_eq!(pan.luhn_ok(), message.cards.flaw == 0);
+            assert_eq!(pan.luhn_ok(), matches!(&message.cards, Cards::Range(range) if range.flaw == 0));
             assert_eq!(&digits[..4], b"9999");
         }
         assert_eq!(luhn_check_digit(b"999960000000001"), 9);

@@ -24,6 +24,8 @@ pub(crate) struct Output {
     queue: VecDeque<(u64, u64)>,
     /// The socket would take no more; [`Output::unblock`] waits for it.
     blocked: bool,
+    /// Writes take no more than this, for links that misbehave.
+    piece_bytes: Option<usize>,
     /// Wakes whoever waits to unblock.
     pub(crate) blocked_bell: Rc<Notify>,
 }
@@ -42,6 +44,11 @@ pub(crate) enum Flushed {
 }
 
 impl Output {
+    /// An output whose writes take no more than `piece_bytes`, where a number is given.
+    pub(crate) fn in_pieces(piece_bytes: Option<usize>) -> Output {
+        Output { piece_bytes, ..Output::default() }
+    }
+
     /// Takes a new connection into use.
     pub(crate) fn attach(&mut self, socket: Rc<OwnedWriteHalf>) {
         self.socket = Some(socket);
@@ -85,7 +92,8 @@ impl Output {
         }
         let Some(socket) = &self.socket else { return Flushed::Whole };
         while !self.bytes.is_empty() {
-            match socket.try_write(&self.bytes) {
+            let piece = self.bytes.len().min(self.piece_bytes.unwrap_or(usize::MAX));
+            match socket.try_write(&self.bytes[..piece]) {
                 Ok(written) => {
                     self.bytes.advance(written);
                     self.taken += written as u64;

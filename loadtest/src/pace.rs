@@ -1,6 +1,6 @@
 //! When messages are due, and how a sleeping thread learns of it in time.
 //!
-//! A [`Schedule`] is fixed by rate and seed before the run starts: nothing that the host does can move it.
+//! A [`Schedule`] is fixed by rate, shape and seed before the run starts: nothing that the host does can move it.
 //! The worker that sends walks it, and so does a [`pacer`](start_pacer), a thread that does nothing but sleep
 //! until the next message is due and ring the worker's [`Bell`]. Runtime timers tick in milliseconds; this
 //! way is exact to the wake-up of a thread.
@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use crate::clock::{Clock, SECOND_NS};
+use crate::clock::Clock;
 use crate::dice::{self, Dice};
+use crate::shape::{Shape, Walk};
 
 /// How messages follow each other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, Serialize, clap::ValueEnum)]
@@ -30,37 +31,45 @@ pub enum Arrivals {
 #[derive(Clone, Debug)]
 pub struct Schedule {
     arrivals: Arrivals,
-    gap_ns: f64,
-    next_ns: f64,
+    walk: Walk,
+    /// Messages of the whole run due up to the next one of this worker.
+    work: f64,
+    workers: f64,
+    next_ns: Option<u64>,
     end_ns: u64,
     dice: Dice,
 }
 
 impl Schedule {
-    /// The part of worker `worker` of `workers` in a run at `rate` messages a second.
+    /// The part of worker `worker` of `workers` in a run of this shape at `rate` messages a second.
     pub fn new(
         arrivals: Arrivals,
-        rate: f64,
+        (rate, shape): (f64, &Shape),
         length_ns: u64,
         seed: u64,
-        worker: u64,
-        workers: u64,
+        (worker, workers): (u64, u64),
     ) -> Schedule {
-        let gap_ns = SECOND_NS as f64 * workers as f64 / rate;
-        let mut dice = Dice::of(dice::scatter(seed), worker);
-        let next_ns = match arrivals {
+        let mut schedule = Schedule {
+            arrivals,
+            walk: Walk::new(shape, rate, length_ns),
             // The workers' combs interlock.
-            Arrivals::Uniform => gap_ns * (worker + 1) as f64 / workers as f64,
-            Arrivals::Poisson => dice.exponential(gap_ns),
+            work: if arrivals == Arrivals::Uniform { (worker + 1) as f64 } else { 0.0 },
+            workers: workers as f64,
+            next_ns: None,
+            end_ns: length_ns,
+            dice: Dice::of(dice::scatter(seed), worker),
         };
-        Schedule { arrivals, gap_ns, next_ns, end_ns: length_ns, dice }
+        if arrivals == Arrivals::Poisson {
+            schedule.work = schedule.dice.exponential(schedule.workers);
+        }
+        schedule.next_ns = schedule.walk.time_of(schedule.work).map(|due_ns| due_ns as u64);
+        schedule
     }
 
     /// The next planned time, if the run is not over by then.
     #[inline]
     pub fn peek(&self) -> Option<u64> {
-        let due_ns = self.next_ns as u64;
-        (due_ns <= self.end_ns).then_some(due_ns)
+        self.next_ns.filter(|due_ns| *due_ns <= self.end_ns)
     }
 
     /// Ends the schedule early, at `end_ns`.
@@ -75,10 +84,11 @@ impl Iterator for Schedule {
     #[inline]
     fn next(&mut self) -> Option<u64> {
         let due_ns = self.peek()?;
-        self.next_ns += match self.arrivals {
-            Arrivals::Uniform => self.gap_ns,
-            Arrivals::Poisson => self.dice.exponential(self.gap_ns),
+        self.work += match self.arrivals {
+            Arrivals::Uniform => self.workers,
+            Arrivals::Poisson => self.dice.exponential(self.workers),
         };
+        self.next_ns = self.walk.time_of(self.work).map(|due_ns| due_ns as u64);
         Some(due_ns)
     }
 }
@@ -172,9 +182,10 @@ pub fn tighten_sleep() {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::SECOND_NS;
 
     fn schedule(arrivals: Arrivals, worker: u64, workers: u64) -> Vec<u64> {
-        Schedule::new(arrivals, 1000.0, SECOND_NS, 1, worker, workers).collect()
+        Schedule::new(arrivals, (1000.0, &Shape::Constant), SECOND_NS, 1, (worker, workers)).collect()
     }
 
     #[test]
@@ -203,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_cut_ends_it() {
-        let mut schedule = Schedule::new(Arrivals::Uniform, 1000.0, SECOND_NS, 1, 0, 1);
+        let mut schedule = Schedule::new(Arrivals::Uniform, (1000.0, &Shape::Constant), SECOND_NS, 1, (0, 1));
         schedule.cut(10_000_000);
         assert_eq!(schedule.count(), 10);
     }

@@ -1,4 +1,6 @@
 //! What a run counts and measures. One tally per worker, added up without loss.
+//!
+//! What is absent: the course of a run, which [`second`](crate::second) keeps.
 
 use hdrhistogram::Histogram;
 
@@ -18,6 +20,8 @@ pub fn new_histogram() -> Histogram<u64> {
 pub struct Tally {
     /// By case, in the profile's order.
     pub cases: Vec<CaseTally>,
+    /// Messages planned in warm-up or cool-down: sent and drawn, and in no other figure.
+    pub cut_off: u64,
     /// Answers that came when the terminal had given up.
     pub late: u64,
     /// Answers to messages that had been answered already.
@@ -30,12 +34,14 @@ pub struct Tally {
     pub contradicting: u64,
     /// Times that are measured.
     pub times: Times,
+    /// What was undone.
+    pub reversals: ReversalTally,
     /// What happened to the links.
     pub links: LinkTally,
 }
 
 /// The messages of one case. Planned = sent + not sent; sent = answered + late + missing.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Debug)]
 pub struct CaseTally {
     /// Messages that the schedule asked for.
     pub planned: u64,
@@ -51,6 +57,23 @@ pub struct CaseTally {
     pub unexpected: u64,
     /// Answers in time by code, in the order in which codes were first seen.
     pub codes: Vec<(Code, u64)>,
+    /// Response times, late answers included.
+    pub response: Histogram<u64>,
+}
+
+impl Default for CaseTally {
+    fn default() -> Self {
+        CaseTally {
+            planned: 0,
+            sent: 0,
+            answered: 0,
+            late: 0,
+            approved: 0,
+            unexpected: 0,
+            codes: Vec::new(),
+            response: new_histogram(),
+        }
+    }
 }
 
 impl CaseTally {
@@ -65,15 +88,7 @@ impl CaseTally {
         self.answered += 1;
         self.approved += u64::from(code.is_approval());
         self.unexpected += u64::from(!expected);
-        self.add_code(code, 1);
-    }
-
-    fn add_code(&mut self, code: Code, count: u64) {
-        // A case sees a handful of codes: looking through them is quicker than hashing.
-        match self.codes.iter_mut().find(|(seen, _)| *seen == code) {
-            Some((_, total)) => *total += count,
-            None => self.codes.push((code, count)),
-        }
+        add_code(&mut self.codes, code, 1);
     }
 
     fn add(&mut self, other: &CaseTally) {
@@ -83,7 +98,43 @@ impl CaseTally {
         self.late += other.late;
         self.approved += other.approved;
         self.unexpected += other.unexpected;
-        other.codes.iter().for_each(|(code, count)| self.add_code(*code, *count));
+        other.codes.iter().for_each(|(code, count)| add_code(&mut self.codes, *code, *count));
+        add(&mut self.response, &other.response);
+    }
+}
+
+/// Counts `count` answers with a code.
+#[inline]
+pub(crate) fn add_code(codes: &mut Vec<(Code, u64)>, code: Code, count: u64) {
+    // A case sees a handful of codes: looking through them is quicker than hashing.
+    match codes.iter_mut().find(|(seen, _)| *seen == code) {
+        Some((_, total)) => *total += count,
+        None => codes.push((code, count)),
+    }
+}
+
+/// Reversals of payments without an answer. sent = acknowledged + refused + open.
+#[derive(Clone, Default, Debug)]
+pub struct ReversalTally {
+    /// Reversals begun.
+    pub sent: u64,
+    /// Times that one was sent once more.
+    pub repeats: u64,
+    /// Reversals that were accepted.
+    pub acknowledged: u64,
+    /// Reversals that were answered with another code.
+    pub refused: u64,
+    /// Reversals that were never answered.
+    pub open: u64,
+}
+
+impl ReversalTally {
+    fn add(&mut self, other: &ReversalTally) {
+        self.sent += other.sent;
+        self.repeats += other.repeats;
+        self.acknowledged += other.acknowledged;
+        self.refused += other.refused;
+        self.open += other.open;
     }
 }
 
@@ -92,6 +143,8 @@ impl CaseTally {
 pub struct LinkTally {
     /// Connections that were lost in the run.
     pub lost: u64,
+    /// Connections that we dropped on purpose.
+    pub dropped: u64,
     /// Messages that found no link up.
     pub refused_down: u64,
     /// Messages that found the output of their link full: the host did not read.
@@ -109,7 +162,7 @@ pub struct LinkTally {
 /// Times in nanoseconds.
 #[derive(Clone, Debug)]
 pub struct Times {
-    /// Answered minus planned: what a customer waits. Late answers are in it. Filled second by second.
+    /// Answered minus planned: what a customer waits. Late answers are in it.
     pub response: Histogram<u64>,
     /// Answered minus sent: what the host needs.
     pub service: Histogram<u64>,
@@ -129,11 +182,6 @@ impl Times {
         add(&mut self.service, &other.service);
         add(&mut self.lag, &other.lag);
     }
-
-    /// Takes over the response times of a second, which are kept apart while it lasts.
-    pub fn add_response(&mut self, second: &Histogram<u64>) {
-        add(&mut self.response, second);
-    }
 }
 
 impl Default for Times {
@@ -142,7 +190,8 @@ impl Default for Times {
     }
 }
 
-fn add(total: &mut Histogram<u64>, part: &Histogram<u64>) {
+/// Adds `part` to `total`, which loses nothing: all histograms here have the same bounds.
+pub(crate) fn add(total: &mut Histogram<u64>, part: &Histogram<u64>) {
     total.add(part).expect("all histograms here have the same bounds");
 }
 
@@ -151,12 +200,14 @@ impl Tally {
     pub fn new(cases: usize) -> Tally {
         Tally {
             cases: vec![CaseTally::default(); cases],
+            cut_off: 0,
             late: 0,
             duplicate: 0,
             unmatched: 0,
             mangled: 0,
             contradicting: 0,
             times: Times::new(),
+            reversals: ReversalTally::default(),
             links: LinkTally::default(),
         }
     }
@@ -169,69 +220,23 @@ impl Tally {
     /// Takes over what another worker counted.
     pub fn add(&mut self, other: &Tally) {
         self.cases.iter_mut().zip(&other.cases).for_each(|(case, theirs)| case.add(theirs));
+        self.cut_off += other.cut_off;
         self.late += other.late;
         self.duplicate += other.duplicate;
         self.unmatched += other.unmatched;
         self.mangled += other.mangled;
         self.contradicting += other.contradicting;
         self.times.add(&other.times);
+        self.reversals.add(&other.reversals);
         let (links, theirs) = (&mut self.links, &other.links);
         links.lost += theirs.lost;
+        links.dropped += theirs.dropped;
         links.refused_down += theirs.refused_down;
         links.refused_full += theirs.refused_full;
         links.blocked += theirs.blocked;
         links.network_sent += theirs.network_sent;
         links.network_answered += theirs.network_answered;
         links.network_served += theirs.network_served;
-    }
-}
-
-/// What happened in one second of a run.
-#[derive(Clone, Debug)]
-pub struct Second {
-    /// 1 is the first.
-    pub number: u64,
-    /// Messages that became due.
-    pub planned: u64,
-    /// Messages sent.
-    pub sent: u64,
-    /// Answers, late ones included.
-    pub answered: u64,
-    /// Approvals among them.
-    pub approved: u64,
-    /// Messages without an answer at its end.
-    pub in_flight: u64,
-    /// Response times of the answers.
-    pub response: Histogram<u64>,
-}
-
-impl Second {
-    /// The second `number` with nothing in it.
-    pub fn new(number: u64) -> Second {
-        Second {
-            number,
-            planned: 0,
-            sent: 0,
-            answered: 0,
-            approved: 0,
-            in_flight: 0,
-            response: new_histogram(),
-        }
-    }
-
-    /// Whether nothing happened and nothing was waited for: the rest of a run behind its last answer.
-    pub fn is_empty(&self) -> bool {
-        self.planned + self.sent + self.answered + self.in_flight == 0
-    }
-
-    /// Takes over what another worker saw in the same second.
-    pub fn add(&mut self, other: &Second) {
-        self.planned += other.planned;
-        self.sent += other.sent;
-        self.answered += other.answered;
-        self.approved += other.approved;
-        self.in_flight += other.in_flight;
-        add(&mut self.response, &other.response);
     }
 }
 

@@ -30,6 +30,19 @@ pub struct Content<'a> {
     pub terminal: u32,
     /// Whether the message type carries the repeat mark.
     pub repeat: bool,
+    /// What a reversal undoes.
+    pub original: Option<OriginalKey>,
+}
+
+/// What a reversal says about the message that it undoes: DE 90, or DE 56 in 1993.
+#[derive(Clone, Copy)]
+pub struct OriginalKey {
+    /// Its message type.
+    pub mti: [u8; 4],
+    /// Its DE 11.
+    pub stan: u32,
+    /// Its DE 7, or DE 12 in 1993.
+    pub stamp: Stamp,
 }
 
 /// A prepared frame.
@@ -48,6 +61,7 @@ pub struct Template {
     rrn: Spot,
     /// The digits behind the letter with which every terminal's name begins.
     terminal: Spot,
+    original: Option<Spot>,
     flaw: Option<Flaw>,
 }
 
@@ -68,12 +82,13 @@ impl Template {
         let view = Message::new(link.dialect, message, &index);
         let spot = |de: De, skip: usize| {
             let at = overhead + usize::from(view.value_offset(de)?) + skip;
-            Some(Spot { at, bytes: view.value(de)?.len() - skip, text: link.dialect.field(de)?.text })
+            let odd = de == De::ORIGINAL_93;
+            Some(Spot { at, bytes: view.value(de)?.len() - skip, text: link.dialect.field(de)?.text, odd })
         };
         let needed = |de: De, skip: usize| spot(de, skip).ok_or(TemplateError::Lacks(de));
         let mti_bytes = if link.dialect.mti == Text::Bcd { 2 } else { 4 };
         Ok(Template {
-            origin: Spot { at: overhead + mti_bytes - 1, bytes: 1, text: link.dialect.mti },
+            origin: Spot { at: overhead + mti_bytes - 1, bytes: 1, text: link.dialect.mti, odd: false },
             pan: needed(De::PAN, 0)?,
             track2: spot(De::TRACK2, 0),
             amount: needed(De::AMOUNT, 0)?,
@@ -83,6 +98,7 @@ impl Template {
             local_date: spot(De::LOCAL_DATE, 0),
             rrn: needed(De::RRN, 0)?,
             terminal: needed(De::TERMINAL, 1)?,
+            original: spot(De::ORIGINAL, 0).or_else(|| spot(De::ORIGINAL_93, 0)),
             flaw: first.flaw,
             frame,
         })
@@ -116,6 +132,22 @@ impl Template {
         }
         self.rrn.put_number::<12>(frame, content.rrn);
         self.terminal.put_number::<7>(frame, u64::from(content.terminal));
+        if let (Some(spot), Some(original)) = (&self.original, &content.original) {
+            original.put(spot, frame);
+        }
+    }
+}
+
+impl OriginalKey {
+    /// Writes type, STAN and time, with which DE 90 and DE 56 both begin; who acquired it is in the template.
+    fn put(&self, spot: &Spot, frame: &mut [u8]) {
+        let old = self.mti[0] == b'0';
+        let time = if old { self.stamp.transmission_time() } else { self.stamp.date_and_time() };
+        let mut digits = [b'0'; 22];
+        digits[..4].copy_from_slice(&self.mti);
+        put_number(&mut digits[4..10], u64::from(self.stan));
+        digits[10..10 + time.len()].copy_from_slice(time);
+        spot.put_from_left(frame, &digits[..10 + time.len()]);
     }
 }
 
@@ -126,6 +158,8 @@ struct Spot {
     at: usize,
     bytes: usize,
     text: Text,
+    /// Half a byte at the left is no digit of the element.
+    odd: bool,
 }
 
 impl Spot {
@@ -159,7 +193,15 @@ impl Spot {
     fn put_front(&self, frame: &mut [u8], digits: &[u8]) {
         match self.text {
             Text::Bcd | Text::BcdLeft => pack(digits, 0, &mut frame[self.at..]),
-            text => Spot { at: self.at, bytes: digits.len(), text }.put(frame, digits),
+            text => Spot { bytes: digits.len(), text, ..*self }.put(frame, digits),
+        }
+    }
+
+    /// The same where an odd count of digits has a zero on its left, as DE 56 may.
+    fn put_from_left(&self, frame: &mut [u8], digits: &[u8]) {
+        match self.text {
+            Text::Bcd if self.odd => pack(digits, 1, &mut frame[self.at..]),
+            _ => self.put_front(frame, digits),
         }
     }
 
@@ -200,7 +242,8 @@ fn encode(first: &First, link: &Link, out: &mut [u8]) -> Result<usize, EncodeErr
 fn elements(first: &First, link: &Link) -> Vec<(De, String)> {
     let text = |bytes: &[u8]| bytes.iter().map(|&byte| char::from(byte)).collect::<String>();
     let old = link.dialect.version == Version::V1987;
-    let advice = first.mti[2] == b'2';
+    let reversal = first.mti[1] == b'4';
+    let advice = first.mti[2] == b'2' && !reversal;
     let pan = "0".repeat(first.card_digits);
     // Service code 201: chip, no restriction. Digits of zero fill the track up to its 37 characters.
     let track2 = format!("{pan}={}201{}", text(&first.expiry), "0".repeat(29 - first.card_digits));
@@ -226,7 +269,16 @@ fn elements(first: &First, link: &Link) -> Vec<(De, String)> {
             .to_string(),
         ),
         // 1993: original request, amount accurate.
-        (24, !old, if first.mti[1] == b'2' { "200" } else { "100" }.to_string()),
+        (
+            24,
+            !old,
+            match first.mti[1] {
+                b'4' => "400",
+                b'2' => "200",
+                _ => "100",
+            }
+            .to_string(),
+        ),
         (25, old, "00".to_string()),
         // 1993: 18 moved here.
         (26, !old, "5411".to_string()),
@@ -239,6 +291,9 @@ fn elements(first: &First, link: &Link) -> Vec<(De, String)> {
         (42, true, "MERCH0000000001".to_string()),
         (43, true, "MARKET STREET 1          SPRINGFIELD  US".to_string()),
         (49, true, text(&first.currency)),
+        // Type, STAN and time of the original, zeros here; then who acquired it, and in 1987 who forwarded it.
+        (56, !old && reversal, format!("{}11{:0>11}", "0".repeat(22), link.acquirer)),
+        (90, old && reversal, format!("{}{:0>11}{}", "0".repeat(20), link.acquirer, "0".repeat(11))),
     ];
     let wanted = all.into_iter().filter(|(_, present, _)| *present);
     wanted.filter_map(|(number, _, value)| Some((De::new(number)?, value))).collect()
@@ -306,6 +361,7 @@ mod tests {
             amount: 4_200,
             terminal: 77,
             repeat,
+            original: None,
         };
         let mut out = BytesMut::from(&b"before"[..]);
         template.fill(&content, &mut out);
@@ -355,6 +411,42 @@ mod tests {
             ("iso93-binary", "", b"1101"),
         ] {
             check(dialect, case, "9999600000000019", true, |_, _, digits| assert_eq!(&digits, mti));
+        }
+    }
+
+    #[test]
+    fn a_reversal_names_its_original() {
+        for dialect in ["iso87-ascii", "iso87-binary", "iso87-ebcdic", "iso93-ascii", "iso93-binary"] {
+            let profile = profile(dialect, "mti = '0200'");
+            let CaseMessage::First(first) = &profile.cases[0].message else { panic!() };
+            let template = Template::new(&first.reversal(), &profile.link).unwrap();
+            let (stamp, then) = (Stamp::of(1_795_392_061), Stamp::of(1_795_392_000));
+            let original = OriginalKey { mti: first.mti, stan: 654_321, stamp: then };
+            let mut out = BytesMut::new();
+            let pan = b"9999600000000019";
+            let content = Content {
+                stan: 123_456,
+                rrn: 1,
+                stamp: &stamp,
+                pan,
+                amount: 4_200,
+                terminal: 77,
+                repeat: true,
+                original: Some(original),
+            };
+            template.fill(&content, &mut out);
+            let Ok(Cut::Frame { message, .. }) = profile.link.framing.cut(&out) else { panic!() };
+            let mut index = Index::new();
+            profile.link.dialect.parse(message, &mut index).unwrap();
+            profile.link.dialect.check_rules(&index).unwrap();
+            let view = Message::new(profile.link.dialect, message, &index);
+            let undone = view.original().unwrap().unwrap();
+            assert_eq!(undone.mti.unwrap().digits(), first.mti, "{dialect}");
+            assert_eq!(&undone.stan.digits(), b"654321", "{dialect}");
+            let when = undone.transmission_time.map(|time| time.digits().to_vec());
+            let when = when.or(undone.local_time.map(|time| time.digits()[2..].to_vec()));
+            assert_eq!(when.unwrap(), then.transmission_time(), "{dialect}");
+            assert_eq!(index.mti_digits().unwrap()[1..], *b"421", "{dialect}");
         }
     }
 

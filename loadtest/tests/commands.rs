@@ -1,54 +1,11 @@
 //! The program as a shell sees it: what it writes where, and how it ends.
 
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+mod shell;
+
+use std::process::Stdio;
 use std::time::Duration;
 
-fn loadtest(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
-    command.args(arguments).stdin(Stdio::null());
-    command
-}
-
-fn output(arguments: &[&str]) -> Output {
-    loadtest(arguments).output().unwrap()
-}
-
-/// A running model issuer; ended when dropped.
-struct Issuer {
-    process: Child,
-    address: String,
-}
-
-impl Issuer {
-    fn start(arguments: &[&str]) -> Issuer {
-        let all = [&["issuer", "--listen", "127.0.0.1:0"], arguments].concat();
-        let mut process = loadtest(&all).stdout(Stdio::piped()).spawn().unwrap();
-        let mut first_line = String::new();
-        let mut out = BufReader::new(process.stdout.take().unwrap());
-        out.read_line(&mut first_line).unwrap();
-        process.stdout = Some(out.into_inner());
-        let address = first_line.rsplit(' ').next().unwrap().trim().to_string();
-        Issuer { process, address }
-    }
-}
-
-impl Drop for Issuer {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn signal(process: &Child, name: &str) {
-    let sent = Command::new("kill").args([name, &process.id().to_string()]).status().unwrap();
-    assert!(sent.success());
-}
-
-fn scratch(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name)
-}
+use shell::{Issuer, loadtest, output, scratch, signal};
 
 #[test]
 fn faults_have_the_exit_codes_of_the_table() {

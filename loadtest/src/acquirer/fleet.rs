@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tokio_util::codec::Encoder as _;
 
 use super::keys::Keys;
 use super::pending::PendingRing;
+use super::reverse::Desk;
 use crate::clock::{Clock, Stamp};
 use crate::framing::FrameCodec;
 use crate::mix::Mix;
@@ -22,7 +24,8 @@ use crate::output::Output;
 use crate::pace::{Bell, Schedule};
 use crate::profile::{Drive, Profile};
 use crate::respond::{NetworkPurpose, network_request};
-use crate::tally::{Second, Tally};
+use crate::second::Second;
+use crate::tally::Tally;
 
 /// A fleet as its tasks share it. Never borrowed across an await.
 pub(super) type SharedFleet = Rc<RefCell<Fleet>>;
@@ -49,6 +52,9 @@ pub(super) struct Fleet {
     /// Answered messages that may be repeated, as numbers.
     pub(super) repeatable: VecDeque<u64>,
     pub(super) patience_ns: u64,
+    pub(super) reversals: Option<Desk>,
+    /// Messages planned in it are measured; what is before and after is cut off.
+    pub(super) measured_ns: Range<u64>,
     pub(super) drive: FleetDrive,
     pub(super) bell: Arc<Bell>,
     pub(super) next_ordinal: u64,
@@ -65,6 +71,14 @@ pub(super) enum FleetDrive {
     Closed { window: usize, end_ns: u64 },
 }
 
+/// The part of a run that is measured. A closed loop's last messages are planned at its very end.
+fn measured_ns(profile: &Profile) -> Range<u64> {
+    let load = &profile.load;
+    let end_ns =
+        if load.cool_down.is_zero() { u64::MAX } else { (load.length - load.cool_down).as_nanos() as u64 };
+    load.warm_up.as_nanos() as u64..end_ns
+}
+
 /// Beside the patience, how long a message is remembered.
 const MEMORY: Duration = Duration::from_secs(2);
 
@@ -75,7 +89,7 @@ impl Fleet {
         PendingRing::new(match profile.load.drive {
             Drive::Open { rate, .. } => {
                 let seconds = (profile.load.patience + MEMORY).as_secs_f64();
-                (rate / workers as f64 * seconds) as usize
+                (rate * profile.load.shape.highest() / workers as f64 * seconds) as usize
             }
             // A few rounds, so that a second answer is still recognised.
             Drive::Closed { window } => 16 * window * profile.load.connections.div_ceil(workers),
@@ -94,9 +108,13 @@ impl Fleet {
         let (worker, workers) = (worker as u64, profile.load.workers as u64);
         let length_ns = profile.load.length.as_nanos() as u64;
         let drive = match profile.load.drive {
-            Drive::Open { rate, arrivals } => {
-                FleetDrive::Open(Schedule::new(arrivals, rate, length_ns, profile.seed, worker, workers))
-            }
+            Drive::Open { rate, arrivals } => FleetDrive::Open(Schedule::new(
+                arrivals,
+                (rate, &profile.load.shape),
+                length_ns,
+                profile.seed,
+                (worker, workers),
+            )),
             Drive::Closed { window } => FleetDrive::Closed { window, end_ns: length_ns },
         };
         let cases = mix.cases().len();
@@ -115,12 +133,20 @@ impl Fleet {
             stamp: Stamp::of(clock.unix_second(0)),
             repeatable: VecDeque::new(),
             patience_ns: profile.load.patience.as_nanos() as u64,
+            reversals: profile.reversals.map(|reversals| Desk::new(reversals, worker, workers)),
+            measured_ns: measured_ns(profile),
             drive,
             bell: Arc::new(Bell::default()),
             next_ordinal: 0,
             next_link: 0,
             next_network_stan: 1,
         }
+    }
+
+    /// Where a message that was planned at `planned_ns` is counted.
+    #[inline]
+    pub(super) fn is_measured(&self, planned_ns: u64) -> bool {
+        self.measured_ns.contains(&planned_ns)
     }
 
     /// The schedule, for the pacer to walk it too; none in a closed loop.
@@ -136,12 +162,15 @@ impl Fleet {
         self.keys.number(self.next_ordinal.saturating_sub(1))
     }
 
-    /// A link's connection is gone.
-    pub(super) fn link_lost(&mut self, link: usize) {
-        self.tally.links.lost += 1;
+    /// A link's connection is gone, by our will or not.
+    pub(super) fn link_lost(&mut self, link: usize, on_purpose: bool) {
+        let links = &mut self.tally.links;
+        *(if on_purpose { &mut links.dropped } else { &mut links.lost }) += 1;
         for ordinal in self.links[link].detach() {
-            self.ring.withdraw(ordinal, self.keys.number(ordinal));
-            self.tally.links.refused_down += 1;
+            let number = self.keys.number(ordinal);
+            let measured = self.ring.get_mut(ordinal, number).map(|pending| pending.planned_ns);
+            self.ring.withdraw(ordinal, number);
+            self.tally.links.refused_down += u64::from(measured.is_some_and(|ns| self.is_measured(ns)));
         }
     }
 
@@ -183,8 +212,8 @@ impl Fleet {
 
     /// Counts what is still planned as not sent: the generator did not keep up and gives up.
     pub(super) fn give_up(&mut self) {
-        while self.take_due(u64::MAX).is_some() {
-            self.refuse(|_| {});
+        while let Some(planned_ns) = self.take_due(u64::MAX) {
+            self.refuse(planned_ns, |_| {});
         }
     }
 
@@ -193,7 +222,6 @@ impl Fleet {
         let next = Second::new(self.second.number + 1);
         let mut ended = std::mem::replace(&mut self.second, next);
         ended.in_flight = self.ring.open();
-        self.tally.times.add_response(&ended.response);
         ended
     }
 }

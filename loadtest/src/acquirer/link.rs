@@ -100,21 +100,16 @@ pub(super) async fn keep(
     loop {
         if let Some(connection) = connection.take() {
             fleet.borrow_mut().links[number].attach(Rc::clone(&connection.writer));
-            use_connection(&fleet, number, connection, link.echo_every).await;
-            fleet.borrow_mut().link_lost(number);
+            let on_purpose = use_connection(&fleet, number, connection, &link).await;
+            fleet.borrow_mut().link_lost(number, on_purpose);
         }
         tokio::time::sleep(RECONNECT_PAUSE).await;
         connection = open(&link, &address).await.ok();
     }
 }
 
-/// Reads and writes until the connection ends.
-async fn use_connection(
-    fleet: &SharedFleet,
-    number: usize,
-    connection: Connection,
-    echo_every: Option<Duration>,
-) {
+/// Reads and writes until the connection ends; says whether it was we who ended it.
+async fn use_connection(fleet: &SharedFleet, number: usize, connection: Connection, link: &Link) -> bool {
     let Connection { reader, writer, buffer } = connection;
     {
         let mut fleet = fleet.borrow_mut();
@@ -122,9 +117,27 @@ async fn use_connection(
         fleet.flush();
     }
     tokio::select! {
-        _ = read(fleet, number, reader, buffer) => {}
-        _ = unblock(fleet, number, &writer) => {}
-        () = echo(fleet, number, echo_every) => {}
+        _ = read(fleet, number, (reader, buffer), link.manners.slow_reader) => false,
+        _ = unblock(fleet, number, &writer) => false,
+        () = echo(fleet, number, link.echo_every) => false,
+        () = storm(link.manners.storm) => true,
+    }
+}
+
+/// Returns when a link that misbehaves has been up for long enough.
+async fn storm(every: Option<Duration>) {
+    match every {
+        Some(every) => tokio::time::sleep(every).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Connects, sends the first byte of a length, and then neither speaks nor goes away.
+pub(super) async fn stay_half_open(address: String) {
+    if let Ok(mut stream) = TcpStream::connect(&address).await {
+        // A host that closes it has done right, and it is not opened again.
+        let _ = stream.write_all(&[0]).await;
+        let _ = stream.read(&mut [0; 1]).await;
     }
 }
 
@@ -133,8 +146,8 @@ async fn use_connection(
 async fn read(
     fleet: &SharedFleet,
     number: usize,
-    mut reader: OwnedReadHalf,
-    mut buffer: BytesMut,
+    (mut reader, mut buffer): (OwnedReadHalf, BytesMut),
+    pause: Option<Duration>,
 ) -> Result<(), LinkError> {
     let mut codec = fleet.borrow().codec;
     loop {
@@ -150,6 +163,9 @@ async fn read(
         }
         if buffer.capacity() - buffer.len() < READ_BYTES / 4 {
             buffer.reserve(READ_BYTES);
+        }
+        if let Some(pause) = pause {
+            tokio::time::sleep(pause).await;
         }
         if reader.read_buf(&mut buffer).await? == 0 {
             return Err(LinkError::Closed);

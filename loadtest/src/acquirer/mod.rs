@@ -1,14 +1,15 @@
 //! The acquirer fleet: sends the messages of a profile on schedule, not on reply, and settles the answers.
 //!
 //! In reading order: [`run`] starts the workers; `worker` is the life of one of them; `fleet` is what it
-//! owns, `send` sends, `settle` takes answers; `link` keeps the connections; `pending` remembers what was asked, under the numbers of `keys`;
-//! `answer` reads what the host says.
+//! owns, `send` sends, `settle` takes answers, `reverse` undoes what was not answered; `link` keeps the connections;
+//! `pending` remembers what was asked, under the numbers of `keys`; `answer` reads what the host says.
 
 mod answer;
 mod fleet;
 mod keys;
 mod link;
 mod pending;
+mod reverse;
 mod send;
 mod settle;
 mod worker;
@@ -24,7 +25,8 @@ use tokio::sync::oneshot;
 use crate::clock::Clock;
 use crate::mix::Mix;
 use crate::profile::Profile;
-use crate::tally::{Second, Tally};
+use crate::second::Second;
+use crate::tally::Tally;
 use worker::{News, Orders};
 
 /// What a run came to.

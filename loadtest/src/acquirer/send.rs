@@ -15,7 +15,7 @@ const BATCH: usize = 256;
 const REPEATABLE: usize = 64;
 
 /// Why a message finds no link.
-enum NoLink {
+pub(super) enum NoLink {
     /// None is up.
     Down,
     /// None that is up takes any more: the host does not read.
@@ -35,8 +35,8 @@ impl Fleet {
             };
             match self.choose_link() {
                 Ok(link) => self.send(link, planned_ns),
-                Err(NoLink::Down) => self.refuse(|tally| tally.links.refused_down += 1),
-                Err(NoLink::Full) => self.refuse(|tally| tally.links.refused_full += 1),
+                Err(NoLink::Down) => self.refuse(planned_ns, |tally| tally.links.refused_down += 1),
+                Err(NoLink::Full) => self.refuse(planned_ns, |tally| tally.links.refused_full += 1),
             }
         }
         self.flush();
@@ -67,7 +67,7 @@ impl Fleet {
     }
 
     /// The next link that is up and not full, each in its turn.
-    fn choose_link(&mut self) -> Result<usize, NoLink> {
+    pub(super) fn choose_link(&mut self) -> Result<usize, NoLink> {
         let count = self.links.len();
         let mut reason = NoLink::Down;
         for step in 0..count {
@@ -85,12 +85,24 @@ impl Fleet {
     }
 
     /// Counts a message that was planned and cannot be sent.
-    pub(super) fn refuse(&mut self, count: impl FnOnce(&mut Tally)) {
+    pub(super) fn refuse(&mut self, planned_ns: u64, count: impl FnOnce(&mut Tally)) {
         let draw = self.mix.draw(self.keys.number(self.next_ordinal));
         self.next_ordinal += 1;
-        self.tally.cases[draw.case].planned += 1;
         self.second.planned += 1;
-        count(&mut self.tally);
+        if self.plan(draw.case, planned_ns) {
+            count(&mut self.tally);
+        }
+    }
+
+    /// Counts a planned message where it belongs; says whether it is measured.
+    fn plan(&mut self, case: usize, planned_ns: u64) -> bool {
+        let measured = self.is_measured(planned_ns);
+        if measured {
+            self.tally.cases[case].planned += 1;
+        } else {
+            self.tally.cut_off += 1;
+        }
+        measured
     }
 
     /// Renders the next message into a link's output.
@@ -99,7 +111,7 @@ impl Fleet {
         self.next_ordinal += 1;
         let number = self.keys.number(ordinal);
         let draw = self.mix.draw(number);
-        self.tally.cases[draw.case].planned += 1;
+        self.plan(draw.case, planned_ns);
         self.second.planned += 1;
 
         let mut pending = Pending {
@@ -165,6 +177,7 @@ impl Fleet {
             amount: pending.amount,
             terminal: pending.terminal,
             repeat: pending.repeat,
+            original: None,
         };
         message.template.fill(&content, &mut self.links[link].bytes);
     }
@@ -198,16 +211,23 @@ impl Fleet {
             return;
         }
         let now_ns = self.clock.now_ns();
-        let Fleet { links, ring, keys, tally, second, .. } = self;
+        let Fleet { links, ring, keys, tally, second, measured_ns, reversals, patience_ns, .. } = self;
         let flushed = links[link].flush(|ordinal| {
             let Some(pending) = ring.get_mut(ordinal, keys.number(ordinal)) else { return };
             pending.sent_ns = now_ns;
             if pending.state == State::Queued {
                 pending.state = State::Sent;
             }
-            tally.cases[usize::from(pending.case)].sent += 1;
-            tally.times.lag.saturating_record(now_ns.saturating_sub(pending.planned_ns));
+            let lag_ns = now_ns.saturating_sub(pending.planned_ns);
+            if let Some(desk) = reversals {
+                desk.watch(pending.number, now_ns + *patience_ns);
+            }
+            second.times.lag.saturating_record(lag_ns);
             second.sent += 1;
+            if measured_ns.contains(&pending.planned_ns) {
+                tally.cases[usize::from(pending.case)].sent += 1;
+                tally.times.lag.saturating_record(lag_ns);
+            }
         });
         match flushed {
             Flushed::Blocked { newly: true } => tally.links.blocked += 1,

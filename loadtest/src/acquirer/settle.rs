@@ -1,6 +1,6 @@
 //! What the fleet does with a message from the host.
 
-use codecs::iso8583::Message;
+use codecs::iso8583::{Class, Message};
 
 use super::answer::{Answer, Echoed};
 use super::fleet::Fleet;
@@ -19,6 +19,7 @@ impl Fleet {
         match (answer.is_network(), answer.mti.is_response()) {
             (true, true) => self.tally.links.network_answered += 1,
             (true, false) => self.serve_network(link, frame),
+            (false, true) if answer.mti.class() == Class::Reversal => self.settle_reversal(&answer),
             (false, true) => {
                 self.settle(&answer, now_ns);
                 // In a closed loop every answer makes room, whatever it says.
@@ -76,17 +77,28 @@ impl Fleet {
         self.ring.close(ordinal, pending.number, said);
         let response_ns = now_ns.saturating_sub(pending.planned_ns);
         let service_ns = now_ns.saturating_sub(pending.sent_ns);
-        self.tally.times.service.saturating_record(service_ns);
-        self.second.response.saturating_record(response_ns);
+        self.second.times.service.saturating_record(service_ns);
+        self.second.times.response.saturating_record(response_ns);
         self.second.answered += 1;
 
+        let late = service_ns > self.patience_ns;
+        if late {
+            self.second.late += 1;
+        } else {
+            self.second.answer(said.0);
+        }
+        if !self.is_measured(pending.planned_ns) {
+            return;
+        }
+        self.tally.times.service.saturating_record(service_ns);
+        self.tally.times.response.saturating_record(response_ns);
         let case = &mut self.tally.cases[usize::from(pending.case)];
-        if service_ns > self.patience_ns {
+        case.response.saturating_record(response_ns);
+        if late {
             case.late += 1;
             self.tally.late += 1;
         } else {
             case.answer(said.0, expected);
-            self.second.approved += u64::from(said.0.is_approval());
         }
     }
 

@@ -19,7 +19,8 @@ use crate::mix::Mix;
 use crate::output::Output;
 use crate::pace::{Bell, start_pacer};
 use crate::profile::Profile;
-use crate::tally::{Second, Tally};
+use crate::second::Second;
+use crate::tally::Tally;
 
 /// What a worker tells the thread that started it.
 pub(super) enum News {
@@ -48,6 +49,9 @@ const OVERRUN_NS: u64 = 2 * SECOND_NS;
 const LOOK: Duration = Duration::from_millis(10);
 /// After an interruption, how long outstanding answers are waited for.
 const INTERRUPTED_WAIT_NS: u64 = SECOND_NS;
+
+/// What a link that splits its messages writes at a time.
+const PIECE_BYTES: usize = 7;
 
 /// Runs one worker to its end.
 pub(super) fn work(orders: Orders) {
@@ -86,7 +90,8 @@ async fn open_links(orders: &Orders) -> Result<Vec<(String, Connection)>, String
 async fn run(orders: Orders, ring: PendingRing, links: Vec<(String, Connection)>) {
     let Orders { profile, mix, worker, stop, news, start } = orders;
     let Ok(clock) = start.await else { return };
-    let outputs = links.iter().map(|_| Output::default()).collect();
+    let piece_bytes = profile.link.manners.split_frames.then_some(PIECE_BYTES);
+    let outputs = links.iter().map(|_| Output::in_pieces(piece_bytes)).collect();
     let fleet = Fleet::new(&profile, mix, clock, worker, ring, outputs);
     let (schedule, bell) = (fleet.schedule(), Arc::clone(&fleet.bell));
     let fleet: SharedFleet = Rc::new(RefCell::new(fleet));
@@ -100,6 +105,11 @@ async fn run(orders: Orders, ring: PendingRing, links: Vec<(String, Connection)>
             address,
             connection,
         ));
+    }
+    let half_open = (worker..profile.link.manners.half_open).step_by(profile.load.workers);
+    for number in half_open {
+        let address = profile.link.connect[number % profile.link.connect.len()].clone();
+        tokio::task::spawn_local(link::stay_half_open(address));
     }
     tokio::task::spawn_local(answer_bell(Rc::clone(&fleet), Arc::clone(&bell)));
     let pacer = schedule.map(|schedule| {
@@ -135,6 +145,10 @@ async fn answer_bell(fleet: SharedFleet, bell: Arc<Bell>) {
 async fn watch(fleet: &SharedFleet, profile: &Profile, stop: &AtomicBool, news: &Sender<News>) {
     let clock = fleet.borrow().clock;
     let mut wait_ns = profile.load.patience.as_nanos() as u64;
+    if let Some(reversals) = profile.reversals {
+        // What is sent last may be reversed when the patience is over, and the reversal repeated.
+        wait_ns += reversals.every.as_nanos() as u64 * u64::from(reversals.repeats + 1) + SECOND_NS;
+    }
     let mut sent_by_ns = profile.load.length.as_nanos() as u64 + OVERRUN_NS;
     let mut all_sent_ns = None;
     let mut interrupted = false;
@@ -156,8 +170,11 @@ async fn watch(fleet: &SharedFleet, profile: &Profile, stop: &AtomicBool, news: 
         if all_sent_ns.is_none() && (fleet.borrow().all_sent() || now_ns >= sent_by_ns) {
             all_sent_ns = Some(now_ns);
         }
+        fleet.borrow_mut().reverse_due(now_ns);
         let waited = all_sent_ns.is_some_and(|sent_ns| now_ns >= sent_ns + wait_ns);
-        if waited || (fleet.borrow().all_sent() && fleet.borrow().ring.open() == 0) {
+        let settled = fleet.borrow().all_sent() && fleet.borrow().is_settled();
+        if waited || settled {
+            fleet.borrow_mut().close_reversals();
             return;
         }
         let next_ns = (now_ns + LOOK.as_nanos() as u64).min(second_ends_ns);

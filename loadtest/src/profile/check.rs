@@ -1,13 +1,19 @@
 //! From a profile as written to one that can be used. Every bound on a setting stands here.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use codecs::iso8583::{Dialect, Version, built_in};
 
-use super::raw::{RawCase, RawFlaw, RawLink, RawLoad, RawProfile, RawTerminals, Spread};
-use super::{Case, CaseMessage, Drive, First, Flaw, Link, Load, Profile, ProfileError, Terminals};
+use super::raw::{RawCase, RawFlaw, RawLink, RawLoad, RawProfile, RawReversals, RawTerminals, Spread};
+use super::{
+    Case, CaseMessage, Drive, Feed, First, Flaw, Link, Load, Manners, Profile, ProfileError, Reversals,
+    Terminals,
+};
 use crate::clock::{Clock, Stamp};
 use crate::codes::Code;
+use crate::shape::Shape;
 use crate::units;
 
 /// Threads that a run may have.
@@ -22,6 +28,8 @@ const WINDOW_MAX: usize = 4096;
 const SECONDS_MAX: f64 = 604_800.0;
 /// Longer than any terminal waits.
 const PATIENCE_MAX: Duration = Duration::from_secs(600);
+/// Reversals are repeated for some time, not for ever.
+const REPEATS_MAX: u32 = 100;
 /// Spinning for longer than a wake-up takes brings nothing.
 const SPIN_MAX: Duration = Duration::from_millis(1);
 /// Terminals, bounded by the table that draws them.
@@ -36,17 +44,18 @@ fn require(holds: bool, text: impl FnOnce() -> String) -> Result<(), ProfileErro
     if holds { Ok(()) } else { Err(ProfileError(text())) }
 }
 
-pub(super) fn check(raw: RawProfile) -> Result<Profile, ProfileError> {
+pub(super) fn check(raw: RawProfile, folder: &Path) -> Result<Profile, ProfileError> {
     let link = check_link(raw.link)?;
     let load = check_load(&raw.load)?;
     let terminals = check_terminals(raw.terminals)?;
+    let reversals = raw.reversals.as_ref().map(check_reversals).transpose()?;
     require((1..=CASES_MAX).contains(&raw.case.len()), || {
         format!("a profile has 1 to {CASES_MAX} [[case]] tables, this one has {}", raw.case.len())
     })?;
     let mut cases = Vec::with_capacity(raw.case.len());
     for case in raw.case {
         let name = case.name.clone();
-        let checked = check_case(case, link.dialect)
+        let checked = check_case(case, link.dialect, folder)
             .map_err(|error| ProfileError(format!("case `{name}`: {error}")))?;
         require(cases.iter().all(|other: &Case| other.name != name), || {
             format!("case `{name}` stands there twice")
@@ -57,7 +66,16 @@ pub(super) fn check(raw: RawProfile) -> Result<Profile, ProfileError> {
     require(cases.iter().any(|case| sendable(&case)), || {
         "no case with a weight above 0 sends a first message".to_string()
     })?;
-    Ok(Profile { name: raw.name, description: raw.description, seed: raw.seed, load, link, terminals, cases })
+    Ok(Profile {
+        name: raw.name,
+        description: raw.description,
+        seed: raw.seed,
+        load,
+        link,
+        reversals,
+        terminals,
+        cases,
+    })
 }
 
 fn check_link(raw: RawLink) -> Result<Link, ProfileError> {
@@ -71,6 +89,16 @@ fn check_link(raw: RawLink) -> Result<Link, ProfileError> {
     require(is_digits(&raw.acquirer, 1..=11), || {
         format!("link.acquirer: `{}` is not 1 to 11 digits", raw.acquirer)
     })?;
+    let manners = Manners {
+        split_frames: raw.split_frames,
+        slow_reader: raw.slow_reader.as_deref().map(units::duration).transpose().map_err(ProfileError)?,
+        half_open: raw.half_open,
+        storm: raw.storm.as_deref().map(units::duration).transpose().map_err(ProfileError)?,
+    };
+    require(manners.half_open <= CONNECTIONS_MAX, || format!("link.half_open: at most {CONNECTIONS_MAX}"))?;
+    require(manners.storm.is_none_or(|every| every >= Duration::from_millis(10)), || {
+        "link.storm: at least 10ms".to_string()
+    })?;
     Ok(Link {
         connect: raw.connect,
         dialect_name: raw.dialect,
@@ -79,7 +107,30 @@ fn check_link(raw: RawLink) -> Result<Link, ProfileError> {
         sign_on: raw.sign_on,
         echo_every,
         acquirer: raw.acquirer,
+        manners,
     })
+}
+
+fn check_reversals(raw: &RawReversals) -> Result<Reversals, ProfileError> {
+    let every = units::duration(&raw.every).map_err(ProfileError)?;
+    require(raw.repeats <= REPEATS_MAX && !every.is_zero() && every <= PATIENCE_MAX, || {
+        format!("reversals: at most {REPEATS_MAX} repeats, every above 0 and at most {PATIENCE_MAX:?}")
+    })?;
+    Ok(Reversals { repeats: raw.repeats, every })
+}
+
+/// Cards of a feed replace prefix and count; without one both come from the profile.
+fn check_cards(raw: &RawCase, folder: &Path) -> Result<(String, usize, Option<Arc<Feed>>), ProfileError> {
+    let Some(file) = &raw.feed else {
+        let iin =
+            raw.iin.clone().ok_or_else(|| ProfileError("iin: leading digits are needed".to_string()))?;
+        return Ok((iin, raw.card_digits.unwrap_or(usual::CARD_DIGITS), None));
+    };
+    require(raw.iin.is_none() && raw.cards.is_none() && raw.flaw.is_none(), || {
+        "feed: the cards stand in the file, so neither iin, cards nor flaw is set".to_string()
+    })?;
+    let feed = Feed::read(&folder.join(file)).map_err(ProfileError)?;
+    Ok(("9999".to_string(), feed.pan_digits(), Some(Arc::new(feed))))
 }
 
 /// A built-in dialect by its name.
@@ -91,13 +142,17 @@ pub fn dialect(name: &str) -> Result<&'static Dialect, String> {
 }
 
 fn check_load(raw: &RawLoad) -> Result<Load, ProfileError> {
+    let shape: Shape = raw.shape.parse().map_err(|error| ProfileError(format!("load.shape: {error}")))?;
     let drive = match raw.closed {
         Some(window) => {
+            require(shape == Shape::Constant, || {
+                "load.shape: a closed loop has no rate to shape".to_string()
+            })?;
             require((1..=WINDOW_MAX).contains(&window), || format!("load.closed: 1 to {WINDOW_MAX}"))?;
             Drive::Closed { window }
         }
         None => {
-            require(raw.rate > 0.0 && raw.rate <= RATE_MAX, || {
+            require(raw.rate > 0.0 && raw.rate * shape.highest() <= RATE_MAX, || {
                 format!("load.rate: {} is not above 0 and at most {RATE_MAX}", raw.rate)
             })?;
             Drive::Open { rate: raw.rate, arrivals: raw.arrivals }
@@ -117,7 +172,22 @@ fn check_load(raw: &RawLoad) -> Result<Load, ProfileError> {
     let spin = units::duration(&raw.spin).map_err(ProfileError)?;
     require(spin <= SPIN_MAX, || format!("load.spin: at most {SPIN_MAX:?}"))?;
     let length = Duration::from_secs_f64(raw.seconds);
-    Ok(Load { drive, length, connections: raw.connections, workers: raw.workers, patience, spin })
+    let warm_up = units::duration(&raw.warm_up).map_err(ProfileError)?;
+    let cool_down = units::duration(&raw.cool_down).map_err(ProfileError)?;
+    require(warm_up + cool_down < length, || {
+        "load: warm_up and cool_down leave nothing of the run to measure".to_string()
+    })?;
+    Ok(Load {
+        drive,
+        length,
+        shape,
+        warm_up,
+        cool_down,
+        connections: raw.connections,
+        workers: raw.workers,
+        patience,
+        spin,
+    })
 }
 
 fn check_terminals(raw: RawTerminals) -> Result<Terminals, ProfileError> {
@@ -127,7 +197,7 @@ fn check_terminals(raw: RawTerminals) -> Result<Terminals, ProfileError> {
     Ok(Terminals { count: raw.count, zipf })
 }
 
-fn check_case(raw: RawCase, dialect: &Dialect) -> Result<Case, ProfileError> {
+fn check_case(raw: RawCase, dialect: &Dialect, folder: &Path) -> Result<Case, ProfileError> {
     require(raw.weight.is_finite() && raw.weight >= 0.0, || format!("weight: {} is below 0", raw.weight))?;
     let expect = raw
         .expect
@@ -145,7 +215,7 @@ fn check_case(raw: RawCase, dialect: &Dialect) -> Result<Case, ProfileError> {
         })?;
         CaseMessage::Repeat
     } else {
-        CaseMessage::First(check_first(&raw, dialect.version)?)
+        CaseMessage::First(check_first(&raw, dialect.version, folder)?)
     };
     Ok(Case { name: raw.name, weight: raw.weight, message, expect })
 }
@@ -163,18 +233,17 @@ mod usual {
 /// Types a case may send, in the words of the 1987 edition.
 const MTIS: [&str; 4] = ["0100", "0200", "0120", "0220"];
 
-fn check_first(raw: &RawCase, version: Version) -> Result<First, ProfileError> {
+fn check_first(raw: &RawCase, version: Version, folder: &Path) -> Result<First, ProfileError> {
     let mti = raw.mti.as_deref().unwrap_or(usual::MTI);
     require(MTIS.contains(&mti), || format!("mti: `{mti}` is none of {}", MTIS.join(", ")))?;
     let mut mti: [u8; 4] = digits(mti, "mti")?;
     if version == Version::V1993 {
         mti[0] = b'1';
     }
-    let iin = raw.iin.as_deref().ok_or_else(|| ProfileError("iin: leading digits are needed".to_string()))?;
-    require(is_digits(iin, 4..=11) && iin.starts_with("9999"), || {
+    let (iin, card_digits, feed) = check_cards(raw, folder)?;
+    require(is_digits(&iin, 4..=11) && iin.starts_with("9999"), || {
         format!("iin: `{iin}` is not 4 to 11 digits of the test range 9999")
     })?;
-    let card_digits = raw.card_digits.unwrap_or(usual::CARD_DIGITS);
     require((13..=19).contains(&card_digits), || "card_digits: 13 to 19".to_string())?;
     // Between the prefix and the check digit.
     let cards_max = 10_u64.pow((card_digits - iin.len() - 1) as u32);
@@ -186,8 +255,9 @@ fn check_first(raw: &RawCase, version: Version) -> Result<First, ProfileError> {
     })?;
     Ok(First {
         mti,
-        iin: iin.to_string(),
+        iin,
         cards,
+        feed,
         card_digits,
         amounts: low..=high,
         currency: digits(raw.currency.as_deref().unwrap_or(usual::CURRENCY), "currency")?,

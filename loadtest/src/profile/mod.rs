@@ -2,10 +2,12 @@
 //! the rest of the program sees only this.
 
 mod check;
+mod feed;
 mod raw;
 
 use std::ops::RangeInclusive;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use codecs::frame::FrameFormat;
@@ -13,8 +15,10 @@ use codecs::iso8583::Dialect;
 
 use crate::codes::Code;
 use crate::pace::Arrivals;
+use crate::shape::Shape;
 
 pub use check::dialect;
+pub use feed::{Feed, Record};
 pub use raw::{Overrides, RawProfile};
 
 /// One checked profile.
@@ -30,6 +34,8 @@ pub struct Profile {
     pub load: Load,
     /// The links to the host.
     pub link: Link,
+    /// Whether payments without an answer are reversed.
+    pub reversals: Option<Reversals>,
     /// Where the cards are presented.
     pub terminals: Terminals,
     /// The kinds of messages; never empty, at least one is not a repeat.
@@ -43,6 +49,12 @@ pub struct Load {
     pub drive: Drive,
     /// Length of the run.
     pub length: Duration,
+    /// How the rate changes; closed loops have none.
+    pub shape: Shape,
+    /// At the beginning: sent and drawn, and not in the figures.
+    pub warm_up: Duration,
+    /// The same at the end.
+    pub cool_down: Duration,
     /// Links in all, at least one per worker.
     pub connections: usize,
     /// Threads that send and receive.
@@ -89,6 +101,30 @@ pub struct Link {
     pub echo_every: Option<Duration>,
     /// DE 32: who we say we are.
     pub acquirer: String,
+    /// What is done wrong on purpose.
+    pub manners: Manners,
+}
+
+/// What an acquirer does wrong on purpose. The default does nothing wrong.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Manners {
+    /// Messages go out a few bytes at a time.
+    pub split_frames: bool,
+    /// Pause after each read.
+    pub slow_reader: Option<Duration>,
+    /// Further links that send half a length and nothing more.
+    pub half_open: usize,
+    /// Each link is dropped and opened again this often.
+    pub storm: Option<Duration>,
+}
+
+/// What is done about a payment whose answer did not come within the patience.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reversals {
+    /// How often a reversal that is not acknowledged is repeated.
+    pub repeats: u32,
+    /// How long an acknowledgement is waited for.
+    pub every: Duration,
 }
 
 /// Where the cards are presented.
@@ -132,6 +168,8 @@ pub struct First {
     pub iin: String,
     /// How many different cards.
     pub cards: u64,
+    /// Where cards, amounts and terminals come from instead of being drawn.
+    pub feed: Option<Arc<Feed>>,
     /// Digits of a card number.
     pub card_digits: usize,
     /// Minor units of the currency.
@@ -146,6 +184,13 @@ pub struct First {
     pub track2: bool,
     /// What is wrong with it on purpose, beside an expiry in the past.
     pub flaw: Option<Flaw>,
+}
+
+impl First {
+    /// The reversal of such a message: an advice, so that it must be delivered (0420, 1420).
+    pub fn reversal(&self) -> First {
+        First { mti: [self.mti[0], b'4', b'2', b'0'], track2: false, flaw: None, ..self.clone() }
+    }
 }
 
 /// What is wrong with a message on purpose.
@@ -173,6 +218,9 @@ impl std::error::Error for ProfileError {}
 pub const BUILT_IN: &[(&str, &str)] = &[
     ("baseline", include_str!("../../profiles/baseline.toml")),
     ("demo", include_str!("../../profiles/demo.toml")),
+    ("peak", include_str!("../../profiles/peak.toml")),
+    ("outage", include_str!("../../profiles/outage.toml")),
+    ("storm", include_str!("../../profiles/storm.toml")),
     ("slow_issuer", include_str!("../../profiles/slow_issuer.toml")),
 ];
 
@@ -190,13 +238,20 @@ impl Profile {
                 ))
             })?,
         };
-        Profile::parse(&text, overrides).map_err(|error| ProfileError(format!("{name_or_path}: {error}")))
+        let folder = Path::new(name_or_path).parent().unwrap_or(Path::new(""));
+        Profile::parse_in(folder, &text, overrides)
+            .map_err(|error| ProfileError(format!("{name_or_path}: {error}")))
     }
 
     /// Reads and checks the text of a profile.
     pub fn parse(text: &str, overrides: &Overrides) -> Result<Profile, ProfileError> {
+        Profile::parse_in(Path::new(""), text, overrides)
+    }
+
+    /// The same; the files that it names are looked for in `folder`.
+    fn parse_in(folder: &Path, text: &str, overrides: &Overrides) -> Result<Profile, ProfileError> {
         let mut raw: RawProfile = toml::from_str(text).map_err(|error| ProfileError(error.to_string()))?;
         raw.apply(overrides);
-        check::check(raw)
+        check::check(raw, folder)
     }
 }

@@ -1,5 +1,7 @@
 //! A profile as it is written. Unknown keys are refused; every default stands here and nowhere else.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
 use crate::pace::Arrivals;
@@ -19,6 +21,7 @@ pub struct RawProfile {
     pub(super) link: RawLink,
     #[serde(default)]
     pub(super) terminals: RawTerminals,
+    pub(super) reversals: Option<RawReversals>,
     #[serde(default)]
     pub(super) case: Vec<RawCase>,
 }
@@ -32,6 +35,9 @@ pub(super) struct RawLoad {
     pub(super) closed: Option<usize>,
     pub(super) connections: usize,
     pub(super) workers: usize,
+    pub(super) shape: String,
+    pub(super) warm_up: String,
+    pub(super) cool_down: String,
     pub(super) patience: String,
     pub(super) spin: String,
 }
@@ -45,6 +51,9 @@ impl Default for RawLoad {
             closed: None,
             connections: 4,
             workers: 1,
+            shape: "constant".to_string(),
+            warm_up: "0s".to_string(),
+            cool_down: "0s".to_string(),
             patience: "10s".to_string(),
             spin: "5us".to_string(),
         }
@@ -60,6 +69,23 @@ pub(super) struct RawLink {
     pub(super) sign_on: bool,
     pub(super) echo_every: Option<String>,
     pub(super) acquirer: String,
+    pub(super) split_frames: bool,
+    pub(super) slow_reader: Option<String>,
+    pub(super) half_open: usize,
+    pub(super) storm: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawReversals {
+    pub(super) repeats: u32,
+    pub(super) every: String,
+}
+
+impl Default for RawReversals {
+    fn default() -> Self {
+        RawReversals { repeats: 3, every: "5s".to_string() }
+    }
 }
 
 impl Default for RawLink {
@@ -71,6 +97,10 @@ impl Default for RawLink {
             sign_on: false,
             echo_every: None,
             acquirer: "100001".to_string(),
+            split_frames: false,
+            slow_reader: None,
+            half_open: 0,
+            storm: None,
         }
     }
 }
@@ -109,6 +139,8 @@ pub(super) struct RawCase {
     pub(super) mti: Option<String>,
     pub(super) iin: Option<String>,
     pub(super) cards: Option<u64>,
+    /// A CSV file with a head line, or JSON lines: pan, amount, terminal.
+    pub(super) feed: Option<PathBuf>,
     pub(super) card_digits: Option<usize>,
     pub(super) amount: Option<[u64; 2]>,
     pub(super) currency: Option<String>,
@@ -152,6 +184,12 @@ pub struct Overrides {
     pub dialect: Option<String>,
     /// Framing.
     pub framing: Option<String>,
+    /// How the rate changes.
+    pub shape: Option<String>,
+    /// What is cut off at the beginning.
+    pub warm_up: Option<String>,
+    /// What is cut off at the end.
+    pub cool_down: Option<String>,
     /// When an answer is late.
     pub patience: Option<String>,
     /// How much of a wait is spun away.
@@ -175,6 +213,9 @@ impl RawProfile {
         set(&mut self.load.arrivals, &overrides.arrivals);
         set(&mut self.load.connections, &overrides.connections);
         set(&mut self.load.workers, &overrides.workers);
+        set(&mut self.load.shape, &overrides.shape);
+        set(&mut self.load.warm_up, &overrides.warm_up);
+        set(&mut self.load.cool_down, &overrides.cool_down);
         set(&mut self.load.patience, &overrides.patience);
         set(&mut self.load.spin, &overrides.spin);
         set(&mut self.link.dialect, &overrides.dialect);

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::text;
 use crate::acquirer::Outcome;
 use crate::clock::Stamp;
 use crate::codes::Code;
 use crate::profile::{Drive, Profile};
-use crate::tally::{CaseTally, Second, Tally};
+use crate::tally::{CaseTally, Tally};
 
 /// Above this send lag (p99) the figures are about the generator.
 pub const LAG_LIMIT_NS: u64 = 1_000_000;
@@ -30,8 +30,16 @@ pub struct LoadFacts {
     pub arrivals: Option<String>,
     /// Messages in flight on each link; closed loop only.
     pub window: Option<usize>,
+    /// How the rate changed; none in a closed loop.
+    pub shape: Option<String>,
     /// Planned length.
     pub seconds: f64,
+    /// Of this at the beginning cut off: drawn, and in no figure.
+    pub warm_up_seconds: f64,
+    /// The same at the end.
+    pub cool_down_seconds: f64,
+    /// What is left, or was reached of it: the time that the figures are about.
+    pub measured_seconds: f64,
     /// Links.
     pub connections: usize,
     /// Threads.
@@ -51,6 +59,8 @@ pub struct LoadFacts {
 /// Messages and answers. planned = sent + not_sent; sent = answered + late + missing.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Counts {
+    /// Messages of warm-up and cool-down, in no other figure.
+    pub cut_off: u64,
     /// Messages that the schedule asked for.
     pub planned: u64,
     /// Messages handed to the kernel.
@@ -79,6 +89,16 @@ pub struct Counts {
     pub contradicting: u64,
     /// Answers whose code the case does not expect.
     pub unexpected: u64,
+    /// Reversals of payments without an answer.
+    pub reversals: u64,
+    /// Times that one was repeated.
+    pub reversal_repeats: u64,
+    /// Reversals that were answered with another code than acceptance.
+    pub reversals_refused: u64,
+    /// Reversals that were never answered.
+    pub reversals_open: u64,
+    /// Connections dropped on purpose.
+    pub links_dropped: u64,
     /// Connections lost.
     pub links_lost: u64,
     /// Times that a socket was full.
@@ -101,7 +121,7 @@ pub struct Verdict {
 }
 
 /// A distribution of times in nanoseconds.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 #[allow(missing_docs, reason = "the names say it")]
 pub struct Percentiles {
     pub count: u64,
@@ -147,51 +167,17 @@ pub struct CaseRow {
     pub unexpected: u64,
     /// What it expects; empty when anything.
     pub expect: Vec<String>,
+    /// Response times.
+    pub response: Percentiles,
     /// Answers by code.
     pub codes: BTreeMap<String, u64>,
-}
-
-/// One second.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct SecondRow {
-    /// 1 is the first.
-    pub second: u64,
-    /// Messages that became due.
-    pub planned: u64,
-    /// Messages sent.
-    pub sent: u64,
-    /// Answers.
-    pub answered: u64,
-    /// Approvals among them.
-    pub approved: u64,
-    /// Without an answer at its end.
-    pub in_flight: u64,
-    /// Response time, half of the answers.
-    pub p50_ns: u64,
-    /// Response time, all but a hundredth.
-    pub p99_ns: u64,
-}
-
-impl SecondRow {
-    /// The row of a second.
-    pub fn of(second: &Second) -> SecondRow {
-        SecondRow {
-            second: second.number,
-            planned: second.planned,
-            sent: second.sent,
-            answered: second.answered,
-            approved: second.approved,
-            in_flight: second.in_flight,
-            p50_ns: second.response.value_at_quantile(0.5),
-            p99_ns: second.response.value_at_quantile(0.99),
-        }
-    }
 }
 
 impl Counts {
     pub(super) fn of(tally: &Tally) -> Counts {
         let (planned, sent) = (tally.sum(|case| case.planned), tally.sum(|case| case.sent));
         Counts {
+            cut_off: tally.cut_off,
             planned,
             sent,
             not_sent: planned - sent,
@@ -206,6 +192,11 @@ impl Counts {
             mangled: tally.mangled,
             contradicting: tally.contradicting,
             unexpected: tally.sum(|case| case.unexpected),
+            reversals: tally.reversals.sent,
+            reversal_repeats: tally.reversals.repeats,
+            reversals_refused: tally.reversals.refused,
+            reversals_open: tally.reversals.open,
+            links_dropped: tally.links.dropped,
             links_lost: tally.links.lost,
             links_blocked: tally.links.blocked,
             network_sent: tally.links.network_sent,
@@ -278,6 +269,7 @@ impl CaseRow {
             missing: tally.missing(),
             unexpected: tally.unexpected,
             expect: expect.iter().map(Code::to_string).collect(),
+            response: Percentiles::of(&tally.response),
             codes: tally.codes.iter().map(|(code, count)| (code.to_string(), *count)).collect(),
         }
     }
@@ -289,6 +281,9 @@ impl LoadFacts {
             Drive::Open { rate, arrivals } => ("open", Some(rate), Some(arrivals), None),
             Drive::Closed { window } => ("closed", None, None, Some(window)),
         };
+        // Waiting for stragglers is no time of load.
+        let end = outcome.elapsed.min(profile.load.length - profile.load.cool_down);
+        let measured = end.saturating_sub(profile.load.warm_up);
         LoadFacts {
             profile: profile.name.clone(),
             description: profile.description.clone(),
@@ -296,7 +291,11 @@ impl LoadFacts {
             rate,
             arrivals: arrivals.map(|arrivals| format!("{arrivals:?}").to_lowercase()),
             window,
+            shape: rate.map(|_| profile.load.shape.to_string()),
             seconds: profile.load.length.as_secs_f64(),
+            warm_up_seconds: profile.load.warm_up.as_secs_f64(),
+            cool_down_seconds: profile.load.cool_down.as_secs_f64(),
+            measured_seconds: measured.as_secs_f64(),
             connections: profile.load.connections,
             workers: profile.load.workers,
             seed: profile.seed,

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use super::figures::SecondRow;
+use super::series::SecondRow;
 use super::text::{Ink, count, time};
 
 /// The line of figures.
@@ -73,16 +73,19 @@ impl<W: Write> Live<W> {
 mod tests {
     use super::*;
 
-    const ROW: SecondRow = SecondRow {
-        second: 3,
-        planned: 1_000,
-        sent: 1_000,
-        answered: 998,
-        approved: 930,
-        in_flight: 2,
-        p50_ns: 180_000,
-        p99_ns: 2_100_000,
-    };
+    fn row() -> SecondRow {
+        SecondRow {
+            second: 3,
+            planned: 1_000,
+            sent: 1_000,
+            answered: 998,
+            approved: 930,
+            in_flight: 2,
+            p50_ns: 180_000,
+            p99_ns: 2_100_000,
+            ..SecondRow::default()
+        }
+    }
 
     fn shown(terminal: bool, row: &SecondRow) -> String {
         let mut out = Vec::new();
@@ -92,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_line_a_second() {
-        let line = shown(false, &ROW);
+        let line = shown(false, &row());
         assert_eq!(
             line,
             "   3 s  planned   1,000  sent   1,000  answered     998  approved  93.2 %  \
@@ -102,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_terminal_is_written_over() {
-        let line = shown(true, &SecondRow { answered: 0, ..ROW });
+        let line = shown(true, &SecondRow { answered: 0, ..row() });
         assert!(line.starts_with("\r\x1b[2K") && !line.ends_with('\n'));
         assert!(line.contains("p99       -"));
     }

@@ -1,9 +1,15 @@
 //! What a run came to, as data: the figures, and beside them the conditions without which they mean nothing.
-//! [`text`] shows it to people, serde writes it as JSON; both say the same.
+//! [`text`] shows it to people, serde writes it as JSON; both say the same. [`series`] is the course of the run,
+//! [`hdr`] its histograms as a log, [`junit`] its promises for a build server, [`html`] a
+//! page of charts.
 
 pub mod conditions;
 pub mod figures;
+pub mod hdr;
+pub mod html;
+pub mod junit;
 pub mod live;
+pub mod series;
 pub mod text;
 pub mod threshold;
 
@@ -13,11 +19,13 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::acquirer::Outcome;
+use crate::capacity::Capacity;
 use crate::codes::Code;
 use crate::profile::{Drive, Profile};
 use crate::tally::Tally;
 use conditions::Conditions;
-use figures::{CaseRow, Counts, LoadFacts, OutcomeRow, Percentiles, SecondRow, Verdict};
+use figures::{CaseRow, Counts, LoadFacts, OutcomeRow, Percentiles, Verdict};
+use series::{CurvePoint, SecondRow};
 use threshold::{Checked, Threshold};
 
 /// Raised when a field of the JSON changes its meaning or goes away; new ones may come without it.
@@ -44,14 +52,29 @@ pub struct Report {
     pub service: Percentiles,
     /// Sent minus planned.
     pub lag: Percentiles,
+    /// The whole distribution of each, for a curve.
+    pub curves: Curves,
     /// Answers in time by code.
     pub outcomes: Vec<OutcomeRow>,
     /// The same by case.
     pub cases: Vec<CaseRow>,
     /// What was promised and whether it held.
     pub thresholds: Vec<Checked>,
+    /// The highest rate at which everything promised held, where it was searched for. The rest of the report is then
+    /// about the run at the highest such rate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<Capacity>,
     /// Second by second.
     pub seconds: Vec<SecondRow>,
+}
+
+/// The distributions of the three times as curves.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Curves {
+    pub response: Vec<CurvePoint>,
+    pub service: Vec<CurvePoint>,
+    pub lag: Vec<CurvePoint>,
 }
 
 impl Report {
@@ -76,6 +99,11 @@ impl Report {
             response: Percentiles::of(&tally.times.response),
             service: Percentiles::of(&tally.times.service),
             lag: Percentiles::of(&tally.times.lag),
+            curves: Curves {
+                response: series::curve(&tally.times.response),
+                service: series::curve(&tally.times.service),
+                lag: series::curve(&tally.times.lag),
+            },
             outcomes: outcomes(tally, counts.answered),
             cases: profile
                 .cases
@@ -84,6 +112,7 @@ impl Report {
                 .map(|(case, tally)| CaseRow::of(&case.name, &case.expect, tally))
                 .collect(),
             thresholds: Vec::new(),
+            capacity: None,
             seconds,
         };
         report.thresholds = thresholds.iter().map(|threshold| threshold.check(&report, tally)).collect();
@@ -92,13 +121,13 @@ impl Report {
 
     /// Whether everything that was promised held.
     pub fn passed(&self) -> bool {
-        self.thresholds.iter().all(|checked| checked.passed)
+        let found = self.capacity.as_ref().is_none_or(|capacity| !capacity.rates.is_empty());
+        found && self.thresholds.iter().all(|checked| checked.passed)
     }
 
     /// Answers in time, a second.
     pub fn answered_rate(&self) -> f64 {
-        // Waiting for stragglers is no time of load.
-        let seconds = self.load.elapsed_seconds.min(self.load.seconds);
+        let seconds = self.load.measured_seconds;
         if seconds > 0.0 { self.counts.answered as f64 / seconds } else { 0.0 }
     }
 }

@@ -87,8 +87,8 @@ pub fn share(part: u64, whole: u64) -> String {
 /// The whole report.
 pub fn render(report: &Report, ink: Ink) -> String {
     let mut out = String::new();
-    let sections: [fn(&mut String, &Report, Ink) -> fmt::Result; 7] =
-        [head, counts, outcomes, cases, times, verdicts, conditions];
+    let sections: [fn(&mut String, &Report, Ink) -> fmt::Result; 8] =
+        [head, counts, outcomes, cases, times, verdicts, capacity, conditions];
     for section in sections {
         // Writing into a string cannot fail.
         let _ = section(&mut out, report, ink);
@@ -103,13 +103,23 @@ fn head(out: &mut String, report: &Report, ink: Ink) -> fmt::Result {
     if report.interrupted {
         writeln!(out, "{}", ink.warn("stopped before its end: this report is partial"))?;
     }
+    if report.counts.cut_off > 0 {
+        let (cut, warm, cool) = (count(report.counts.cut_off), load.warm_up_seconds, load.cool_down_seconds);
+        let note =
+            format!("without warm-up ({warm} s) and cool-down ({cool} s): {cut} messages are in no figure");
+        writeln!(out, "{}", ink.faint(note))?;
+    }
     Ok(())
 }
 
 /// What was asked for, in a sentence.
 pub fn describe(load: &LoadFacts) -> String {
     let drive = match (load.rate, &load.arrivals, load.window) {
-        (Some(rate), Some(arrivals), _) => format!("open loop, {arrivals}, {}/s", rate_text(rate)),
+        (Some(rate), Some(arrivals), _) => {
+            let shape = load.shape.as_deref().filter(|shape| *shape != "constant");
+            let shape = shape.map_or(String::new(), |shape| format!(", {shape}"));
+            format!("open loop, {arrivals}, {}/s{shape}", rate_text(rate))
+        }
         (_, _, Some(window)) => format!("closed loop, {window} in flight on each link"),
         _ => load.mode.to_string(),
     };
@@ -168,7 +178,17 @@ fn counts(out: &mut String, report: &Report, ink: Ink) -> fmt::Result {
         let item = format!("{name} {}", count(value));
         write!(out, " {} ", if value == 0 { ink.faint(item) } else { ink.warn(item) })?;
     }
-    writeln!(out)
+    writeln!(out)?;
+    if counts.reversals > 0 {
+        let (sent, repeats) = (count(counts.reversals), count(counts.reversal_repeats));
+        let (refused, open) = (counts.reversals_refused, counts.reversals_open);
+        let end = match (refused, open) {
+            (0, 0) => ink.good("all acknowledged"),
+            _ => ink.bad(format!("{} refused, {} never acknowledged", count(refused), count(open))),
+        };
+        writeln!(out, "  reversals {sent:>12}   {end}, {repeats} repeats")?;
+    }
+    Ok(())
 }
 
 fn outcomes(out: &mut String, report: &Report, ink: Ink) -> fmt::Result {
@@ -277,6 +297,27 @@ fn verdicts(out: &mut String, report: &Report, ink: Ink) -> fmt::Result {
         let title = if index == 0 { "thresholds" } else { "" };
         let verdict = if checked.passed { ink.good("held  ") } else { ink.bad("FAILED") };
         writeln!(out, "  {title:<10}  {verdict}  {:<28} {}", checked.text, checked.seen)?;
+    }
+    Ok(())
+}
+
+fn capacity(out: &mut String, report: &Report, ink: Ink) -> fmt::Result {
+    let Some(capacity) = &report.capacity else { return Ok(()) };
+    let (Some(median), [lowest, .., highest] | [lowest @ highest]) = (capacity.median(), &capacity.rates[..])
+    else {
+        return writeln!(
+            out,
+            "  capacity    {}",
+            ink.bad("no rate was found at which everything promised held")
+        );
+    };
+    let rate = |rate: f64| count(rate.round() as u64);
+    let searches = capacity.rates.len();
+    let found = ink.strong(format!("{}/s", rate(median)));
+    let (low, high) = (rate(*lowest), rate(*highest));
+    writeln!(out, "  capacity    {found}, {low} to {high} in {searches} searches; within 5 % each")?;
+    if capacity.limited_by_generator {
+        writeln!(out, "              {}", ink.warn("at least: above it the generator was the limit"))?;
     }
     Ok(())
 }

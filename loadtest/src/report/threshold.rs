@@ -45,11 +45,13 @@ enum Metric {
     Rate,
 }
 
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 enum TimeKind {
     Response,
     Service,
     Lag,
+    /// Response time of one case.
+    Case(String),
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -87,6 +89,9 @@ const FIGURES: &[Figure] = &[
     ("unmatched", |counts| counts.unmatched, false),
     ("mangled", |counts| counts.mangled, false),
     ("contradicting", |counts| counts.contradicting, false),
+    ("reversals", |counts| counts.reversals, false),
+    ("reversals_refused", |counts| counts.reversals_refused, false),
+    ("reversals_open", |counts| counts.reversals_open, false),
     ("links_lost", |counts| counts.links_lost, false),
 ];
 
@@ -143,7 +148,13 @@ impl FromStr for Metric {
                 names.join(", ")
             )
         };
-        let (word, of) = text.strip_suffix(')').and_then(|text| text.split_once('(')).ok_or_else(unknown)?;
+        // `lag.p99` says the same as `p99(lag)`.
+        let dotted =
+            ["response.", "service.", "lag."].iter().find_map(|of| Some((text.strip_prefix(of)?, of)));
+        let (word, of) = match dotted {
+            Some((word, of)) => (word, of.trim_end_matches('.')),
+            None => text.strip_suffix(')').and_then(|text| text.split_once('(')).ok_or_else(unknown)?,
+        };
         if word == "rc" {
             return Code::parse(of.as_bytes()).map(Metric::Answers).ok_or_else(unknown);
         }
@@ -151,6 +162,8 @@ impl FromStr for Metric {
             "response" => TimeKind::Response,
             "service" => TimeKind::Service,
             "lag" => TimeKind::Lag,
+            // Which cases there are the profile says.
+            case if !case.trim().is_empty() => TimeKind::Case(case.trim().to_string()),
             _ => return Err(unknown()),
         };
         let quantile = match word {
@@ -180,6 +193,14 @@ impl FromStr for Limit {
 }
 
 impl Threshold {
+    /// The case that it is about, if it is about one.
+    pub fn case(&self) -> Option<&str> {
+        match &self.metric {
+            Metric::Time { of: TimeKind::Case(name), .. } => Some(name),
+            _ => None,
+        }
+    }
+
     /// Compares a run with the promise.
     pub(super) fn check(&self, report: &Report, tally: &Tally) -> Checked {
         let seen = self.measure(report, tally);
@@ -203,6 +224,10 @@ impl Threshold {
                     TimeKind::Response => &tally.times.response,
                     TimeKind::Service => &tally.times.service,
                     TimeKind::Lag => &tally.times.lag,
+                    TimeKind::Case(name) => {
+                        let at = report.cases.iter().position(|case| case.name == *name)?;
+                        &tally.cases[at].response
+                    }
                 };
                 (!times.is_empty()).then(|| times.value_at_quantile(*quantile) as f64)
             }
@@ -259,6 +284,8 @@ mod tests {
         for text in [
             "p99(response)<50ms",
             "p99.9(service)<=1s",
+            "lag.p99<1ms",
+            "p99(purchase at oak)<5ms",
             "max(lag) < 1ms",
             "approved>=90%",
             "approved>=90",
@@ -278,7 +305,6 @@ mod tests {
             "p99(response)",
             "p99(response)<50",
             "p101(response)<50ms",
-            "p99(host)<50ms",
             "approved>=90ms",
             "happiness>0",
             "missing=",

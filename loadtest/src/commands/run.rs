@@ -1,0 +1,178 @@
+//! `loadtest run`: one run of a profile, or as many as a search for the highest rate takes; its report and its
+//! files.
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::outputs::Outputs;
+use super::{exit, fail, overrides, stop_on_signals};
+use crate::acquirer::{self, RunError};
+use crate::capacity::{Capacity, Verdict};
+use crate::cli::RunArgs;
+use crate::profile::{Drive, Profile};
+use crate::report::Report;
+use crate::report::conditions::Conditions;
+use crate::report::live::Live;
+use crate::report::series::SecondRow;
+use crate::report::text::{self, Ink};
+use crate::report::threshold::Threshold;
+
+/// `loadtest run`.
+pub fn run(args: &RunArgs) -> ExitCode {
+    match measure(args) {
+        Ok(code) => ExitCode::from(code),
+        Err((code, error)) => fail(code, &error),
+    }
+}
+
+/// What the runs of one command share: where they write, and whether they should stop.
+struct Desk<'a> {
+    args: &'a RunArgs,
+    stop: Arc<AtomicBool>,
+    outputs: Outputs,
+    out: Box<dyn Write>,
+    terminal: bool,
+    ink: Ink,
+}
+
+fn measure(args: &RunArgs) -> Result<u8, (u8, String)> {
+    let profile = Profile::load(&args.profile, &overrides(&args.connect, &args.load))
+        .map_err(|error| (exit::CONFIG, error.to_string()))?;
+    known_cases(&profile, &args.threshold).map_err(|error| (exit::USAGE, error))?;
+    let stop = stop_on_signals().map_err(failed)?;
+    let outputs = Outputs::open(args).map_err(failed)?;
+    let (out, terminal): (Box<dyn Write>, bool) = if outputs.take_stdout() {
+        (Box::new(io::stderr()), io::stderr().is_terminal())
+    } else {
+        (Box::new(io::stdout()), io::stdout().is_terminal())
+    };
+    let mut desk = Desk { args, stop, outputs, out, terminal, ink: Ink::new(terminal) };
+    let report = match args.find_capacity {
+        None => desk.run(&profile, !args.quiet)?,
+        Some(searches) => desk.find_capacity(profile, usize::from(searches))?,
+    };
+    let _ = write!(desk.out, "{}", text::render(&report, desk.ink)).and_then(|()| desk.out.flush());
+    desk.outputs.finish(&report).map_err(failed)?;
+    Ok(match (report.interrupted, report.passed()) {
+        (true, _) => exit::INTERRUPTED,
+        (false, false) => exit::THRESHOLD,
+        (false, true) => exit::CLEAN,
+    })
+}
+
+fn failed(error: impl std::fmt::Display) -> (u8, String) {
+    (exit::FAILED, error.to_string())
+}
+
+impl Desk<'_> {
+    /// One run.
+    fn run(&mut self, profile: &Profile, show: bool) -> Result<Report, (u8, String)> {
+        let mut rows = Vec::new();
+        let mut live = Live::new(&mut self.out, self.terminal, self.ink);
+        let outputs = &mut self.outputs;
+        let outcome = acquirer::run(profile, &self.stop, |second| {
+            let row = SecondRow::of(second);
+            outputs.second(second);
+            if show {
+                // Whoever reads the lines may go away; the run goes on.
+                let _ = live.show(&row);
+            }
+            rows.push(row);
+        });
+        if show {
+            let _ = live.end();
+        }
+        let outcome = outcome.map_err(|error| match error {
+            RunError::Mix(_) => (exit::CONFIG, error.to_string()),
+            RunError::Start(_) => failed(error),
+        })?;
+        Ok(Report::new(profile, &outcome, rows, &self.args.threshold, Conditions::here()))
+    }
+
+    /// Runs at rate after rate. The report is that of the highest rate that held in any search, or of the
+    /// last trial when none did.
+    fn find_capacity(&mut self, mut profile: Profile, searches: usize) -> Result<Report, (u8, String)> {
+        let Drive::Open { rate: start, arrivals } = profile.load.drive else {
+            return Err((exit::USAGE, "--find-capacity: a closed loop has no rate".to_string()));
+        };
+        let mut best: Option<(f64, Report)> = None;
+        let mut last = None;
+        let mut error = None;
+        let capacity = Capacity::find(start, searches, |rate| {
+            profile.load.drive = Drive::Open { rate, arrivals };
+            let report = match self.run(&profile, false) {
+                Ok(report) => report,
+                Err(why) => {
+                    error = Some(why);
+                    return Verdict::Interrupted;
+                }
+            };
+            let verdict = verdict(&report);
+            let _ = writeln!(self.out, "{}", trial_line(rate, verdict, &report));
+            if verdict == Verdict::Held && best.as_ref().is_none_or(|(held, _)| rate > *held) {
+                best = Some((rate, report));
+            } else {
+                last = Some(report);
+            }
+            // The host gets a moment to forget what it was asked.
+            std::thread::sleep(BETWEEN_TRIALS);
+            verdict
+        });
+        if let Some(error) = error {
+            return Err(error);
+        }
+        let interrupted = self.stop.load(Ordering::Relaxed);
+        let report = best.map(|(_, report)| report).or(last);
+        let mut report = report.ok_or_else(|| failed("no trial took place"))?;
+        report.interrupted |= interrupted;
+        report.capacity = Some(capacity);
+        Ok(report)
+    }
+}
+
+/// Between two trials.
+const BETWEEN_TRIALS: Duration = Duration::from_millis(200);
+
+fn verdict(report: &Report) -> Verdict {
+    // A trial in which nothing was answered shows nothing, whatever was promised.
+    let held = report.passed() && report.counts.answered > 0;
+    match (report.interrupted, report.generator.generator_bound, held) {
+        (true, ..) => Verdict::Interrupted,
+        (false, true, _) => Verdict::GeneratorBound,
+        (false, false, true) => Verdict::Held,
+        (false, false, false) => Verdict::Broken,
+    }
+}
+
+fn trial_line(rate: f64, verdict: Verdict, report: &Report) -> String {
+    let word = match verdict {
+        Verdict::Held => "held".to_string(),
+        Verdict::Broken => {
+            let broken = report.thresholds.iter().filter(|checked| !checked.passed);
+            if report.counts.answered == 0 {
+                return format!("{:>10}/s  nothing was answered", text::count(rate as u64));
+            }
+            let broken: Vec<String> =
+                broken.map(|checked| format!("{} ({})", checked.text, checked.seen)).collect();
+            format!("broken: {}", broken.join(", "))
+        }
+        Verdict::GeneratorBound => format!("GENERATOR-BOUND: {}", report.generator.reasons.join("; ")),
+        Verdict::Interrupted => "interrupted".to_string(),
+    };
+    format!("{:>10}/s  p99 {:>8}  {word}", text::count(rate as u64), text::time(report.response.p99_ns))
+}
+
+/// Refuses promises about cases that the profile does not have.
+fn known_cases(profile: &Profile, thresholds: &[Threshold]) -> Result<(), String> {
+    let names: Vec<&str> = profile.cases.iter().map(|case| case.name.as_str()).collect();
+    match thresholds.iter().filter_map(Threshold::case).find(|case| !names.contains(case)) {
+        Some(case) => Err(format!(
+            "threshold: `{case}` is neither response, service nor lag, nor a case: {}",
+            names.join(", ")
+        )),
+        None => Ok(()),
+    }
+}

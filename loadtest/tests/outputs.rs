@@ -1,0 +1,62 @@
+//! The files of a run, read back as their readers would.
+
+mod shell;
+
+use serde_json::Value;
+use shell::{Issuer, run, scratch};
+
+#[test]
+fn every_file_tells_the_same_run() {
+    let issuer = Issuer::start(&["--decline", "51=0.5"]);
+    let paths = ["out.json", "out.csv", "out.hlog", "out.xml", "out.html"].map(scratch);
+    let [json, csv, hdr, junit, html] = paths.each_ref().map(|path| path.to_str().unwrap());
+    let thresholds = ["--threshold", "missing=0", "--threshold", "p99(response)<1ns"];
+    let files = ["--json", json, "--csv", csv, "--hdr", hdr, "--junit", junit, "--html", html];
+    let output = run(&issuer, &[&files[..], &thresholds].concat());
+    assert_eq!(output.status.code(), Some(99), "{}", String::from_utf8_lossy(&output.stderr));
+
+    let [json, csv, hdr, junit, html] = paths.each_ref().map(|path| std::fs::read_to_string(path).unwrap());
+    let report: Value = serde_json::from_str(&json).unwrap();
+    let answered = report["counts"]["answered"].as_u64().unwrap();
+    let seconds = report["seconds"].as_array().unwrap();
+    let sum = |figure: &str| seconds.iter().map(|row| row[figure].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((sum("answered"), report["response"]["count"].as_u64().unwrap()), (answered, answered));
+    let heat = seconds.iter().flat_map(|row| row["heat"].as_array().unwrap());
+    assert_eq!(heat.map(|cell| cell[1].as_u64().unwrap()).sum::<u64>(), answered);
+    assert!(report["curves"]["response"].as_array().unwrap().len() > 10);
+
+    let mut lines = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let names = lines.next().unwrap();
+    let at = |name: &str| names.iter().position(|known| *known == name).unwrap();
+    let rows: Vec<Vec<&str>> = lines.collect();
+    let column = |name: &str| rows.iter().map(|row| row[at(name)].parse::<u64>().unwrap()).sum::<u64>();
+    assert_eq!(column("answered"), answered);
+    assert_eq!(column("rc_00") + column("rc_51"), answered);
+
+    assert!(hdr.contains("#[StartTime: ") && hdr.contains("Tag=response,0.000,1.000,"), "{hdr}");
+    assert_eq!(hdr.matches("Tag=").count(), seconds.len() * 3);
+
+    for part in ["tests=\"3\"", "failures=\"1\"", "the generator kept up", "p99(response)&lt;1ns"] {
+        assert!(junit.contains(part), "`{part}` in\n{junit}");
+    }
+    let (_, data) = html.split_once("application/json\">").unwrap();
+    let (data, _) = data.split_once("</script>").unwrap();
+    assert_eq!(serde_json::from_str::<Value>(data).unwrap(), report, "the page holds the figures");
+    // Nothing in the page can be fetched: no address but the name of SVG's own vocabulary.
+    let addresses = html.matches("http").count() - html.matches("http-equiv").count();
+    assert_eq!((addresses, html.matches("http://www.w3.org/2000/svg").count()), (1, 1));
+    assert!(html.contains("default-src 'none'") && !html.contains("{{"));
+
+    for (name, text) in [("json", &json), ("csv", &csv), ("hdr", &hdr), ("junit", &junit), ("html", &html)] {
+        assert!(!text.contains("99996"), "a card number in {name}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_costs_no_run() {
+    let issuer = Issuer::start(&[]);
+    let output = run(&issuer, &["--csv", "no/such/folder.csv"]);
+    assert_eq!(output.status.code(), Some(70));
+    assert!(!String::from_utf8(output.stdout).unwrap().contains("planned"), "a run took place");
+    assert!(String::from_utf8(output.stderr).unwrap().contains("no/such/folder.csv"));
+}
