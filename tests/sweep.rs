@@ -45,7 +45,9 @@ fn spoiled(call: &str, how: &str, nth: usize) -> bool {
     let mut book = Book::new();
     script(&rig, &mut book);
     drop(trace);
-    if rig.process().has_ended() {
+    // A process that was hit may need a moment to be gone.
+    std::thread::sleep(Duration::from_millis(100));
+    if rig.process().is_dead() {
         rig.start_again();
     }
     rig.await_links("maple", 1);

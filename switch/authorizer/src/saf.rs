@@ -356,10 +356,10 @@ impl Authorizer {
     pub(crate) fn keep_reversal(&mut self, memory: u32, reversal: &Reversal, now: Now, out: &mut Effects) {
         let behind = self.memory.undone_by(memory, reversal);
         let issuer = reversal.sent.to.issuer;
-        if let Some(saf) = self.saf.get_mut(issuer.index()) {
-            if saf.flying.len() < REVERSALS_IN_FLIGHT || !is_planted(&self.tables, Planted::WindowForgets) {
-                saf.add(reversal.clone(), behind, now.monotonic_us);
-            }
+        if let Some(saf) = self.saf.get_mut(issuer.index())
+            && (saf.flying.len() < REVERSALS_IN_FLIGHT || !is_planted(&self.tables, Planted::WindowForgets))
+        {
+            saf.add(reversal.clone(), behind, now.monotonic_us);
         }
         self.send_reversals(issuer, now, out);
     }

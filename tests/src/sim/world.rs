@@ -352,19 +352,19 @@ impl World {
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Begin => self.begin(),
-            Happening::ToSwitch(link, request) => self.to_switch(link, *request),
+            Happening::ToSwitch(link, request) => self.switch_hears(link, *request),
             Happening::ToAcquirer(acquirer, payment, reply, is_reversal) => {
-                self.to_acquirer(acquirer, payment, &reply, is_reversal);
+                self.acquirer_hears(acquirer, payment, &reply, is_reversal);
             }
             Happening::Stray(payment) => self.send(payment),
             Happening::LookAfter(payment) => self.look_after(payment),
             Happening::ToIssuer(link, generation, leg, payment) => {
-                self.to_issuer(link, generation, leg, payment)
+                self.issuer_hears(link, generation, leg, payment)
             }
             Happening::UndoAtIssuer(link, generation, undoing) => {
                 self.undo_at_issuer(link, generation, &undoing)
             }
-            Happening::FromIssuer(link, generation, answer) => self.from_issuer(link, generation, *answer),
+            Happening::FromIssuer(link, generation, answer) => self.issuer_says(link, generation, *answer),
             Happening::ForSure(answer) => self.send_for_sure(*answer),
             Happening::Judged(process, shard, proof, judgement) if self.is_of(process) => {
                 self.event(shard, Event::Judged(proof, judgement));
@@ -552,7 +552,7 @@ impl World {
         }
     }
 
-    fn to_acquirer(&mut self, acquirer: u16, number: u64, reply: &Reply, is_reversal: bool) {
+    fn acquirer_hears(&mut self, acquirer: u16, number: u64, reply: &Reply, is_reversal: bool) {
         let outcome = reply.outcome;
         self.tell(Some(number), || format!("the acquirer is told {outcome:?}"));
         let payment = &mut self.payments[number as usize];
@@ -927,7 +927,7 @@ impl World {
         }
     }
 
-    fn to_switch(&mut self, link: AcquirerLink, request: Request) {
+    fn switch_hears(&mut self, link: AcquirerLink, request: Request) {
         self.tell(Some(payment_of(&request.keys)), || format!("{} reaches the switch", request.class.name()));
         let is_same = self.acquirer_links.iter().any(|(known, _, is_up)| *known == link && *is_up);
         if !self.is_up || !is_same {
@@ -1175,7 +1175,7 @@ impl World {
         self.at(delay_us, Happening::UndoAtIssuer(undoing.to, generation, Box::new(undoing)));
     }
 
-    fn to_issuer(&mut self, link: IssuerLink, generation: u32, leg: Leg, number: u64) {
+    fn issuer_hears(&mut self, link: IssuerLink, generation: u32, leg: Leg, number: u64) {
         // What was on a link that was cut may have arrived.
         if !self.is_connected(link, generation) && self.dice.happens(500_000) {
             return;
@@ -1328,7 +1328,7 @@ impl World {
         self.at(delay_us, Happening::FromIssuer(link, generation, Box::new(answer)));
     }
 
-    fn from_issuer(&mut self, link: IssuerLink, generation: u32, answer: Answer) {
+    fn issuer_says(&mut self, link: IssuerLink, generation: u32, answer: Answer) {
         if !self.is_up || !self.is_connected(link, generation) {
             return;
         }
