@@ -76,6 +76,12 @@ pub struct RunArgs {
     /// Write the thresholds as JUnit test cases
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+    /// Serve the figures at http://ADDR/metrics while the run lasts
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<String>,
+    /// On a terminal, a line a second instead of the view
+    #[arg(long)]
+    pub plain: bool,
     /// No line a second, only the report
     #[arg(long)]
     pub quiet: bool,

@@ -66,6 +66,21 @@ pub struct Load {
     pub spin: Duration,
 }
 
+impl Load {
+    /// How much, how long, how many, in a sentence.
+    pub fn describe(&self) -> String {
+        let drive = match self.drive {
+            Drive::Open { rate, arrivals } => {
+                let arrivals = format!("{arrivals:?}").to_lowercase();
+                format!("open loop, {arrivals}, {rate}/s, {}", self.shape)
+            }
+            Drive::Closed { window } => format!("closed loop, {window} in flight on each link"),
+        };
+        let (seconds, links, workers) = (self.length.as_secs_f64(), self.connections, self.workers);
+        format!("{drive}, {seconds} s, links: {links}, workers: {workers}")
+    }
+}
+
 /// What decides when a message is sent.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Drive {

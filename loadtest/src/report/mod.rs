@@ -1,7 +1,7 @@
 //! What a run came to, as data: the figures, and beside them the conditions without which they mean nothing.
 //! [`text`] shows it to people, serde writes it as JSON; both say the same. [`series`] is the course of the run,
 //! [`hdr`] its histograms as a log, [`junit`] its promises for a build server, [`html`] a
-//! page of charts.
+//! page of charts. While a run lasts, [`view`] or [`live`] shows it and [`metrics`] tells it.
 
 pub mod conditions;
 pub mod figures;
@@ -9,9 +9,11 @@ pub mod hdr;
 pub mod html;
 pub mod junit;
 pub mod live;
+pub mod metrics;
 pub mod series;
 pub mod text;
 pub mod threshold;
+pub mod view;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
