@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::outputs::Outputs;
 use super::{exit, fail, overrides, stop_on_signals};
 use crate::acquirer::{self, RunError};
+use crate::agents::controller::Agents;
 use crate::capacity::{Capacity, Verdict};
 use crate::cli::RunArgs;
 use crate::profile::{Drive, Profile};
@@ -21,6 +22,7 @@ use crate::report::series::SecondRow;
 use crate::report::text::{self, Ink};
 use crate::report::threshold::Threshold;
 use crate::report::view::{State, View};
+use crate::second::Second;
 
 /// `loadtest run`.
 pub fn run(args: &RunArgs) -> ExitCode {
@@ -81,11 +83,13 @@ fn failed(error: impl std::fmt::Display) -> (u8, String) {
 impl Desk<'_> {
     /// One run.
     fn run(&mut self, profile: &Profile, show: bool) -> Result<Report, (u8, String)> {
+        let agents = self.agents(profile)?;
+        let machines = agents.as_ref().map_or(Vec::new(), |agents| agents.conditions.clone());
         let mut rows = Vec::new();
         let mut shown = if show { self.open_view(profile) } else { None };
         let mut live = Live::new(&mut self.out, self.terminal, self.ink);
         let (outputs, metrics) = (&mut self.outputs, &self.metrics);
-        let outcome = acquirer::run(profile, &self.stop, |second| {
+        let on_second = |second: &Second| {
             let row = SecondRow::of(second);
             outputs.second(second);
             if let Some(metrics) = metrics {
@@ -98,7 +102,11 @@ impl Desk<'_> {
                 None => Ok(()),
             };
             rows.push(row);
-        });
+        };
+        let outcome = match agents {
+            Some(agents) => agents.run(profile, &self.stop, on_second),
+            None => acquirer::run(profile, &self.stop, on_second),
+        };
         if shown.take().is_none() && show {
             let _ = live.end();
         }
@@ -106,7 +114,25 @@ impl Desk<'_> {
             RunError::Mix(_) => (exit::CONFIG, error.to_string()),
             RunError::Start(_) => failed(error),
         })?;
-        Ok(Report::new(profile, &outcome, rows, &self.args.threshold, Conditions::here()))
+        let mut report = Report::new(profile, &outcome, rows, &self.args.threshold, Conditions::here());
+        report.agents = machines;
+        Ok(report)
+    }
+
+    /// The agents that were asked for, ready; each has at least one link per worker.
+    fn agents(&self, profile: &Profile) -> Result<Option<Agents>, (u8, String)> {
+        let addresses = &self.args.agents;
+        if addresses.is_empty() {
+            return Ok(None);
+        }
+        let least = profile.load.workers * addresses.len();
+        if profile.load.connections < least {
+            let error = format!("--connections: {least} at least, one for each worker of each agent");
+            return Err((exit::CONFIG, error));
+        }
+        let text = Profile::text(&self.args.profile).map_err(|error| (exit::CONFIG, error.to_string()))?;
+        let overrides = overrides(&self.args.connect, &self.args.load);
+        Agents::prepare(addresses, &text, &overrides).map(Some).map_err(failed)
     }
 
     /// Takes the terminal, where there is one to take and nobody wants lines. Where it cannot be taken there are lines.

@@ -40,6 +40,9 @@ pub struct Report {
     pub schema_version: u32,
     /// The machine, the program and how it was called.
     pub conditions: Conditions,
+    /// The machines of the agents, where agents did the sending.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub agents: Vec<Conditions>,
     /// What was asked for.
     pub load: LoadFacts,
     /// Whether it was stopped before its end.
@@ -94,6 +97,7 @@ impl Report {
         let mut report = Report {
             schema_version: SCHEMA_VERSION,
             conditions,
+            agents: Vec::new(),
             load: LoadFacts::of(profile, outcome),
             interrupted: outcome.interrupted,
             counts,
