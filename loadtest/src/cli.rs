@@ -38,6 +38,8 @@ pub enum Command {
     Compare(CompareArgs),
     /// Alternate between two hosts and show by how much they differ, round by round
     Ab(AbArgs),
+    /// Do a share of the runs of a controller (`run --agents`)
+    Agent(AgentArgs),
     /// Answer as a card issuer would
     Issuer(IssuerArgs),
 }
@@ -53,13 +55,16 @@ pub struct RunArgs {
     /// How much of what, and how
     #[command(flatten)]
     pub load: LoadArgs,
+    /// Let these agents send, each its share, and only add up here
+    #[arg(long, value_name = "ADDR", num_args = 1.., value_delimiter = ',')]
+    pub agents: Vec<String>,
     /// A promise, for example 'p99(response)<50ms', 'approved>=90%', 'missing=0'; may be given again
     #[arg(long, value_name = "PROMISE")]
     pub threshold: Vec<Threshold>,
     /// Find the highest rate at which every threshold holds, by runs of --seconds each; N searches show how far
     /// the answers lie apart
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "3", requires = "threshold",
-        conflicts_with_all = ["closed", "hdr"], value_parser = clap::value_parser!(u8).range(1..))]
+        conflicts_with_all = ["closed", "hdr", "agents"], value_parser = clap::value_parser!(u8).range(1..))]
     pub find_capacity: Option<u8>,
     /// Write the report as JSON too; - writes it to standard output and everything else to standard error
     #[arg(long, value_name = "FILE")]
@@ -76,6 +81,12 @@ pub struct RunArgs {
     /// Write the thresholds as JUnit test cases
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+    /// Serve the figures at http://ADDR/metrics while the run lasts
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<String>,
+    /// On a terminal, a line a second instead of the view
+    #[arg(long)]
+    pub plain: bool,
     /// No line a second, only the report
     #[arg(long)]
     pub quiet: bool,
@@ -164,6 +175,14 @@ pub struct AbArgs {
     /// Write every round and the differences as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+}
+
+/// Arguments of `agent`.
+#[derive(Args, Debug)]
+pub struct AgentArgs {
+    /// Address to wait for controllers on; whoever reaches it can make this machine send
+    #[arg(long, value_name = "ADDR")]
+    pub listen: String,
 }
 
 /// Arguments of `issuer`.

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use codecs::iso8583::Version;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A response code: two characters in the 1987 edition, three digits in the 1993 one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,6 +54,19 @@ impl Code {
     /// Whether the payment may go ahead, wholly or in part.
     pub fn is_approval(&self) -> bool {
         matches!(self.as_bytes(), b"00" | b"10" | [b'0', b'0', _])
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Code, D::Error> {
+        let text = String::deserialize(from)?;
+        Code::parse(text.as_bytes()).ok_or_else(|| D::Error::custom("no response code"))
     }
 }
 

@@ -8,11 +8,14 @@
 //! response time counts from the planned moment, so that a host that stalls cannot hide it by slowing the
 //! generator down.
 //!
+//! [`capacity`], [`compare`] and [`paired`] judge several runs; [`agents`] share one between machines.
+//!
 //! What is absent: knowledge of any particular host. Keys, PINs and cryptograms are not computed yet.
 
 #![forbid(unsafe_code)]
 
 pub mod acquirer;
+pub mod agents;
 pub mod capacity;
 pub mod cli;
 pub mod clock;

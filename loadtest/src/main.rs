@@ -20,6 +20,7 @@ fn main() -> ExitCode {
     match &cli.command {
         Command::Run(args) => commands::run(args),
         Command::Ab(args) => commands::ab(args),
+        Command::Agent(args) => commands::agent(args),
         Command::Compare(args) => commands::compare(args),
         Command::Issuer(args) => commands::issuer(args),
     }

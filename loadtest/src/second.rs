@@ -1,10 +1,12 @@
 //! What happened in one second of a run: its course, of which the tally is the sum.
 
+use serde::{Deserialize, Serialize};
+
 use crate::codes::Code;
 use crate::tally::{Times, add_code};
 
 /// What happened in one second of a run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Second {
     /// 1 is the first.
     pub number: u64,

@@ -216,7 +216,10 @@ impl fmt::Display for Shape {
             }
             Shape::Soak(slope) => write!(f, "soak {slope:?}"),
             Shape::Curve(points) => {
-                let points = points.iter().map(|(time, level)| format!("{time:?}={}", percent(level)));
+                let points = points.iter().map(|(time, level)| match time.is_zero() {
+                    true => format!("0s={}", percent(level)),
+                    false => format!("{time:?}={}", percent(level)),
+                });
                 write!(f, "curve {}", points.collect::<Vec<_>>().join(","))
             }
         }
@@ -264,9 +267,14 @@ mod tests {
 
     #[test]
     fn shapes_are_read_and_shown() {
-        for text in
-            ["constant", "ramp 10%..100%", "steps 25%,50%,100%", "spike 500% at 10s for 2s", "soak 30s"]
-        {
+        for text in [
+            "constant",
+            "ramp 10%..100%",
+            "steps 25%,50%,100%",
+            "spike 500% at 10s for 2s",
+            "soak 30s",
+            "curve 0s=20%,1.5s=40%",
+        ] {
             assert_eq!(text.parse::<Shape>().unwrap().to_string(), text);
         }
         for text in ["", "ramp 1..2", "steps", "spike 500%", "curve 5s=1%,4s=2%", "steps 0%,0%", "saw 1%"] {

@@ -3,6 +3,7 @@
 //! What is absent: the course of a run, which [`second`](crate::second) keeps.
 
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::SECOND_NS;
 use crate::codes::Code;
@@ -16,7 +17,7 @@ pub fn new_histogram() -> Histogram<u64> {
 }
 
 /// Everything that one worker saw.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Tally {
     /// By case, in the profile's order.
     pub cases: Vec<CaseTally>,
@@ -41,7 +42,7 @@ pub struct Tally {
 }
 
 /// The messages of one case. Planned = sent + not sent; sent = answered + late + missing.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct CaseTally {
     /// Messages that the schedule asked for.
     pub planned: u64,
@@ -58,6 +59,7 @@ pub struct CaseTally {
     /// Answers in time by code, in the order in which codes were first seen.
     pub codes: Vec<(Code, u64)>,
     /// Response times, late answers included.
+    #[serde(with = "sparse")]
     pub response: Histogram<u64>,
 }
 
@@ -114,7 +116,7 @@ pub(crate) fn add_code(codes: &mut Vec<(Code, u64)>, code: Code, count: u64) {
 }
 
 /// Reversals of payments without an answer. sent = acknowledged + refused + open.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Deserialize, Serialize)]
 pub struct ReversalTally {
     /// Reversals begun.
     pub sent: u64,
@@ -139,7 +141,7 @@ impl ReversalTally {
 }
 
 /// What happened to the links.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Deserialize, Serialize)]
 pub struct LinkTally {
     /// Connections that were lost in the run.
     pub lost: u64,
@@ -160,13 +162,16 @@ pub struct LinkTally {
 }
 
 /// Times in nanoseconds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Times {
     /// Answered minus planned: what a customer waits. Late answers are in it.
+    #[serde(with = "sparse")]
     pub response: Histogram<u64>,
     /// Answered minus sent: what the host needs.
+    #[serde(with = "sparse")]
     pub service: Histogram<u64>,
     /// Sent minus planned: what the generator, or a host that does not read, adds.
+    #[serde(with = "sparse")]
     pub lag: Histogram<u64>,
 }
 
@@ -187,6 +192,26 @@ impl Times {
 impl Default for Times {
     fn default() -> Self {
         Times::new()
+    }
+}
+
+/// A histogram as the values that it holds and how often: nothing is lost, and what is empty costs nothing.
+mod sparse {
+    use hdrhistogram::Histogram;
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(times: &Histogram<u64>, to: S) -> Result<S::Ok, S::Error> {
+        let recorded = times.iter_recorded();
+        to.collect_seq(recorded.map(|value| (value.value_iterated_to(), value.count_since_last_iteration())))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Histogram<u64>, D::Error> {
+        let mut times = super::new_histogram();
+        for (value, count) in Vec::<(u64, u64)>::deserialize(from)? {
+            times.record_n(value, count).map_err(|_| D::Error::custom("a time beyond the longest"))?;
+        }
+        Ok(times)
     }
 }
 
@@ -260,5 +285,17 @@ mod tests {
         assert_eq!((one.cases[0].missing(), one.cases[0].unexpected), (2, 1));
         assert_eq!(one.sum(|case| case.approved), 2);
         assert_eq!(one.times.response.len(), 1);
+    }
+
+    #[test]
+    fn a_tally_arrives_as_it_was_sent() {
+        let mut tally = Tally::new(1);
+        tally.cases[0].answer(Code::parse(b"51").unwrap(), true);
+        for value in [1, 999, 2_047, 2_048, 1_234_567, 98_765_432_101, LONGEST_NS] {
+            tally.times.response.record_n(value, value % 7 + 1).unwrap();
+        }
+        let arrived: Tally = serde_json::from_str(&serde_json::to_string(&tally).unwrap()).unwrap();
+        assert_eq!(arrived.times.response, tally.times.response);
+        assert_eq!(arrived.cases[0].codes, tally.cases[0].codes);
     }
 }

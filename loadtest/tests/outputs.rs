@@ -2,8 +2,13 @@
 
 mod shell;
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::Stdio;
+use std::time::Duration;
+
 use serde_json::Value;
-use shell::{Issuer, run, scratch};
+use shell::{Issuer, loadtest, run, scratch};
 
 #[test]
 fn every_file_tells_the_same_run() {
@@ -59,4 +64,36 @@ fn a_file_that_cannot_be_written_costs_no_run() {
     assert_eq!(output.status.code(), Some(70));
     assert!(!String::from_utf8(output.stdout).unwrap().contains("planned"), "a run took place");
     assert!(String::from_utf8(output.stderr).unwrap().contains("no/such/folder.csv"));
+}
+
+#[test]
+fn metrics_are_there_while_the_run_lasts() {
+    let issuer = Issuer::start(&["--decline", "51=0.5"]);
+    let fixed = ["run", "baseline", "--connect", &issuer.address, "--seconds", "3", "--rate", "500"];
+    let mut run = loadtest(&[&fixed[..], &["--metrics", "127.0.0.1:0"]].concat());
+    let mut run = run.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(run.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.split("http://").nth(1).unwrap().trim().trim_end_matches("/metrics").to_string();
+    let get = |path: &str| {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    };
+    std::thread::sleep(Duration::from_millis(2300));
+    let text = get("/metrics");
+    let value = |name: &str| {
+        let line =
+            text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name} in {text}"));
+        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    let answered = value("loadtest_answered_total");
+    assert!(answered > 300.0, "{text}");
+    let by_code = value("loadtest_answers_total{code=\"00\"}") + value("loadtest_answers_total{code=\"51\"}");
+    assert_eq!((by_code, value("loadtest_response_seconds_count")), (answered, answered));
+    assert_eq!(value("loadtest_response_seconds_bucket{le=\"1.000e1\"}"), answered);
+    assert!(get("/").starts_with("HTTP/1.1 404"));
+    assert_eq!(run.wait().unwrap().code(), Some(0));
 }

@@ -85,7 +85,7 @@ const MEMORY: Duration = Duration::from_secs(2);
 impl Fleet {
     /// Room for what a worker waits for. It can be large, and must be had before the clock starts.
     pub(super) fn room(profile: &Profile) -> PendingRing {
-        let workers = profile.load.workers;
+        let workers = profile.load.workers_in_all();
         PendingRing::new(match profile.load.drive {
             Drive::Open { rate, .. } => {
                 let seconds = (profile.load.patience + MEMORY).as_secs_f64();
@@ -105,7 +105,7 @@ impl Fleet {
         ring: PendingRing,
         links: Vec<Output>,
     ) -> Fleet {
-        let (worker, workers) = (worker as u64, profile.load.workers as u64);
+        let (worker, workers) = (worker as u64, profile.load.workers_in_all() as u64);
         let length_ns = profile.load.length.as_nanos() as u64;
         let drive = match profile.load.drive {
             Drive::Open { rate, arrivals } => FleetDrive::Open(Schedule::new(

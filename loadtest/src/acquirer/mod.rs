@@ -18,6 +18,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -27,7 +28,8 @@ use crate::mix::Mix;
 use crate::profile::Profile;
 use crate::second::Second;
 use crate::tally::Tally;
-use worker::{News, Orders};
+pub(crate) use worker::News;
+use worker::Orders;
 
 /// What a run came to.
 #[derive(Debug)]
@@ -71,51 +73,81 @@ pub fn run(
     stop: &Arc<AtomicBool>,
     on_second: impl FnMut(&Second),
 ) -> Result<Outcome, RunError> {
-    let mix = Mix::new(profile).map_err(|(case, error)| RunError::Mix(format!("case `{case}`: {error}")))?;
-    let (profile, mix) = (Arc::new(profile.clone()), Arc::new(mix));
-    let (news_sender, news) = channel();
-    let mut starts = Vec::new();
-    let mut threads = Vec::new();
-    for worker in 0..profile.load.workers {
-        let (start_sender, start) = oneshot::channel();
-        let orders = Orders {
-            profile: Arc::clone(&profile),
-            mix: Arc::clone(&mix),
-            worker,
-            stop: Arc::clone(stop),
-            news: news_sender.clone(),
-            start,
-        };
-        let thread = std::thread::Builder::new().name(format!("acquirer {worker}"));
-        let thread = thread.spawn(move || worker::work(orders));
-        threads.push(thread.map_err(|error| RunError::Start(format!("no thread: {error}")))?);
-        starts.push(start_sender);
-    }
-    drop(news_sender);
-    for _ in 0..threads.len() {
-        match news.recv() {
-            Ok(News::Ready(Ok(()))) => {}
-            Ok(News::Ready(Err(error))) => return Err(RunError::Start(error)),
-            Ok(_) | Err(_) => return Err(RunError::Start("a worker ended before it was ready".to_string())),
-        }
-    }
-    let clock = Clock::starting_at(Instant::now() + LEAD);
-    for start in starts {
-        // A worker that is gone says nothing more, which `gather` notices.
-        let _ = start.send(clock);
-    }
-    let mut tally = Tally::new(profile.cases.len());
-    gather(&news, threads.len(), &mut tally, on_second)?;
-    let elapsed = Duration::from_nanos(clock.now_ns());
-    for thread in threads {
-        thread.join().map_err(|_| RunError::Start("a worker ended with a panic".to_string()))?;
-    }
-    let interrupted = stop.load(Ordering::Relaxed);
-    Ok(Outcome { tally, started_unix_second: clock.unix_second(0), elapsed, interrupted })
+    Ready::prepare(profile, stop)?.start(LEAD, on_second)
 }
 
-/// Adds up what the workers report until all are done.
-fn gather(
+/// A run whose links are up and whose clock has not started.
+#[derive(Debug)]
+pub struct Ready {
+    cases: usize,
+    stop: Arc<AtomicBool>,
+    news: Receiver<News>,
+    starts: Vec<oneshot::Sender<Clock>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Ready {
+    /// Starts the workers and waits until their links are up.
+    pub fn prepare(profile: &Profile, stop: &Arc<AtomicBool>) -> Result<Ready, RunError> {
+        let mix =
+            Mix::new(profile).map_err(|(case, error)| RunError::Mix(format!("case `{case}`: {error}")))?;
+        let (profile, mix) = (Arc::new(profile.clone()), Arc::new(mix));
+        let (news_sender, news) = channel();
+        let mut ready = Ready {
+            cases: profile.cases.len(),
+            stop: Arc::clone(stop),
+            news,
+            starts: Vec::new(),
+            threads: Vec::new(),
+        };
+        let first = profile.load.share.index * profile.load.workers;
+        for worker in first..first + profile.load.workers {
+            let (start_sender, start) = oneshot::channel();
+            let orders = Orders {
+                profile: Arc::clone(&profile),
+                mix: Arc::clone(&mix),
+                worker,
+                stop: Arc::clone(stop),
+                news: news_sender.clone(),
+                start,
+            };
+            let thread = std::thread::Builder::new().name(format!("acquirer {worker}"));
+            let thread = thread.spawn(move || worker::work(orders));
+            ready.threads.push(thread.map_err(|error| RunError::Start(format!("no thread: {error}")))?);
+            ready.starts.push(start_sender);
+        }
+        for _ in 0..ready.threads.len() {
+            match ready.news.recv() {
+                Ok(News::Ready(Ok(()))) => {}
+                Ok(News::Ready(Err(error))) => return Err(RunError::Start(error)),
+                Ok(_) | Err(_) => {
+                    return Err(RunError::Start("a worker ended before it was ready".to_string()));
+                }
+            }
+        }
+        Ok(ready)
+    }
+
+    /// Starts the clock in a moment, and takes the run to its end.
+    pub fn start(self, lead: Duration, on_second: impl FnMut(&Second)) -> Result<Outcome, RunError> {
+        let clock = Clock::starting_at(Instant::now() + lead);
+        for start in self.starts {
+            // A worker that is gone says nothing more, which `gather` notices.
+            let _ = start.send(clock);
+        }
+        let mut tally = Tally::new(self.cases);
+        gather(&self.news, self.threads.len(), &mut tally, on_second)?;
+        let elapsed = Duration::from_nanos(clock.now_ns());
+        for thread in self.threads {
+            thread.join().map_err(|_| RunError::Start("a worker ended with a panic".to_string()))?;
+        }
+        let interrupted = self.stop.load(Ordering::Relaxed);
+        Ok(Outcome { tally, started_unix_second: clock.unix_second(0), elapsed, interrupted })
+    }
+}
+
+/// Adds up what the workers, or the agents, report until all are done.
+pub(crate) fn gather(
     news: &Receiver<News>,
     workers: usize,
     tally: &mut Tally,

@@ -23,7 +23,8 @@ use crate::second::Second;
 use crate::tally::Tally;
 
 /// What a worker tells the thread that started it.
-pub(super) enum News {
+#[derive(Debug)]
+pub(crate) enum News {
     /// Its links are up, or why they are not.
     Ready(Result<(), String>),
     /// A second is over.
@@ -36,6 +37,7 @@ pub(super) enum News {
 pub(super) struct Orders {
     pub(super) profile: Arc<Profile>,
     pub(super) mix: Arc<Mix>,
+    /// Counted over all generators.
     pub(super) worker: usize,
     pub(super) stop: Arc<AtomicBool>,
     pub(super) news: Sender<News>,
@@ -80,7 +82,7 @@ pub(super) fn work(orders: Orders) {
 async fn open_links(orders: &Orders) -> Result<Vec<(String, Connection)>, String> {
     let (load, link) = (&orders.profile.load, &orders.profile.link);
     let mut links = Vec::new();
-    for number in (orders.worker..load.connections).step_by(load.workers) {
+    for number in (orders.worker..load.connections).step_by(load.workers_in_all()) {
         let address = &link.connect[number % link.connect.len()];
         links.push((address.clone(), link::open(link, address).await?));
     }
@@ -106,7 +108,7 @@ async fn run(orders: Orders, ring: PendingRing, links: Vec<(String, Connection)>
             connection,
         ));
     }
-    let half_open = (worker..profile.link.manners.half_open).step_by(profile.load.workers);
+    let half_open = (worker..profile.link.manners.half_open).step_by(profile.load.workers_in_all());
     for number in half_open {
         let address = profile.link.connect[number % profile.link.connect.len()].clone();
         tokio::task::spawn_local(link::stay_half_open(address));

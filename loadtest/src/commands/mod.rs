@@ -1,6 +1,7 @@
 //! The commands: from arguments to an exit code, a file for each.
 
 mod ab;
+mod agent;
 mod compare;
 mod issuer;
 mod outputs;
@@ -17,6 +18,7 @@ use crate::cli::LoadArgs;
 use crate::profile::Overrides;
 
 pub use ab::ab;
+pub use agent::agent;
 pub use compare::compare;
 pub use issuer::issuer;
 pub use run::run;

@@ -10,15 +10,19 @@ use std::time::Duration;
 use super::outputs::Outputs;
 use super::{exit, fail, overrides, stop_on_signals};
 use crate::acquirer::{self, RunError};
+use crate::agents::controller::Agents;
 use crate::capacity::{Capacity, Verdict};
 use crate::cli::RunArgs;
 use crate::profile::{Drive, Profile};
 use crate::report::Report;
 use crate::report::conditions::Conditions;
 use crate::report::live::Live;
+use crate::report::metrics::Metrics;
 use crate::report::series::SecondRow;
 use crate::report::text::{self, Ink};
 use crate::report::threshold::Threshold;
+use crate::report::view::{State, View};
+use crate::second::Second;
 
 /// `loadtest run`.
 pub fn run(args: &RunArgs) -> ExitCode {
@@ -36,6 +40,7 @@ struct Desk<'a> {
     out: Box<dyn Write>,
     terminal: bool,
     ink: Ink,
+    metrics: Option<Metrics>,
 }
 
 fn measure(args: &RunArgs) -> Result<u8, (u8, String)> {
@@ -49,7 +54,15 @@ fn measure(args: &RunArgs) -> Result<u8, (u8, String)> {
     } else {
         (Box::new(io::stdout()), io::stdout().is_terminal())
     };
-    let mut desk = Desk { args, stop, outputs, out, terminal, ink: Ink::new(terminal) };
+    let metrics = args
+        .metrics
+        .as_ref()
+        .map(|address| Metrics::listen(address).map_err(|error| failed(format!("{address}: {error}"))));
+    let metrics = metrics.transpose()?;
+    if let Some(metrics) = &metrics {
+        eprintln!("loadtest: http://{}/metrics", metrics.address());
+    }
+    let mut desk = Desk { args, stop, outputs, out, terminal, ink: Ink::new(terminal), metrics };
     let report = match args.find_capacity {
         None => desk.run(&profile, !args.quiet)?,
         Some(searches) => desk.find_capacity(profile, usize::from(searches))?,
@@ -70,26 +83,65 @@ fn failed(error: impl std::fmt::Display) -> (u8, String) {
 impl Desk<'_> {
     /// One run.
     fn run(&mut self, profile: &Profile, show: bool) -> Result<Report, (u8, String)> {
+        let agents = self.agents(profile)?;
+        let machines = agents.as_ref().map_or(Vec::new(), |agents| agents.conditions.clone());
         let mut rows = Vec::new();
+        let mut shown = if show { self.open_view(profile) } else { None };
         let mut live = Live::new(&mut self.out, self.terminal, self.ink);
-        let outputs = &mut self.outputs;
-        let outcome = acquirer::run(profile, &self.stop, |second| {
+        let (outputs, metrics) = (&mut self.outputs, &self.metrics);
+        let on_second = |second: &Second| {
             let row = SecondRow::of(second);
             outputs.second(second);
-            if show {
-                // Whoever reads the lines may go away; the run goes on.
-                let _ = live.show(&row);
+            if let Some(metrics) = metrics {
+                metrics.add(second, &row);
             }
+            // Whoever looks may go away; the run goes on.
+            let _ = match &mut shown {
+                Some(view) => view.show(&row),
+                None if show => live.show(&row),
+                None => Ok(()),
+            };
             rows.push(row);
-        });
-        if show {
+        };
+        let outcome = match agents {
+            Some(agents) => agents.run(profile, &self.stop, on_second),
+            None => acquirer::run(profile, &self.stop, on_second),
+        };
+        if shown.take().is_none() && show {
             let _ = live.end();
         }
         let outcome = outcome.map_err(|error| match error {
             RunError::Mix(_) => (exit::CONFIG, error.to_string()),
             RunError::Start(_) => failed(error),
         })?;
-        Ok(Report::new(profile, &outcome, rows, &self.args.threshold, Conditions::here()))
+        let mut report = Report::new(profile, &outcome, rows, &self.args.threshold, Conditions::here());
+        report.agents = machines;
+        Ok(report)
+    }
+
+    /// The agents that were asked for, ready; each has at least one link per worker.
+    fn agents(&self, profile: &Profile) -> Result<Option<Agents>, (u8, String)> {
+        let addresses = &self.args.agents;
+        if addresses.is_empty() {
+            return Ok(None);
+        }
+        let least = profile.load.workers * addresses.len();
+        if profile.load.connections < least {
+            let error = format!("--connections: {least} at least, one for each worker of each agent");
+            return Err((exit::CONFIG, error));
+        }
+        let text = Profile::text(&self.args.profile).map_err(|error| (exit::CONFIG, error.to_string()))?;
+        let overrides = overrides(&self.args.connect, &self.args.load);
+        Agents::prepare(addresses, &text, &overrides).map(Some).map_err(failed)
+    }
+
+    /// Takes the terminal, where there is one to take and nobody wants lines. Where it cannot be taken there are lines.
+    fn open_view(&self, profile: &Profile) -> Option<View> {
+        let wanted = self.terminal && !self.args.plain && !self.outputs.take_stdout();
+        let closed = matches!(profile.load.drive, Drive::Closed { .. });
+        let state =
+            State::new(&profile.name, profile.load.describe(), profile.load.length.as_secs_f64(), closed);
+        if wanted { View::open(state).ok() } else { None }
     }
 
     /// Runs at rate after rate. The report is that of the highest rate that held in any search, or of the

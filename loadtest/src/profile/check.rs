@@ -9,7 +9,7 @@ use codecs::iso8583::{Dialect, Version, built_in};
 use super::raw::{RawCase, RawFlaw, RawLink, RawLoad, RawProfile, RawReversals, RawTerminals, Spread};
 use super::{
     Case, CaseMessage, Drive, Feed, First, Flaw, Link, Load, Manners, Profile, ProfileError, Reversals,
-    Terminals,
+    Share, Terminals,
 };
 use crate::clock::{Clock, Stamp};
 use crate::codes::Code;
@@ -185,6 +185,7 @@ fn check_load(raw: &RawLoad) -> Result<Load, ProfileError> {
         cool_down,
         connections: raw.connections,
         workers: raw.workers,
+        share: Share::WHOLE,
         patience,
         spin,
     })

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use codecs::frame::FrameFormat;
 use codecs::iso8583::Dialect;
+use serde::{Deserialize, Serialize};
 
 use crate::codes::Code;
 use crate::pace::Arrivals;
@@ -57,13 +58,49 @@ pub struct Load {
     pub cool_down: Duration,
     /// Links in all, at least one per worker.
     pub connections: usize,
-    /// Threads that send and receive.
+    /// Threads that send and receive, here.
     pub workers: usize,
+    /// Which part of the run is done here.
+    pub share: Share,
     /// An answer later than this after the sending counts as late: the terminal has given up.
     pub patience: Duration,
     /// How much of each wait for the next due message is spun away instead of slept: exact, and it costs
     /// processor time.
     pub spin: Duration,
+}
+
+/// One of several generators of a run. Their schedules interlock and their keys differ as those of workers do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, Serialize)]
+pub struct Share {
+    /// Counted from 0.
+    pub index: usize,
+    /// How many there are.
+    pub of: usize,
+}
+
+impl Share {
+    /// All of it.
+    pub const WHOLE: Share = Share { index: 0, of: 1 };
+}
+
+impl Load {
+    /// Threads of all generators together.
+    pub fn workers_in_all(&self) -> usize {
+        self.workers * self.share.of
+    }
+
+    /// How much, how long, how many, in a sentence.
+    pub fn describe(&self) -> String {
+        let drive = match self.drive {
+            Drive::Open { rate, arrivals } => {
+                let arrivals = format!("{arrivals:?}").to_lowercase();
+                format!("open loop, {arrivals}, {rate}/s, {}", self.shape)
+            }
+            Drive::Closed { window } => format!("closed loop, {window} in flight on each link"),
+        };
+        let (seconds, links, workers) = (self.length.as_secs_f64(), self.connections, self.workers);
+        format!("{drive}, {seconds} s, links: {links}, workers: {workers}")
+    }
 }
 
 /// What decides when a message is sent.
@@ -227,20 +264,25 @@ pub const BUILT_IN: &[(&str, &str)] = &[
 impl Profile {
     /// Finds a profile by the name of a built-in one or by the path of a TOML file, and checks it.
     pub fn load(name_or_path: &str, overrides: &Overrides) -> Result<Profile, ProfileError> {
+        let text = Profile::text(name_or_path)?;
+        let folder = Path::new(name_or_path).parent().unwrap_or(Path::new(""));
+        Profile::parse_in(folder, &text, overrides)
+            .map_err(|error| ProfileError(format!("{name_or_path}: {error}")))
+    }
+
+    /// The text of a built-in profile or of a file.
+    pub fn text(name_or_path: &str) -> Result<String, ProfileError> {
         let built_in = BUILT_IN.iter().find(|(name, _)| *name == name_or_path).map(|(_, text)| *text);
-        let text = match built_in {
-            Some(text) => text.to_string(),
+        match built_in {
+            Some(text) => Ok(text.to_string()),
             None => std::fs::read_to_string(Path::new(name_or_path)).map_err(|error| {
                 let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
                 ProfileError(format!(
                     "{name_or_path}: {error}, and no built-in profile has that name: {}",
                     names.join(", ")
                 ))
-            })?,
-        };
-        let folder = Path::new(name_or_path).parent().unwrap_or(Path::new(""));
-        Profile::parse_in(folder, &text, overrides)
-            .map_err(|error| ProfileError(format!("{name_or_path}: {error}")))
+            }),
+        }
     }
 
     /// Reads and checks the text of a profile.

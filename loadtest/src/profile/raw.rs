@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::pace::Arrivals;
 
@@ -162,7 +162,7 @@ fn one() -> u64 {
 }
 
 /// What the command line sets instead of the file.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Overrides {
     /// Addresses of the host.
     pub connect: Vec<String>,

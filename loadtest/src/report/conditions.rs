@@ -2,10 +2,10 @@
 
 use std::sync::LazyLock;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Where and how a run was made.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Conditions {
     /// This program's version, with the commit where the build knew it.
     pub version: String,

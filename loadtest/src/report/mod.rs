@@ -1,7 +1,7 @@
 //! What a run came to, as data: the figures, and beside them the conditions without which they mean nothing.
 //! [`text`] shows it to people, serde writes it as JSON; both say the same. [`series`] is the course of the run,
 //! [`hdr`] its histograms as a log, [`junit`] its promises for a build server, [`html`] a
-//! page of charts.
+//! page of charts. While a run lasts, [`view`] or [`live`] shows it and [`metrics`] tells it.
 
 pub mod conditions;
 pub mod figures;
@@ -9,9 +9,11 @@ pub mod hdr;
 pub mod html;
 pub mod junit;
 pub mod live;
+pub mod metrics;
 pub mod series;
 pub mod text;
 pub mod threshold;
+pub mod view;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -38,6 +40,9 @@ pub struct Report {
     pub schema_version: u32,
     /// The machine, the program and how it was called.
     pub conditions: Conditions,
+    /// The machines of the agents, where agents did the sending.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub agents: Vec<Conditions>,
     /// What was asked for.
     pub load: LoadFacts,
     /// Whether it was stopped before its end.
@@ -92,6 +97,7 @@ impl Report {
         let mut report = Report {
             schema_version: SCHEMA_VERSION,
             conditions,
+            agents: Vec::new(),
             load: LoadFacts::of(profile, outcome),
             interrupted: outcome.interrupted,
             counts,

@@ -330,7 +330,11 @@ fn conditions(out: &mut String, report: &Report, ink: Ink) -> fmt::Result {
         "  conditions  {} core{plural}, {}, {}, loadtest {}, {}",
         here.cores, here.processor, here.kernel, here.version, report.load.started
     )?;
-    if here.debug_build {
+    for agent in &report.agents {
+        let (cores, processor, version) = (agent.cores, &agent.processor, &agent.version);
+        writeln!(out, "  agent       {cores} cores, {processor}, {}, loadtest {version}", agent.kernel)?;
+    }
+    if here.debug_build || report.agents.iter().any(|agent| agent.debug_build) {
         writeln!(out, "              {}", ink.warn("built without optimization: figures mean little"))?;
     }
     writeln!(out, "              {}", ink.faint(&here.command_line))

@@ -25,13 +25,7 @@ pub(crate) struct Issuer {
 impl Issuer {
     pub(crate) fn start(arguments: &[&str]) -> Issuer {
         let all = [&["issuer", "--listen", "127.0.0.1:0"], arguments].concat();
-        let mut process = loadtest(&all).stdout(Stdio::piped()).spawn().unwrap();
-        let mut first_line = String::new();
-        let mut out = BufReader::new(process.stdout.take().unwrap());
-        out.read_line(&mut first_line).unwrap();
-        process.stdout = Some(out.into_inner());
-        let address = first_line.rsplit(' ').next().unwrap().trim().to_string();
-        Issuer { process, address }
+        background(&all)
     }
 }
 
@@ -49,6 +43,17 @@ pub(crate) fn signal(process: &Child, name: &str) {
 
 pub(crate) fn scratch(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+/// Something that runs in the background, is reached at an address, and is ended when dropped.
+pub(crate) fn background(arguments: &[&str]) -> Issuer {
+    let mut process = loadtest(arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let mut first_line = String::new();
+    let mut out = BufReader::new(process.stdout.take().unwrap());
+    out.read_line(&mut first_line).unwrap();
+    process.stdout = Some(out.into_inner());
+    let address = first_line.rsplit(' ').next().unwrap().trim().to_string();
+    Issuer { process, address }
 }
 
 /// Runs `run baseline` against an issuer for a short time.

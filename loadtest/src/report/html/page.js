@@ -199,7 +199,7 @@ function tables() {
   })));
   byId("cases").append(table([["case", false], ["sent", true], ["answered", true], ["p99", true], ["answers by code", false]], report.cases.map((row) => [row.name, count(row.sent), count(row.answered), row.response ? time(row.response.p99_ns) : "-",
     element("span", { class: row.unexpected ? "bad" : "" }, Object.entries(row.codes).map(([code, answers]) => `${code} ${count(answers)}`).join(", "))])));
-  byId("conditions").append(table([["", false], ["", false]], [["machine", `${conditions.cores} cores, ${conditions.processor}`], ["system", conditions.kernel], ["loadtest", conditions.version + (conditions.debug_build ? ", built without optimization" : "")],
+  byId("conditions").append(table([["", false], ["", false]], [["machine", `${conditions.cores} cores, ${conditions.processor}`], ["system", conditions.kernel], ...(report.agents || []).map((agent) => ["agent", `${agent.cores} cores, ${agent.processor}, ${agent.kernel}, loadtest ${agent.version}`]), ["loadtest", conditions.version + (conditions.debug_build ? ", built without optimization" : "")],
     ["started", load.started], ["load", `${load.workers} worker threads, ${load.connections} links, seed ${load.seed}, an answer is late after ${load.patience_seconds} s`], ["command", element("code", { class: "command" }, conditions.command_line)]]));
 }
 
