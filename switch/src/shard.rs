@@ -6,9 +6,11 @@
 
 use std::collections::VecDeque;
 
+use authorizer::cards::Refused;
 use authorizer::effect::Effects;
 use authorizer::event::Event;
 use authorizer::planted::Planted;
+use authorizer::provision::{Asker, Standing};
 use authorizer::{Authorizer, Effect};
 
 use crate::ports::{Ports, Position};
@@ -20,12 +22,20 @@ pub struct Shard {
     effects: Effects,
     /// Visible effects and the position the journal must have passed before they may be performed.
     held: VecDeque<(Position, Effect)>,
+    /// The same for those who changed cards.
+    told: VecDeque<(Position, Asker, Result<Box<Standing>, Refused>)>,
 }
 
 impl Shard {
     /// A shard that has not turned yet.
     pub fn new(authorizer: Authorizer) -> Self {
-        Self { authorizer, events: Vec::new(), effects: Effects::default(), held: VecDeque::new() }
+        Self {
+            authorizer,
+            events: Vec::new(),
+            effects: Effects::default(),
+            held: VecDeque::new(),
+            told: VecDeque::new(),
+        }
     }
 
     /// Decides everything that has happened, and lets out what may be seen.
@@ -44,9 +54,7 @@ impl Shard {
         let position = ports.append(&self.effects.facts);
         self.effects.facts.clear();
         self.held.extend(self.effects.visible.drain(..).map(|effect| (position, effect)));
-        for (asker, standing) in self.effects.told.drain(..) {
-            ports.tell(asker, standing);
-        }
+        self.told.extend(self.effects.told.drain(..).map(|(asker, standing)| (position, asker, standing)));
         let durable = match self.authorizer.has_planted(Planted::SeenBeforeDurable) {
             true => Position::MAX,
             false => ports.durable_up_to(),
@@ -54,11 +62,14 @@ impl Shard {
         while let Some((_, effect)) = self.held.pop_front_if(|(position, _)| *position <= durable) {
             ports.perform(effect);
         }
+        while let Some((_, asker, standing)) = self.told.pop_front_if(|(position, ..)| *position <= durable) {
+            ports.tell(asker, standing);
+        }
     }
 
     /// Whether something was decided that may not be seen yet.
     pub fn holds_back(&self) -> bool {
-        !self.held.is_empty()
+        !self.held.is_empty() || !self.told.is_empty()
     }
 
     /// The authorizer, to be read.
