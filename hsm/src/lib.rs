@@ -29,8 +29,8 @@ mod secret;
 mod verifier;
 
 #[cfg(test)]
-#[path = "../tests/softhsm/mod.rs"]
-mod softhsm;
+#[path = "../tests/tokens/mod.rs"]
+mod tokens;
 
 pub use derive::{Card, Derivation};
 pub use digits::{Challenge, Code, CodeLength, Pan, Psn};

@@ -1,7 +1,7 @@
-//! Every vector of the questions that can be asked, through SoftHSM2.
+//! Every vector of the questions that can be asked, through every token there is.
 
 mod bench;
-mod softhsm;
+mod tokens;
 
 use hsm::{
     Answer, Candidates, Challenge, Cvc3, Derivation, DynamicCvv, EnrolCvc3, Ivcvc3, MasterUsage, Printed,
@@ -9,11 +9,11 @@ use hsm::{
 };
 
 use bench::{Bench, atc, card, expiry, length, pan, response, static_code, un};
-use softhsm::{hex, vectors};
+use tokens::{hex, vectors};
 
 #[test]
 fn static_codes() {
-    softhsm::run("static_codes", |hsm| {
+    tokens::run("static_codes", |hsm| {
         let mut bench = Bench::new(hsm);
         for vector in vectors("cvv") {
             let key = bench.cvk(vector.input("cvk"));
@@ -33,7 +33,7 @@ fn static_codes() {
 
 #[test]
 fn cvc3_of_track_2() {
-    softhsm::run("cvc3_of_track_2", |hsm| {
+    tokens::run("cvc3_of_track_2", |hsm| {
         let mut bench = Bench::new(hsm);
         for vector in vectors("cvc3_track2").iter().filter(|vector| vector.given("imk_cvc3").is_some()) {
             let key = bench.master(vector.input("imk_cvc3"), MasterUsage::Cvc3);
@@ -58,7 +58,7 @@ fn cvc3_of_track_2() {
 
 #[test]
 fn cvc3_for_several_atcs() {
-    softhsm::run("cvc3_for_several_atcs", |hsm| {
+    tokens::run("cvc3_for_several_atcs", |hsm| {
         let mut bench = Bench::new(hsm);
         // The card key that the vector gives is the one that this vector derives.
         let derived = vectors("cvc3_track2").into_iter().find(|vector| vector.id() == "cvc3_track2-03");
@@ -91,7 +91,7 @@ fn cvc3_for_several_atcs() {
 
 #[test]
 fn dynamic_cvvs() {
-    softhsm::run("dynamic_cvvs", |hsm| {
+    tokens::run("dynamic_cvvs", |hsm| {
         let mut bench = Bench::new(hsm);
         for vector in vectors("dcvv").iter().filter(|vector| vector.given("imk").is_some()) {
             let key = bench.master(vector.input("imk"), MasterUsage::DynamicCvv);
@@ -107,7 +107,7 @@ fn dynamic_cvvs() {
 
 #[test]
 fn rotating_codes() {
-    softhsm::run("rotating_codes", |hsm| {
+    tokens::run("rotating_codes", |hsm| {
         let mut bench = Bench::new(hsm);
         for vector in vectors("ratc_aes") {
             let key = bench.master(vector.input("bundle_key"), MasterUsage::Counter);
@@ -134,7 +134,7 @@ fn rotating_codes() {
 
 #[test]
 fn responses() {
-    softhsm::run("responses", |hsm| {
+    tokens::run("responses", |hsm| {
         let mut bench = Bench::new(hsm);
         for vector in vectors("dd_response_dynamic") {
             let key = bench.master(vector.input("master_key"), MasterUsage::Response);
@@ -151,7 +151,7 @@ fn responses() {
 
 #[test]
 fn many_questions_are_answered_in_their_order() {
-    softhsm::run("many_questions_are_answered_in_their_order", |hsm| {
+    tokens::run("many_questions_are_answered_in_their_order", |hsm| {
         let mut bench = Bench::new(hsm);
         let other = "34C2230DF257DC54FE834352C4B3947A";
         let codes: Vec<_> =

@@ -1,7 +1,7 @@
 //! What must be refused: weak keys, other keys, other tokens, and answers when the token is lost.
 
 mod bench;
-mod softhsm;
+mod tokens;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -11,11 +11,11 @@ use hsm::{Answer, Cause, HsmError, Kind, MasterUsage, Retry, Secret, Verifier};
 
 use bench::{Bench, open, pin, response, spec, static_code};
 use cryptoki::object::{Attribute, KeyType};
-use softhsm::{AES_DERIVE, DES3_DERIVE, DES3_ECB, LABEL, allowed, but, free, hex, master, vectors};
+use tokens::{AES_DERIVE, DES3_DERIVE, DES3_ECB, LABEL, allowed, but, free, hex, master, vectors};
 
 #[test]
 fn a_key_answers_only_its_own_questions() {
-    softhsm::run("a_key_answers_only_its_own_questions", |hsm| {
+    tokens::run("a_key_answers_only_its_own_questions", |hsm| {
         let mut bench = Bench::new(hsm);
         let cvv = vectors("cvv").remove(0);
         let vector = vectors("dd_response_dynamic").remove(0);
@@ -30,7 +30,7 @@ fn a_key_answers_only_its_own_questions() {
 
 #[test]
 fn a_token_that_is_lost_makes_errors_and_no_answers() {
-    softhsm::run("a_token_that_is_lost_makes_errors_and_no_answers", |hsm| {
+    tokens::run("a_token_that_is_lost_makes_errors_and_no_answers", |hsm| {
         let mut bench = Bench::new(hsm);
         let cvv = vectors("cvv").remove(0);
         let vector = vectors("dd_response_dynamic").remove(0);
@@ -63,7 +63,7 @@ fn a_token_that_is_lost_makes_errors_and_no_answers() {
 
 #[test]
 fn keys_that_could_do_more_are_refused() {
-    softhsm::run("keys_that_could_do_more_are_refused", |hsm| {
+    tokens::run("keys_that_could_do_more_are_refused", |hsm| {
         let value = hex("0123456789ABCDEFFEDCBA9876543210");
         let good = |label: &str| master(label, &value, DES3_DERIVE);
         let aes = master("aes", &value, AES_DERIVE);
@@ -101,7 +101,7 @@ fn keys_that_could_do_more_are_refused() {
 
 #[test]
 fn a_key_is_copied_where_the_token_copies_it() {
-    softhsm::run("a_key_is_copied_where_the_token_copies_it", |hsm| {
+    tokens::run("a_key_is_copied_where_the_token_copies_it", |hsm| {
         let vector = vectors("dd_response_dynamic").remove(0);
         let value = hex(vector.input("master_key"));
         let mut verifier = Verifier::new(open(hsm));
@@ -119,7 +119,7 @@ fn a_key_is_copied_where_the_token_copies_it() {
 
 #[test]
 fn a_key_must_be_there_once_and_be_the_one_written_down() {
-    softhsm::run("a_key_must_be_there_once_and_be_the_one_written_down", |hsm| {
+    tokens::run("a_key_must_be_there_once_and_be_the_one_written_down", |hsm| {
         let value = hex("0123456789ABCDEFFEDCBA9876543210");
         let check_value = hsm.create(&master("once", &value, DES3_DERIVE));
         // The usual check value: three bytes of zeros under the key.
@@ -140,7 +140,7 @@ fn a_key_must_be_there_once_and_be_the_one_written_down() {
 
 #[test]
 fn a_token_must_be_there_and_let_us_in() {
-    softhsm::run("a_token_must_be_there_and_let_us_in", |hsm| {
+    tokens::run("a_token_must_be_there_and_let_us_in", |hsm| {
         let open = |module: &Path, label: &str, pin: &Secret| {
             Token::open(module, label, pin).err().expect("refused")
         };
@@ -160,8 +160,8 @@ fn a_token_must_be_there_and_let_us_in() {
 }
 
 #[test]
-fn everything_works_on_softhsm() {
-    softhsm::run("everything_works_on_softhsm", |hsm| {
+fn everything_works() {
+    tokens::run("everything_works", |hsm| {
         let token = open(hsm);
         let names: Vec<_> = token.findings().iter().map(|finding| finding.capability.to_string()).collect();
         let all = [
@@ -182,7 +182,7 @@ fn everything_works_on_softhsm() {
 #[test]
 fn what_is_missing_is_named() {
     let without = "CKM_AES_CMAC,CKM_DES3_ECB_ENCRYPT_DATA";
-    softhsm::run_without("what_is_missing_is_named", without, |hsm| {
+    tokens::run_without("what_is_missing_is_named", without, |hsm| {
         let token = open(hsm);
         let broken = token.findings().iter().filter(|finding| finding.verdict != Verdict::Works);
         let broken: Vec<_> = broken.map(|finding| (finding.capability, finding.verdict)).collect();
@@ -208,7 +208,7 @@ fn what_is_missing_is_named() {
 
 #[test]
 fn a_key_of_the_wrong_cipher_is_no_cvk() {
-    softhsm::run("a_key_of_the_wrong_cipher_is_no_cvk", |hsm| {
+    tokens::run("a_key_of_the_wrong_cipher_is_no_cvk", |hsm| {
         let value = hex("0123456789ABCDEFFEDCBA9876543210");
         let template = but(master("cvk", &value, DES3_ECB), Attribute::KeyType(KeyType::AES));
         let key = spec("cvk", hsm.create(&template));

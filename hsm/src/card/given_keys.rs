@@ -8,16 +8,16 @@ use crate::question::{
     Answer, Candidates, Cvc3, DynamicCvv, Ivcvc3, KeyId, Printed, TrackData, UnpredictableNumber,
 };
 use crate::secret::Secret;
-use crate::softhsm::{self, AES_DERIVE, DES3_DERIVE, LABEL, PIN, SoftHsm, Vector, hex, vectors};
 use crate::token::{CardKey, CardKeyUse, CheckValue, Cipher, KeySpec, Master, Token, Usage};
+use crate::tokens::{self, AES_DERIVE, DES3_DERIVE, LABEL, PIN, TestToken, Vector, hex, vectors};
 
-fn open(hsm: &SoftHsm) -> Token {
+fn open(hsm: &TestToken) -> Token {
     Token::open(&hsm.module, LABEL, &Secret::from(PIN.to_owned())).expect("a token")
 }
 
-fn master(hsm: &SoftHsm, token: &Token, vector: &Vector, name: &str, usage: Usage) -> Master {
+fn master(hsm: &TestToken, token: &Token, vector: &Vector, name: &str, usage: Usage) -> Master {
     let mechanism = if usage.cipher() == Cipher::Aes { AES_DERIVE } else { DES3_DERIVE };
-    let template = softhsm::master(vector.id(), &hex(vector.input(name)), mechanism);
+    let template = tokens::master(vector.id(), &hex(vector.input(name)), mechanism);
     let check_value = CheckValue(hsm.create(&template));
     let spec = KeySpec { label: vector.id().to_owned(), check_value, danger_modifiable: false };
     token.load(&spec, usage).expect("a master key")
@@ -41,7 +41,7 @@ fn same(one: &CardKey<'_>, other: &CardKey<'_>) -> bool {
 
 #[test]
 fn card_keys_of_options_a_and_b() {
-    softhsm::run("card::given_keys::card_keys_of_options_a_and_b", |hsm| {
+    tokens::run("card::given_keys::card_keys_of_options_a_and_b", |hsm| {
         let token = open(hsm);
         let of = |scheme| vectors(scheme).into_iter();
         let a = of("kd_option_a").map(|vector| (vector, Derivation::OptionA));
@@ -66,7 +66,7 @@ fn card_keys_of_options_a_and_b() {
 
 #[test]
 fn card_keys_of_option_c() {
-    softhsm::run("card::given_keys::card_keys_of_option_c", |hsm| {
+    tokens::run("card::given_keys::card_keys_of_option_c", |hsm| {
         let token = open(hsm);
         // Longer keys have no use here yet.
         for vector in vectors("kd_option_c_aes").into_iter().filter(|vector| vector.number("key_bits") == 128)
@@ -80,7 +80,7 @@ fn card_keys_of_option_c() {
 
 #[test]
 fn cvc3_under_a_given_key() {
-    softhsm::run("card::given_keys::cvc3_under_a_given_key", |hsm| {
+    tokens::run("card::given_keys::cvc3_under_a_given_key", |hsm| {
         let token = open(hsm);
         let given = |vector: &Vector| vector.given("kd_cvc3").is_some();
         let track2 = vectors("cvc3_track2").into_iter().filter(given);
@@ -121,7 +121,7 @@ fn code_of_whole_number(vector: &Vector, ivcvc3: Ivcvc3, atc: u16, decimal: &str
 
 #[test]
 fn dynamic_cvv_under_a_given_key() {
-    softhsm::run("card::given_keys::dynamic_cvv_under_a_given_key", |hsm| {
+    tokens::run("card::given_keys::dynamic_cvv_under_a_given_key", |hsm| {
         let token = open(hsm);
         for vector in vectors("dcvv").into_iter().filter(|vector| vector.given("imk").is_none()) {
             let udk = hex(vector.input("udk"));

@@ -93,8 +93,8 @@ impl Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::softhsm::{self, DES3_ECB, LABEL, PIN, hex};
     use crate::token::{KeySpec, Usage};
+    use crate::tokens::{self, DES3_ECB, LABEL, PIN, hex};
 
     const IN: [[u8; 8]; 3] = [*b"SIGNALBO", [0; 8], *b"SIGNALBO"];
 
@@ -105,9 +105,9 @@ mod tests {
 
     #[test]
     fn opened_again_when_its_operation_is_gone() {
-        softhsm::run("token::stream::tests::opened_again_when_its_operation_is_gone", |hsm| {
+        tokens::run("token::stream::tests::opened_again_when_its_operation_is_gone", |hsm| {
             let value = hex("0123456789ABCDEFFEDCBA9876543210");
-            let check_value = CheckValue(hsm.create(&softhsm::master("cvk", &value, DES3_ECB)));
+            let check_value = CheckValue(hsm.create(&tokens::master("cvk", &value, DES3_ECB)));
             let pin = crate::Secret::from(PIN.to_owned());
             let token = Token::open(&hsm.module, LABEL, &pin).expect("a token");
             let spec = KeySpec { label: "cvk".to_owned(), check_value, danger_modifiable: false };

@@ -10,18 +10,18 @@ use hsm::{
     Response, Secret, StaticCode, UnpredictableNumber, Verifier,
 };
 
-use crate::softhsm::{AES_DERIVE, AES_ECB, DES3_DERIVE, DES3_ECB, LABEL, PIN, SoftHsm, Vector, hex, master};
+use crate::tokens::{AES_DERIVE, AES_ECB, DES3_DERIVE, DES3_ECB, LABEL, PIN, TestToken, Vector, hex, master};
 
 /// A verifier, and the keys it was given, so that vectors may share them.
 pub struct Bench<'a> {
-    pub hsm: &'a SoftHsm,
+    pub hsm: &'a TestToken,
     pub verifier: Verifier,
     pub keys: HashMap<String, KeyId>,
 }
 
 impl<'a> Bench<'a> {
     /// A verifier without keys.
-    pub fn new(hsm: &'a SoftHsm) -> Bench<'a> {
+    pub fn new(hsm: &'a TestToken) -> Bench<'a> {
         Bench { hsm, verifier: Verifier::new(open(hsm)), keys: HashMap::new() }
     }
 
@@ -94,7 +94,7 @@ impl<'a> Bench<'a> {
 }
 
 /// The token of a test, opened.
-pub fn open(hsm: &SoftHsm) -> Token {
+pub fn open(hsm: &TestToken) -> Token {
     Token::open(&hsm.module, LABEL, &pin()).expect("a token")
 }
 

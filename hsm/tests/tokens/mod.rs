@@ -1,7 +1,9 @@
-//! A SoftHSM2 for one test: a process of its own, with a token directory of its own.
+//! A token for one test, of each module there is: the same cases run over all of them, so that they check each
+//! other.
 //!
-//! SoftHSM2 reads its configuration from a file that an environment variable names, once per process. A test
-//! therefore starts its own binary again, for itself alone and with that variable set.
+//! A module reads its configuration once per process. A test therefore starts its own binary again, once for
+//! each module, for itself alone and with a token directory of its own. A further module is one more
+//! [`Module`].
 
 #![allow(
     dead_code,
@@ -38,43 +40,78 @@ pub const AES_ECB: u64 = 0x1081;
 pub const AES_DERIVE: u64 = 0x1104;
 
 const SO_PIN: &str = "9999-9999";
-const CHILD: &str = "SIGNALBOX_SOFTHSM_TEST";
-const MODULES: [&str; 4] = [
-    "/usr/lib/softhsm/libsofthsm2.so",
-    "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
-    "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so",
-    "/usr/lib64/pkcs11/libsofthsm2.so",
-];
+const CHILD: &str = "SIGNALBOX_TOKEN_TEST";
 
-/// Runs a test against a fresh token. `name` is the test's own, with its path.
-pub fn run(name: &str, test: impl FnOnce(&SoftHsm)) {
+/// A PKCS#11 module that every case runs over.
+struct Module {
+    name: &'static str,
+    /// Where its library may be.
+    places: &'static [&'static str],
+    /// Writes what its process needs into a folder, without the mechanisms named, and tells the variable of the
+    /// environment that leads there.
+    configure: fn(&Path, &str) -> (&'static str, PathBuf),
+    /// What to say when it is not there.
+    needs: &'static str,
+}
+
+const MODULES: [Module; 1] = [Module {
+    name: "softhsm",
+    places: &[
+        "/usr/lib/softhsm/libsofthsm2.so",
+        "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+        "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so",
+        "/usr/lib64/pkcs11/libsofthsm2.so",
+    ],
+    configure: configure_softhsm,
+    needs: "SoftHSM2, which hsm/setup.sh installs",
+}];
+
+/// Runs a test against a fresh token of each module. `name` is the test's own, with its path.
+pub fn run(name: &str, test: impl FnOnce(&TestToken)) {
     run_without(name, "", test);
 }
 
-/// The same, with mechanisms taken away from the token: their names, separated by commas.
-pub fn run_without(name: &str, mechanisms: &str, test: impl FnOnce(&SoftHsm)) {
-    let Some(module) = MODULES.into_iter().map(Path::new).find(|path| path.exists()) else {
-        return not_run(name);
-    };
-    if env::var(CHILD).is_ok_and(|child| child == name) {
-        test(&SoftHsm::new(module));
-    } else {
-        in_a_process(name, mechanisms);
+/// The same, with mechanisms taken away from the tokens: their names, separated by commas.
+pub fn run_without(name: &str, mechanisms: &str, test: impl FnOnce(&TestToken)) {
+    let child = env::var(CHILD).ok();
+    for module in &MODULES {
+        let process = format!("{name} over {}", module.name);
+        let library = module.places.iter().map(Path::new).find(|path| path.exists());
+        match (library, &child) {
+            (Some(library), Some(child)) if *child == process => return test(&TestToken::new(library)),
+            (_, Some(_)) => (),
+            (Some(_), None) => in_a_process(module, name, &process, mechanisms),
+            (None, None) => not_run(&process, module.needs),
+        }
     }
 }
 
-fn not_run(name: &str) {
+fn not_run(name: &str, needs: &str) {
     let all = env::var("SIGNALBOX_TESTS").is_ok_and(|which| which == "all");
-    assert!(!all, "{name} needs SoftHSM2, which hsm/setup.sh installs");
+    assert!(!all, "{name} needs {needs}");
     // Written past the harness, which shows what a passing test prints only on request.
-    let _ = writeln!(std::io::stderr(), "{name}: NOT RUN, needs SoftHSM2, which hsm/setup.sh installs");
+    let _ = writeln!(std::io::stderr(), "{name}: NOT RUN, needs {needs}");
 }
 
-fn in_a_process(name: &str, without: &str) {
-    let folder = Folder::new(name);
-    let tokens = folder.0.join("tokens");
+fn in_a_process(module: &Module, name: &str, process: &str, without: &str) {
+    let folder = Folder::new(process);
+    let (variable, value) = (module.configure)(&folder.0, without);
+    let output = Command::new(env::current_exe().expect("this test"))
+        .args([name, "--exact", "--nocapture", "--test-threads=1"])
+        .env(variable, value)
+        .env(CHILD, process)
+        .output()
+        .expect("a process");
+    let said =
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    // The count too: a name that is not the test's own would run nothing and succeed.
+    assert!(output.status.success() && said.contains("1 passed"), "{process}: {}\n{said}", output.status);
+}
+
+fn configure_softhsm(folder: &Path, without: &str) -> (&'static str, PathBuf) {
+    let tokens = folder.join("tokens");
     fs::create_dir_all(&tokens).expect("a folder for tokens");
-    let config = folder.0.join("softhsm2.conf");
+    let config = folder.join("softhsm2.conf");
     // SoftHSM2 2.6.1 overlooks the first name behind the minus: a name that nothing here needs.
     let mechanisms = if without.is_empty() { "ALL".to_owned() } else { format!("-CKM_MD5,{without}") };
     let text = format!(
@@ -82,16 +119,7 @@ fn in_a_process(name: &str, without: &str) {
         tokens.display()
     );
     fs::write(&config, text).expect("a configuration");
-    let output = Command::new(env::current_exe().expect("this test"))
-        .args([name, "--exact", "--nocapture", "--test-threads=1"])
-        .env("SOFTHSM2_CONF", &config)
-        .env(CHILD, name)
-        .output()
-        .expect("a process");
-    let said =
-        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
-    // The count too: a name that is not the test's own would run nothing and succeed.
-    assert!(output.status.success() && said.contains("1 passed"), "{}\n{said}", output.status);
+    ("SOFTHSM2_CONF", config)
 }
 
 /// A folder that is removed with what is in it.
@@ -99,7 +127,7 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new(name: &str) -> Folder {
-        let name = name.replace(':', "-");
+        let name = name.replace([':', ' '], "-");
         Folder(env::temp_dir().join(format!("signalbox-hsm-{}-{name}", process::id())))
     }
 }
@@ -111,15 +139,15 @@ impl Drop for Folder {
 }
 
 /// A token with a user logged in who may make keys.
-pub struct SoftHsm {
+pub struct TestToken {
     /// The module's file.
     pub module: PathBuf,
     session: Session,
     context: Pkcs11,
 }
 
-impl SoftHsm {
-    fn new(module: &Path) -> SoftHsm {
+impl TestToken {
+    fn new(module: &Path) -> TestToken {
         let context = Pkcs11::new(module).expect("the module");
         context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).expect("a start");
         let slot = context.get_slots_with_token().expect("slots")[0];
@@ -129,7 +157,7 @@ impl SoftHsm {
         session.init_pin(&AuthPin::from(PIN)).expect("a PIN");
         session.logout().expect("a log-out");
         session.login(UserType::User, Some(&AuthPin::from(PIN))).expect("a user");
-        SoftHsm { module: module.to_owned(), session, context }
+        TestToken { module: module.to_owned(), session, context }
     }
 
     /// Makes a key on the token and returns its check value.
