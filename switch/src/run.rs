@@ -276,6 +276,7 @@ fn announce(setup: &Setup, found: &Found) {
         }
     }
     tracing::info!(
+        profile = setup.config.switch.profile.name(),
         shards = setup.shards(),
         acquirers = setup.config.acquirers.len(),
         issuers = setup.config.issuers.len(),
@@ -397,7 +398,7 @@ fn ready(setup: &Setup) -> Health {
         (false, None) => "memory only",
     };
     let body = json!({
-        "ready": ok, "reasons": reasons, "journal": journal, "cards": cards, "issuers": issuers,
+        "ready": ok, "reasons": reasons, "profile": setup.config.switch.profile.name(), "journal": journal, "cards": cards, "issuers": issuers,
     });
     Health { ok, body }
 }

@@ -22,7 +22,7 @@ const DIALECT: &str =
 const TIMEOUT: &str = "timeout = \"10s\"";
 const ROUTE: &str = "iin = \"99996\"\nissuer = \"maple\"";
 
-const FAULTS: [Fault; 33] = [
+const FAULTS: [Fault; 34] = [
     // Syntax and names.
     fault(NORTH, "name = \"north #!", &[]),
     fault(NORTH, "name = \"north\"\nlisten_on = 1 #!", &["listen_on"]),
@@ -50,6 +50,11 @@ const FAULTS: [Fault; 33] = [
     fault(NORTH, "name = \"north\"\nmtis = [\"0999\"] #!", &["0999"]),
     fault(NORTH, "name = \"north\"\nresponse_codes = { issuer_timed_out = \"680000\" } #!", &["680000"]),
     fault(NORTH, "name = \"north\"\nresponse_codes = { issuer_timd_out = \"68\" } #!", &["issuer_timd_out"]),
+    fault(
+        "[admin]",
+        "[switch]\nprofile = \"production\"\n[hsm]\nplacement = \"inline\" #!\n[admin]",
+        &["placement", "inline", "production"],
+    ),
     // Framings and dialects.
     fault(
         DIALECT,

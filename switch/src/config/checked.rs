@@ -43,6 +43,8 @@ pub struct Config {
 /// Threads, memory and stopping.
 #[derive(Clone, Debug)]
 pub struct Switch {
+    /// How much is forgiven.
+    pub profile: Profile,
     /// Threads that decide, 1 to 64.
     pub shards: u16,
     /// Transactions in flight, per shard.
@@ -55,6 +57,25 @@ pub struct Switch {
     pub drain_grace: Duration,
     /// DE 39 values of issuers that count as approvals; at least one.
     pub approval_codes: Vec<ResponseCode>,
+}
+
+/// How much a configuration is forgiven.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Profile {
+    /// What is convenient and unsafe is allowed where it says so itself.
+    Development,
+    /// It is a fault.
+    Production,
+}
+
+impl Profile {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Profile::Development => "development",
+            Profile::Production => "production",
+        }
+    }
 }
 
 /// The door for operators: metrics, health, readiness.

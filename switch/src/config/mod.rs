@@ -30,7 +30,7 @@ mod tests;
 use std::path::Path;
 
 pub use checked::{
-    Acquirer, Admin, Config, Door, Hsm, Issuer, Limits, Program, ProgramKind, Route, Switch, Timers,
+    Acquirer, Admin, Config, Door, Hsm, Issuer, Limits, Profile, Program, ProgramKind, Route, Switch, Timers,
     TlsFiles, Way,
 };
 pub use fault::{Fault, Faults, Place};

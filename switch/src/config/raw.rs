@@ -35,6 +35,7 @@ pub(super) struct Raw {
 #[derive(Deserialize, Default, Debug)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct Switch {
+    pub(super) profile: Option<Given<String>>,
     pub(super) shards: Option<Given<u64>>,
     pub(super) pending_max: Option<Given<u64>>,
     pub(super) recent_entries: Option<Given<u64>>,

@@ -2,12 +2,13 @@
 //!
 //! Every default and every bound has its one home here: the tables in [`settings`], what acquirers and
 //! issuers have in [`peer`], [`door`] and [`route`], and in [`relations`] what must hold between
-//! them. A step that finds a fault reports it and returns what is left, or nothing; the steps beside it go
+//! them, in [`production`] what is forgiven in development only. A step that finds a fault reports it and returns what is left, or nothing; the steps beside it go
 //! on. Whoever holds the report believes no configuration while there is a fault in it.
 
 mod door;
 mod journal;
 mod peer;
+mod production;
 mod program;
 mod relations;
 mod route;
@@ -38,6 +39,7 @@ pub(super) fn check(raw: &Raw, folder: &Path, report: &mut Report<'_>) -> Option
     let issuers: Vec<_> = raw.issuer.iter().map(|issuer| check.issuer(issuer)).collect();
     let routes = check.routes(raw);
     check.relations(raw);
+    check.production(raw);
     let token_file = check.token_file(&raw.admin.token_file);
     let journal = check.journal(&raw.journal);
     let hsm = check.hsm(&raw.hsm);

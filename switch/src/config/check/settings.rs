@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use codecs::value::ResponseCode;
 
-use crate::config::checked::{Limits, Switch, Timers};
+use crate::config::checked::{Limits, Profile, Switch, Timers};
 use crate::config::fault::Report;
 use crate::config::given::{List, Period};
 use crate::config::raw;
@@ -28,7 +28,14 @@ pub(super) const TIMER: RangeInclusive<Duration> = ms(1)..=HOUR;
 const APPROVAL_CODES: [ResponseCode; 4] =
     [ResponseCode::of(b"00"), ResponseCode::of(b"10"), ResponseCode::of(b"000"), ResponseCode::of(b"002")];
 
+const PROFILES: [(&str, Profile); 2] =
+    [("development", Profile::Development), ("production", Profile::Production)];
+
 pub(super) fn switch(raw: &raw::Switch, report: &mut Report<'_>) -> Option<Switch> {
+    let profile = match &raw.profile {
+        Some(profile) => report.one_of(profile, "profile", &PROFILES),
+        None => Some(Profile::Development),
+    };
     let shards = report.count(&raw.shards, 1, 1..=64);
     let pending_max = report.count(&raw.pending_max, 65_536, 1..=16_777_216);
     let recent_entries = report.count(&raw.recent_entries, 1_048_576, 1..=67_108_864);
@@ -36,6 +43,7 @@ pub(super) fn switch(raw: &raw::Switch, report: &mut Report<'_>) -> Option<Switc
     let drain_grace = report.period(&raw.drain_grace, seconds(15), ms(0)..=HOUR);
     let approval_codes = approval_codes(&raw.approval_codes, report);
     Some(Switch {
+        profile: profile?,
         shards: shards?,
         pending_max: pending_max?,
         recent_entries: recent_entries?,

@@ -231,13 +231,13 @@ fn unknown_keys() {
     check(
         &[(2, "shard = 1")],
         &[
-            r#"2:1: found unknown key "shard", expected one of shards, pending_max, recent_entries, recent_window, drain_grace, approval_codes; did you mean "shards"?"#,
+            r#"2:1: found unknown key "shard", expected one of profile, shards, pending_max, recent_entries, recent_window, drain_grace, approval_codes; did you mean "shards"?"#,
         ],
     );
     check(
         &[(2, "colour = 1")],
         &[
-            r#"2:1: found unknown key "colour", expected one of shards, pending_max, recent_entries, recent_window, drain_grace, approval_codes"#,
+            r#"2:1: found unknown key "colour", expected one of profile, shards, pending_max, recent_entries, recent_window, drain_grace, approval_codes"#,
         ],
     );
     check(
@@ -255,9 +255,9 @@ fn unknown_keys() {
     check(
         &[(2, "a = 1\nb = 2\nc.d = 3")],
         &[
-            r#"2:1: found unknown key "a", expected one of shards, pending_max, recent_entries, recent_window, drain_grace, approval_codes"#,
-            r#"3:1: found unknown key "b", expected one of shards, pending_max, recent_entries, recent_window, drain_grace, approval_codes"#,
-            r#"4:1: found unknown key "c", expected one of shards, pending_max, recent_entries, recent_window, drain_grace, approval_codes"#,
+            r#"2:1: found unknown key "a", expected one of profile, shards, pending_max, recent_entries, recent_window, drain_grace, approval_codes"#,
+            r#"3:1: found unknown key "b", expected one of profile, shards, pending_max, recent_entries, recent_window, drain_grace, approval_codes"#,
+            r#"4:1: found unknown key "c", expected one of profile, shards, pending_max, recent_entries, recent_window, drain_grace, approval_codes"#,
         ],
     );
     check(

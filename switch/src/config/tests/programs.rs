@@ -59,3 +59,40 @@ fn a_program_needs_a_token() {
     );
     assert!(read(&text).map(|_| ()).unwrap_err().contains("a program and no [hsm]"));
 }
+
+#[test]
+fn production_forgives_nothing() {
+    let pin = tempfile();
+    let token = format!(
+        "[hsm]\nmodule = \"devtoken\"\ntoken = \"t\"\npin_file = {pin:?}\nplacement = \"inline\"\n\
+         [[program]]\nname = \"wallet\"\nkind = \"challenge\"\niins = [\"99991\"]\nkey = \"k\"\n\
+         check_value = \"0A1B2C\"\nmodifiable_key = true\n"
+    );
+    let text =
+        SOUND.replacen("plain_tcp = true", "plain_tcp = true\nplain_tcp_beyond_loopback = true", 1) + &token;
+    let faults = |profile: &str| {
+        let text = text.replacen("shards = 1", &format!("shards = 1\nprofile = {profile:?}"), 1);
+        let told = read(&text).map(|_| ()).err().unwrap_or_default();
+        told.lines().filter(|line| line.contains("in profile")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(faults("development"), Vec::<String>::new());
+    let expected = [
+        "f.toml:10:29: found plain_tcp_beyond_loopback = true in profile \"production\"",
+        "f.toml:26:10: found the development token in profile \"production\"",
+        "f.toml:29:13: found placement \"inline\" in profile \"production\"",
+        "f.toml:30:1: found a program and no [journal] in profile \"production\"",
+        "f.toml:36:18: found modifiable_key = true in profile \"production\"",
+    ];
+    let found = faults("production");
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(&format!("{expected}, expected ")), "{found}");
+    }
+    let _ = std::fs::remove_file(pin);
+
+    // On loopback there is nobody to listen.
+    assert!(read(&SOUND.replacen("shards = 1", "profile = \"production\"", 1)).is_ok());
+    assert!(
+        read(&SOUND.replacen("shards = 1", "profile = \"prod\"", 1)).unwrap_err().contains("unknown profile")
+    );
+}
