@@ -8,7 +8,7 @@
 //! | `payments` | the acquirers' book |
 //! | `issuer` | the issuers' books |
 //! | `disk` | a journal of which the newest part can be lost |
-//! | `world` | who does what when; the laws that are checked on the way and at the end |
+//! | `world` | who does what when; the laws that are checked on the way and, in `world/laws`, at the end |
 //!
 //! Not here: bytes. Messages, frames and segments are tested where they are read and written.
 

@@ -1,0 +1,205 @@
+//! What is between the shards and the world: the events they get, and what becomes of the effects they ask for.
+
+use authorizer::Effect;
+use authorizer::cards::Funding;
+use authorizer::effect::Reply;
+use authorizer::event::{AcquirerLink, Event, Leg, ShardId, Ticket, Unsent};
+use authorizer::issuer::shard_of;
+use authorizer::request::Request;
+use authorizer::saf::Undoing;
+use authorizer::verify::{Judgement, ProofId};
+
+use super::{Happening, Kept, SECOND, World, payment_of};
+use crate::sim::faults::Fault;
+
+impl World {
+    pub(super) fn home_of(&self, identity: u128) -> u16 {
+        ((identity >> 64) % self.cards.shards as u128) as u16
+    }
+
+    pub(super) fn event(&mut self, shard: ShardId, event: Event) {
+        self.inboxes[usize::from(shard.0)].push(event);
+        let after_us = self.dice.within(1, 200);
+        self.turn_at(shard, self.now_us + after_us);
+    }
+
+    pub(super) fn event_everywhere(&mut self, event: &Event) {
+        for shard in (0..self.cards.shards as u16).map(ShardId) {
+            self.event(shard, event.clone());
+        }
+    }
+
+    pub(super) fn turn_at(&mut self, shard: ShardId, at_us: u64) {
+        let planned = &mut self.turns[usize::from(shard.0)];
+        let at_us = at_us.max(self.frozen_until_us).max(self.now_us);
+        if planned.is_none_or(|planned| at_us < planned) {
+            *planned = Some(at_us);
+            self.at(at_us - self.now_us, Happening::Turn(self.process, shard));
+        }
+    }
+
+    pub(super) fn perform(&mut self, shard: ShardId, effect: Effect) {
+        match effect {
+            Effect::Forward { ticket, to, stan, funding } => self.forward(ticket, Leg { to, stan }, funding),
+            Effect::Undo(undoing) => self.undo(*undoing),
+            Effect::Ask { proof, ticket, .. } => self.ask(shard, ticket, proof),
+            Effect::Challenge { .. } => {}
+            Effect::Reply(reply) => self.reply(reply),
+            Effect::Release(ticket) => self.release(ticket),
+            Effect::Hand { ticket, to } => {
+                if let Some(Kept::Request(_, request)) = self.tickets.get(&ticket.0).cloned() {
+                    let after_us = self.dice.within(1, 500);
+                    self.at(after_us, Happening::Handed(self.process, to, request));
+                }
+            }
+        }
+    }
+
+    pub(super) fn switch_hears(&mut self, link: AcquirerLink, request: Request) {
+        self.tell(Some(payment_of(&request.keys)), || format!("{} reaches the switch", request.class.name()));
+        let is_same = self.acquirer_links.iter().any(|(known, _, is_up)| *known == link && *is_up);
+        if !self.is_up || !is_same {
+            return;
+        }
+        let number = payment_of(&request.keys);
+        self.next_ticket += 1;
+        let request = Request { ticket: Ticket(self.next_ticket), ..request };
+        self.tickets.insert(self.next_ticket, Kept::Request(number, Box::new(request)));
+        let named = request.original.map_or(request.identity, |original| original.identity);
+        let home = ShardId(self.home_of(named.0));
+        self.event(home, Event::Request(request));
+    }
+
+    pub(super) fn release(&mut self, ticket: Ticket) {
+        if self.tickets.remove(&ticket.0).is_none() {
+            self.broken(None, format!("a raw message was released twice: {}", ticket.0));
+        }
+    }
+
+    pub(super) fn reply(&mut self, reply: Reply) {
+        let kept = self.tickets.get(&reply.ticket.0).cloned();
+        self.release(reply.ticket);
+        if let Some(answer) = reply.answer {
+            self.release(answer);
+        }
+        let Some(Kept::Request(number, request)) = kept else { return };
+        let is_reversal = request.class.is_reversal();
+        let payment = &self.payments[number as usize];
+        if is_reversal && (request.amount.minor(), request.acquirer.0) != (payment.amount, payment.acquirer) {
+            // Nobody waits for the answer to mischief.
+            return;
+        }
+        self.seen(number << 8 | u64::from(reply.outcome.response_code.as_bytes()[0]));
+        let is_other = request.fingerprint.content != u128::from(self.payments[number as usize].amount);
+        if is_other && !is_reversal && reply.outcome.is_approved() {
+            return self.broken(Some(number), "Q5: another content was told the approval".to_owned());
+        }
+        let whose = self.acquirer_links.iter().find(|(link, _, is_up)| *link == reply.link && *is_up);
+        let Some((_, acquirer, _)) = whose.copied() else { return };
+        if self.happens(Fault::ReplyLost) {
+            return;
+        }
+        let delay_us = self.acquirer_delay();
+        self.at(delay_us, Happening::ToAcquirer(acquirer, number, Box::new(reply), is_reversal));
+    }
+
+    pub(super) fn ask(&mut self, shard: ShardId, ticket: Ticket, proof: ProofId) {
+        let Some(Kept::Request(number, _)) = self.tickets.get(&ticket.0).cloned() else { return };
+        let is_right = self.payments[number as usize].label.is_some_and(|(_, is_right)| is_right);
+        let judgement = if self.happens(Fault::TokenGone) {
+            Judgement::Unknown
+        } else if is_right {
+            Judgement::Right
+        } else {
+            Judgement::Wrong
+        };
+        if judgement == Judgement::Right {
+            self.proven.insert(number);
+        }
+        let slow = self.happens(Fault::SlowToken);
+        let after_us = if slow { self.dice.below(2 * SECOND) } else { self.dice.within(20, 400) };
+        self.at(after_us, Happening::Judged(self.process, shard, proof, judgement));
+    }
+
+    pub(super) fn forward(&mut self, ticket: Ticket, leg: Leg, funding: Option<Funding>) {
+        let Some(Kept::Request(number, _)) = self.tickets.get(&ticket.0).cloned() else {
+            return self.broken(None, "a request was forwarded after it was released".to_owned());
+        };
+        self.seen(number << 8 | 1);
+        self.tell(Some(number), || {
+            format!("forwarded to {}.{} as {}", leg.to.issuer.0, leg.to.link, leg.stan.number())
+        });
+        let payment = &self.payments[number as usize];
+        if let Some((label, is_right)) = payment.label {
+            let card = payment.card;
+            if !is_right || funding.is_none() || !self.proven.contains(&number) {
+                return self.broken(
+                    Some(number),
+                    "a code that is not known to be right went to the issuer".to_owned(),
+                );
+            }
+            let first = *self.claimed.entry((card, label)).or_insert(number);
+            if first != number {
+                return self.broken(
+                    Some(number),
+                    format!("E8: ATC {label} of card {card} was accepted twice, by {first} too"),
+                );
+            }
+        }
+        if !self.is_connected(leg.to, self.generation(leg.to)) {
+            let owner = shard_of(leg.stan, self.cards.shards as u16);
+            return self.event(owner, Event::Unsent(leg, Unsent::LinkLost));
+        }
+        if self.happens(Fault::ForwardLost) {
+            return;
+        }
+        let generation = self.generation(leg.to);
+        let delay_us = self.in_line(leg.to, generation);
+        self.at(delay_us, Happening::ToIssuer(leg.to, generation, leg, number));
+    }
+
+    pub(super) fn undo(&mut self, undoing: Undoing) {
+        let reversal = &undoing.reversal;
+        let number = payment_of(&reversal.sent.asked.keys);
+        let issuer = undoing.to.issuer.0;
+        self.seen(number << 8 | 2);
+        self.ran.reversals += 1;
+        self.tell(Some(number), || {
+            format!(
+                "reversal {} of {} to {}.{}, repeat {}",
+                reversal.stan.number(),
+                reversal.sent.stan.number(),
+                issuer,
+                undoing.to.link,
+                reversal.is_repeat
+            )
+        });
+        let known = (issuer, reversal.stan.number(), reversal.moment);
+        let approved_late = self.late.contains(&(issuer, reversal.sent.stan.number()));
+        let (sent, acknowledged) = self.undoings.entry(known).or_insert((0, None));
+        let was_sent = *sent > 0;
+        let acknowledged = *acknowledged;
+        *sent += 1;
+        let leg = (issuer, reversal.sent.stan.number(), reversal.sent.asked.keys.moment, reversal.left_minor);
+        let several = self.reversals_of.entry(leg).or_default();
+        several.insert(reversal.stan.number());
+        if several.len() > 1 && !approved_late {
+            return self.broken(Some(number), "E7: two reversals of one request".to_owned());
+        }
+        if was_sent && !reversal.is_repeat {
+            return self.broken(Some(number), "E7: a reversal was sent twice as the first".to_owned());
+        }
+        if !was_sent && reversal.is_repeat && self.process == 1 && !approved_late {
+            return self.broken(Some(number), "E7: a reversal began with a repeat".to_owned());
+        }
+        if acknowledged == Some(self.process) {
+            return self.broken(Some(number), "E7: a reversal was sent after its acknowledgement".to_owned());
+        }
+        if !self.is_connected(undoing.to, self.generation(undoing.to)) || self.happens(Fault::ReversalLost) {
+            return;
+        }
+        let generation = self.generation(undoing.to);
+        let delay_us = self.in_line(undoing.to, generation);
+        self.at(delay_us, Happening::UndoAtIssuer(undoing.to, generation, Box::new(undoing)));
+    }
+}

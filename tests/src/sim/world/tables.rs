@@ -1,0 +1,34 @@
+//! What the simulated switch is configured with.
+
+use authorizer::decision::CodeSet;
+use authorizer::event::IssuerId;
+use authorizer::iin_table::{IinTable, Route};
+use authorizer::programs::{CardProgram, Tries, rotating_atc};
+use authorizer::rights::Rights;
+use authorizer::saf::Retry;
+use authorizer::tables::{Acquirer, Issuer as IssuerRow, Tables};
+use codecs::value::{Iin, ResponseCode};
+
+use super::{ACQUIRERS, ISSUER_TIMEOUT, ISSUERS, LINKS, SECOND};
+
+pub(super) fn tables() -> Tables {
+    let acquirer =
+        Acquirer { rights: Rights::default(), codes: CodeSet::Response1987, overrides: Vec::new() };
+    let issuer = IssuerRow { timeout_us: ISSUER_TIMEOUT, window: 1_000, links: LINKS };
+    let route = |digits: &[u8], issuers: &[u16]| {
+        let issuers = issuers.iter().map(|issuer| IssuerId(*issuer)).collect();
+        (Iin::parse(digits).expect("digits"), Route { issuers })
+    };
+    let tries = Tries { per_secret: 3, per_card: 200, window_us: 86_400 * SECOND };
+    Tables {
+        acquirers: vec![acquirer; usize::from(ACQUIRERS)],
+        issuers: vec![issuer; usize::from(ISSUERS)],
+        iins: IinTable::new(vec![route(b"99996", &[0, 1]), route(b"99997", &[1])]),
+        approval_codes: vec![ResponseCode::of(b"00"), ResponseCode::of(b"10")],
+        programs: vec![CardProgram::RotatingAtc(rotating_atc::Settings { tries })],
+        proof_timeout_us: SECOND / 2,
+        has_journal: true,
+        planted: None,
+        retry: Retry { min_us: SECOND, max_us: 20 * SECOND },
+    }
+}
