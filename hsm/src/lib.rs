@@ -4,6 +4,7 @@
 //!
 //! * [`Question`] and [`Answer`] say all that can be asked; [`HsmError`] says why there was no answer;
 //! * [`Verifier`] answers, with the keys it loaded from a [`token::Token`];
+//! * [`Plan`] says which token and which keys, and [`wire`] how all of this is said to another process;
 //! * `card`, `rotating` and `challenge` make the codes, each from its definition; `derive` says what the keys
 //!   of one card are made of;
 //! * `digits`, `compare` and [`Secret`] are what all of them stand on.
@@ -16,6 +17,7 @@
 #![deny(unsafe_code)]
 
 pub mod token;
+pub mod wire;
 
 mod card;
 mod challenge;
@@ -23,6 +25,7 @@ mod compare;
 mod derive;
 mod digits;
 mod error;
+mod plan;
 mod question;
 mod rotating;
 mod secret;
@@ -35,6 +38,7 @@ mod tokens;
 pub use derive::{Card, Derivation};
 pub use digits::{Challenge, Code, CodeLength, Pan, Psn};
 pub use error::{Cause, HsmError, Retry};
+pub use plan::{KeyRequest, Plan, PlanError, Purpose};
 pub use question::{
     Answer, Candidates, Cvc3, DynamicCvv, EnrolCvc3, Ivcvc3, KeyId, Kind, MAX_CANDIDATES, Printed, Question,
     Response, RotatingCode, StaticCode, TrackData, UnpredictableNumber,

@@ -255,6 +255,19 @@ pub enum Kind {
     Response,
 }
 
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 6] =
+        [Kind::StaticCode, Kind::EnrolCvc3, Kind::Cvc3, Kind::DynamicCvv, Kind::RotatingCode, Kind::Response];
+}
+
+impl KeyId {
+    /// The key at this place of a [`Plan`](crate::Plan).
+    pub fn of_place(place: u16) -> KeyId {
+        KeyId(place)
+    }
+}
+
 impl Question {
     /// What is asked, without any of its content.
     pub fn kind(&self) -> Kind {

@@ -1,0 +1,88 @@
+//! Which token is opened and which keys are loaded from it, in which order: all that another process needs to answer
+//! the same questions.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::question::KeyId;
+use crate::secret::Secret;
+use crate::token::{KeyError, KeySpec, OpenError, Token};
+use crate::verifier::{MasterUsage, Verifier};
+
+/// A token and the keys that questions name. A [`KeyId`] is the place of a key in `keys`.
+pub struct Plan {
+    /// The module's library.
+    pub module: PathBuf,
+    /// The token's label.
+    pub token: String,
+    /// Its user's PIN.
+    pub pin: Secret,
+    /// What is loaded, in this order.
+    pub keys: Vec<KeyRequest>,
+}
+
+/// A key to be loaded.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyRequest {
+    /// Which.
+    pub spec: KeySpec,
+    /// What for.
+    pub purpose: Purpose,
+}
+
+/// What a key is loaded for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// Others are derived from it.
+    Master(MasterUsage),
+    /// Private counters that may be held in memory for the time of one block each.
+    ExposedCounters,
+    /// Card verification; with the key that is its left half twice.
+    CardVerification {
+        /// That key.
+        left: KeySpec,
+    },
+}
+
+impl Plan {
+    /// Opens the token and loads the keys.
+    pub fn open(&self) -> Result<Verifier, PlanError> {
+        let token = Token::open(&self.module, &self.token, &self.pin).map_err(PlanError::Token)?;
+        let mut verifier = Verifier::new(token);
+        for key in &self.keys {
+            verifier.load(key).map_err(PlanError::Key)?;
+        }
+        Ok(verifier)
+    }
+}
+
+impl Verifier {
+    /// Loads a key for what it is wanted for.
+    pub fn load(&mut self, key: &KeyRequest) -> Result<KeyId, KeyError> {
+        match &key.purpose {
+            Purpose::Master(usage) => self.load_master(&key.spec, *usage),
+            Purpose::ExposedCounters => self.load_exposed_counters(&key.spec),
+            Purpose::CardVerification { left } => self.load_card_verification(&key.spec, left),
+        }
+    }
+}
+
+/// Why a plan cannot be carried out.
+#[derive(Debug)]
+pub enum PlanError {
+    /// The token cannot be opened.
+    Token(OpenError),
+    /// A key cannot be used.
+    Key(KeyError),
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PlanError::Token(why) => why.fmt(f),
+            PlanError::Key(why) => why.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for PlanError {}

@@ -1,0 +1,74 @@
+//! What a worker is told first: which token, how to log in, which keys in which order.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use super::bytes::{Take, put_long, put_short};
+use crate::plan::{KeyRequest, Plan, Purpose};
+use crate::secret::Secret;
+use crate::token::{CheckValue, KeySpec};
+use crate::verifier::MasterUsage;
+
+/// Appends a plan. The PIN is in it.
+pub(super) fn put(out: &mut Vec<u8>, plan: &Plan) {
+    put_long(out, plan.module.as_os_str().as_bytes());
+    put_long(out, plan.token.as_bytes());
+    put_short(out, plan.pin.danger_clear_bytes());
+    out.extend_from_slice(&(plan.keys.len() as u16).to_le_bytes());
+    for key in &plan.keys {
+        put_spec(out, &key.spec);
+        match &key.purpose {
+            Purpose::Master(MasterUsage::Cvc3) => out.push(1),
+            Purpose::Master(MasterUsage::DynamicCvv) => out.push(2),
+            Purpose::Master(MasterUsage::Counter) => out.push(3),
+            Purpose::Master(MasterUsage::Response) => out.push(4),
+            Purpose::ExposedCounters => out.push(5),
+            Purpose::CardVerification { left } => {
+                out.push(6);
+                put_spec(out, left);
+            }
+        }
+    }
+}
+
+/// Reads a plan.
+pub(super) fn take(from: &mut Take<'_>) -> Option<Plan> {
+    let module = PathBuf::from(OsStr::from_bytes(from.long()?));
+    let token = text(from.long()?)?;
+    let pin = Secret::new(from.short()?.to_vec());
+    let count = from.u16()?;
+    let key = |_| {
+        let spec = take_spec(from)?;
+        let purpose = match from.u8()? {
+            1 => Purpose::Master(MasterUsage::Cvc3),
+            2 => Purpose::Master(MasterUsage::DynamicCvv),
+            3 => Purpose::Master(MasterUsage::Counter),
+            4 => Purpose::Master(MasterUsage::Response),
+            5 => Purpose::ExposedCounters,
+            6 => Purpose::CardVerification { left: take_spec(from)? },
+            _ => return None,
+        };
+        Some(KeyRequest { spec, purpose })
+    };
+    let keys = (0..count).map(key).collect::<Option<_>>()?;
+    Some(Plan { module, token, pin, keys })
+}
+
+fn put_spec(out: &mut Vec<u8>, spec: &KeySpec) {
+    put_long(out, spec.label.as_bytes());
+    out.extend_from_slice(&spec.check_value.0);
+    out.push(spec.danger_modifiable.into());
+}
+
+fn take_spec(from: &mut Take<'_>) -> Option<KeySpec> {
+    Some(KeySpec {
+        label: text(from.long()?)?,
+        check_value: CheckValue(from.array()?),
+        danger_modifiable: from.u8()? == 1,
+    })
+}
+
+fn text(bytes: &[u8]) -> Option<String> {
+    String::from_utf8(bytes.to_vec()).ok()
+}
