@@ -18,11 +18,13 @@
 
 pub mod token;
 pub mod wire;
+pub mod worker;
 
 mod card;
 mod challenge;
 mod compare;
 mod derive;
+mod device;
 mod digits;
 mod error;
 mod plan;
@@ -36,6 +38,7 @@ mod verifier;
 mod tokens;
 
 pub use derive::{Card, Derivation};
+pub use device::Device;
 pub use digits::{Challenge, Code, CodeLength, Pan, Psn};
 pub use error::{Cause, HsmError, Retry};
 pub use plan::{KeyRequest, Plan, PlanError, Purpose};

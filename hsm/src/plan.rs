@@ -47,7 +47,16 @@ pub enum Purpose {
 impl Plan {
     /// Opens the token and loads the keys.
     pub fn open(&self) -> Result<Verifier, PlanError> {
-        let token = Token::open(&self.module, &self.token, &self.pin).map_err(PlanError::Token)?;
+        self.load(Token::open(&self.module, &self.token, &self.pin).map_err(PlanError::Token)?)
+    }
+
+    /// The same in a fresh session of a token that is open.
+    pub(crate) fn renew(&self, old: &Verifier) -> Result<Verifier, PlanError> {
+        let token = old.token().renewed(&self.pin);
+        self.load(token.map_err(|why| PlanError::Token(OpenError::Module(why)))?)
+    }
+
+    fn load(&self, token: Token) -> Result<Verifier, PlanError> {
         let mut verifier = Verifier::new(token);
         for key in &self.keys {
             verifier.load(key).map_err(PlanError::Key)?;

@@ -281,6 +281,18 @@ impl Question {
         }
     }
 
+    /// The key that it names.
+    pub(crate) fn key(&self) -> KeyId {
+        match self {
+            Question::StaticCode(asked) => asked.key,
+            Question::EnrolCvc3(asked) => asked.key,
+            Question::Cvc3(asked) => asked.key,
+            Question::DynamicCvv(asked) => asked.key,
+            Question::RotatingCode(asked) => asked.key,
+            Question::Response(asked) => asked.key,
+        }
+    }
+
     /// Whether a code of the length that the profile asks for was presented, where one is needed.
     pub(crate) fn has_its_digits(&self) -> bool {
         match self {

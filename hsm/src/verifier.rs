@@ -84,7 +84,21 @@ impl Verifier {
     /// A code of a wrong length is answered without it.
     pub fn answer(&mut self, questions: &[Question]) -> Vec<Result<Answer, HsmError>> {
         let mut answers = vec![Ok(Answer::WrongLength); questions.len()];
-        let asked = || questions.iter().enumerate().filter(|(_, question)| question.has_its_digits());
+        self.answer_some(questions, |_| true, &mut answers);
+        answers
+    }
+
+    /// Answers the questions at the wanted places, and leaves the other answers as they are.
+    pub(crate) fn answer_some(
+        &mut self,
+        questions: &[Question],
+        is_wanted: impl Fn(usize) -> bool,
+        answers: &mut [Result<Answer, HsmError>],
+    ) {
+        let asked = || {
+            let numbered = questions.iter().enumerate();
+            numbered.filter(|(place, question)| is_wanted(*place) && question.has_its_digits())
+        };
         for (place, question) in asked() {
             if let Some(outcome) = self.one(question) {
                 answers[place] = outcome.map_err(|cause| HsmError::new(question.kind(), cause));
@@ -97,10 +111,64 @@ impl Verifier {
         batched.sort_by_key(|(_, key, _)| key.0);
         for batch in batched.chunk_by(|one, other| one.1 == other.1) {
             for part in batch.chunks(MAX_BATCH) {
-                self.batch(part, &mut answers);
+                self.batch(part, answers);
             }
         }
-        answers
+        self.doubt(asked(), answers);
+    }
+
+    /// A wrong code counts against a card, so it is not believed before the token has given a known answer again: a
+    /// module that gives garbage makes no code wrong. Each key's way is tried once for all of a call's questions.
+    fn doubt<'q>(
+        &mut self,
+        asked: impl Iterator<Item = (usize, &'q Question)>,
+        answers: &mut [Result<Answer, HsmError>],
+    ) {
+        let mut known: Vec<(KeyId, Result<(), Cause>)> = Vec::new();
+        for (place, question) in asked {
+            if answers[place] != Ok(Answer::Wrong) {
+                continue;
+            }
+            let key = question.key();
+            let outcome = match known.iter().find(|(of, _)| *of == key) {
+                Some((_, outcome)) => *outcome,
+                None => {
+                    let outcome = self.still_right(key);
+                    known.push((key, outcome));
+                    outcome
+                }
+            };
+            if let Err(cause) = outcome {
+                answers[place] = Err(HsmError::new(question.kind(), cause));
+            }
+        }
+    }
+
+    /// Whether the token still gives known answers the way it answers under this key.
+    fn still_right(&mut self, KeyId(key): KeyId) -> Result<(), Cause> {
+        match self.keys.get_mut(usize::from(key)) {
+            Some(Key::CardVerification(key)) => key.whole.still_right().and_then(|()| key.left.still_right()),
+            Some(Key::Master(master)) => self.token.still_right(master.usage),
+            Some(Key::ExposedCounters(counters)) => counters.still_right(),
+            None => Err(Cause::NotThatKey),
+        }
+    }
+
+    /// Asks for the known answers under every key: the token is there, and right.
+    pub(crate) fn probe(&mut self) -> Result<(), Cause> {
+        (0..self.keys.len() as u16).try_for_each(|key| self.still_right(KeyId(key)))
+    }
+
+    /// Shuts the module down, for every token of it in this process.
+    pub(crate) fn finalize(self) -> Result<(), Cause> {
+        let Verifier { keys, token } = self;
+        drop(keys);
+        Ok(token.finalize()?)
+    }
+
+    /// How many keys the module was asked to derive.
+    pub fn derivations(&self) -> u64 {
+        self.token.derivations()
     }
 
     /// Answers a question that is put by itself, and leaves the others.

@@ -26,6 +26,7 @@ use cryptoki::session::{Session, UserType};
 use cryptoki::slot::Slot;
 use cryptoki::types::RawAuthPin;
 
+use crate::error::Cause;
 use crate::secret::Secret;
 use raw::Raw;
 
@@ -74,6 +75,40 @@ impl Token {
         log_in(&session, pin).map_err(|why| OpenError::Login { label: label.to_owned(), why })?;
         let findings = probe::probe(&session, &module.raw);
         Ok(Token { session, module: Arc::new(module), findings })
+    }
+
+    /// The same token in a session of its own, logged in and probed. This one's keys are not in it.
+    pub(crate) fn renewed(&self, pin: &Secret) -> Result<Token, Error> {
+        let session = self.module.open_session()?;
+        log_in(&session, pin)?;
+        let findings = probe::probe(&session, &self.module.raw);
+        Ok(Token { session, module: Arc::clone(&self.module), findings })
+    }
+
+    /// Shuts the module down (`C_Finalize`), for every token of it in this process.
+    pub(crate) fn finalize(self) -> Result<(), Error> {
+        let context = self.module.context.clone();
+        // Its session is closed before.
+        drop(self);
+        context.finalize()
+    }
+
+    /// How many keys the module was asked to derive.
+    pub(crate) fn derivations(&self) -> u64 {
+        self.module.raw.derivations()
+    }
+
+    /// Asks again for the known answers that a use of derived keys stands on.
+    pub(crate) fn still_right(&self, usage: Usage) -> Result<(), Cause> {
+        let needs = usage.needs().iter().filter(|capability| !capability.is_part_of_another());
+        for &capability in needs {
+            match probe::verdict(&self.session, &self.module.raw, capability) {
+                Verdict::Works => (),
+                Verdict::Fails(cause) => return Err(cause),
+                Verdict::WrongAnswer | Verdict::NotTried => return Err(Cause::WrongAnswer),
+            }
+        }
+        Ok(())
     }
 
     /// What the token can and cannot do, all of it, in a fixed order.

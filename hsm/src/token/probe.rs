@@ -33,6 +33,13 @@ pub enum Capability {
     AesCmac,
 }
 
+impl Capability {
+    /// Whether the known answer of a derivation shows this as well.
+    pub(super) fn is_part_of_another(self) -> bool {
+        matches!(self, Capability::TripleDesEcb | Capability::AesEcb)
+    }
+}
+
 /// What the probe found out about a capability.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Finding {
@@ -61,7 +68,7 @@ pub(crate) fn probe(session: &Session, raw: &Raw) -> Vec<Finding> {
     ALL.map(finding).into()
 }
 
-fn verdict(session: &Session, raw: &Raw, capability: Capability) -> Verdict {
+pub(super) fn verdict(session: &Session, raw: &Raw, capability: Capability) -> Verdict {
     let probe = Probe { session, raw };
     let outcome = match capability {
         Capability::TripleDesEcb => probe.ecb(Cipher::TripleDes, &TDES_KEY, &TDES_IN, &TDES_OUT),

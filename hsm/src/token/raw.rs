@@ -11,6 +11,7 @@
 
 use std::path::Path;
 use std::ptr::null_mut;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cryptoki::context::Function;
 use cryptoki::error::{Error, Result, Rv};
@@ -24,6 +25,8 @@ use cryptoki_sys::{
 /// The module's function list, kept together with the library that it points into.
 pub(crate) struct Raw {
     functions: CK_FUNCTION_LIST,
+    /// Keys derived through it.
+    derivations: AtomicU64,
     _library: cryptoki_sys::Pkcs11,
 }
 
@@ -46,7 +49,7 @@ impl Raw {
         // SAFETY: not null, and the standard says that it points to the module's own static list, which is
         // copied here while the library is loaded.
         let functions = unsafe { *list };
-        Ok(Raw { functions, _library: library })
+        Ok(Raw { functions, derivations: AtomicU64::new(0), _library: library })
     }
 
     /// Encrypts `data` under the base key and makes the result a key with the attributes of `template`.
@@ -59,6 +62,7 @@ impl Raw {
         template: &[Attribute],
     ) -> Result<ObjectHandle> {
         let derive = self.functions.C_DeriveKey.ok_or(Error::NullFunctionPointer)?;
+        self.derivations.fetch_add(1, Ordering::Relaxed);
         let mut input =
             CK_KEY_DERIVATION_STRING_DATA { pData: data.as_ptr().cast_mut(), ulLen: length(data.len())? };
         let mut mechanism = CK_MECHANISM {
@@ -84,6 +88,11 @@ impl Raw {
         Rv::from(code).into_result(Function::DeriveKey)?;
         // SAFETY: unsafe only because any number could be given; this one is the module's own.
         Ok(unsafe { ObjectHandle::new_from_raw(key) })
+    }
+
+    /// How many keys the module was asked to derive. SoftHSM2 2.6.1 keeps some memory of each.
+    pub(crate) fn derivations(&self) -> u64 {
+        self.derivations.load(Ordering::Relaxed)
     }
 
     /// Starts an encryption without parameters (ECB) that stays open in this session.

@@ -61,6 +61,14 @@ impl Stream {
         }
     }
 
+    /// Asks again for the key's check value.
+    pub(crate) fn still_right(&mut self) -> Result<(), Cause> {
+        let mut known = [0; 16];
+        let block = self.cipher.block_bytes();
+        self.feed(&[0; 16][..block], &mut known[..block])?;
+        if known[..3] == self.check_value.0 { Ok(()) } else { Err(Cause::WrongAnswer) }
+    }
+
     fn feed(&mut self, blocks: &[u8], out: &mut [u8]) -> Result<(), Cause> {
         let session = self.session.as_ref().ok_or(Cause::SessionLost)?;
         let outcome = self.module.raw.encrypt_update(session, blocks, out);
@@ -79,14 +87,11 @@ impl Stream {
         let session = self.module.open_session()?;
         self.module.raw.encrypt_init(&session, self.cipher.ecb(), self.key)?;
         self.session = Some(session);
-        let mut known = [0; 16];
-        let block = self.cipher.block_bytes();
-        self.feed(&[0; 16][..block], &mut known[..block])?;
-        if known[..3] == self.check_value.0 {
-            return Ok(());
+        let is_right = self.still_right();
+        if is_right.is_err() {
+            self.session = None;
         }
-        self.session = None;
-        Err(Cause::WrongAnswer)
+        is_right
     }
 }
 

@@ -48,7 +48,7 @@ pub(super) fn take(from: &mut Take<'_>) -> Option<Result<Answer, HsmError>> {
 }
 
 /// Appends a cause; that of an unnamed code with its number.
-pub(super) fn put_cause(out: &mut Vec<u8>, cause: Cause) {
+fn put_cause(out: &mut Vec<u8>, cause: Cause) {
     out.push(match cause {
         Cause::NotThatKey => 1,
         Cause::Busy => 2,
@@ -68,7 +68,7 @@ pub(super) fn put_cause(out: &mut Vec<u8>, cause: Cause) {
 }
 
 /// Reads a cause.
-pub(super) fn take_cause(from: &mut Take<'_>) -> Option<Cause> {
+fn take_cause(from: &mut Take<'_>) -> Option<Cause> {
     Some(match from.u8()? {
         1 => Cause::NotThatKey,
         2 => Cause::Busy,

@@ -15,7 +15,7 @@ mod set_up;
 
 use bytes::{Take, put_long};
 
-use crate::error::{Cause, HsmError};
+use crate::error::HsmError;
 use crate::plan::Plan;
 use crate::question::{Answer, Question};
 
@@ -49,15 +49,15 @@ pub enum Word<'b> {
     Refused(&'b str),
     /// Answers.
     Answers(Answers<'b>),
-    /// What came of a probe: `None` when all is well.
+    /// What came of a probe.
     Standing {
         /// The probe's number.
         probe: u64,
-        /// What is wrong.
-        fault: Option<Cause>,
+        /// What is wrong, for the operator; empty when all is well.
+        fault: &'b str,
     },
-    /// The token was lost, and could not be opened anew at once.
-    Lost(Cause),
+    /// The token was lost, and could not be opened anew at once. Why, for the operator.
+    Lost(&'b str),
 }
 
 const SET_UP: u8 = 1;
@@ -150,14 +150,12 @@ pub fn put_word(out: &mut Vec<u8>, word: &Word<'_>) {
         Word::Standing { probe, fault } => {
             let begun = begin(out, STANDING);
             out.extend_from_slice(&probe.to_le_bytes());
-            if let Some(cause) = fault {
-                answer::put_cause(out, *cause);
-            }
+            put_long(out, fault.as_bytes());
             begun
         }
-        Word::Lost(cause) => {
+        Word::Lost(why) => {
             let begun = begin(out, LOST);
-            answer::put_cause(out, *cause);
+            put_long(out, why.as_bytes());
             begun
         }
     };
@@ -183,24 +181,23 @@ pub fn word(bytes: &[u8]) -> Result<Option<(Word<'_>, usize)>, Broken> {
     let mut from = Take(body);
     let word = match kind {
         READY => whole(Some(Word::Ready), &from)?,
-        REFUSED => {
-            let why = from.long().and_then(|why| std::str::from_utf8(why).ok());
-            whole(why.map(Word::Refused), &from)?
-        }
+        REFUSED => whole(text(&mut from).map(Word::Refused), &from)?,
         ANSWERS => {
             let derivations = from.u64().ok_or(Broken)?;
             Word::Answers(Answers { derivations, rest: from.0 })
         }
         STANDING => {
             let probe = from.u64().ok_or(Broken)?;
-            let fault =
-                if from.0.is_empty() { None } else { Some(answer::take_cause(&mut from).ok_or(Broken)?) };
-            whole(Some(Word::Standing { probe, fault }), &from)?
+            whole(text(&mut from).map(|fault| Word::Standing { probe, fault }), &from)?
         }
-        LOST => whole(answer::take_cause(&mut from).map(Word::Lost), &from)?,
+        LOST => whole(text(&mut from).map(Word::Lost), &from)?,
         _ => return Err(Broken),
     };
     Ok(Some((word, taken)))
+}
+
+fn text<'b>(from: &mut Take<'b>) -> Option<&'b str> {
+    std::str::from_utf8(from.long()?).ok()
 }
 
 fn whole<T>(read: Option<T>, from: &Take<'_>) -> Result<T, Broken> {

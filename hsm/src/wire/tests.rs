@@ -3,6 +3,7 @@
 use super::*;
 use crate::derive::{Card, Derivation};
 use crate::digits::{Challenge, Code, CodeLength, Pan, Psn};
+use crate::error::Cause;
 use crate::plan::{KeyRequest, Purpose};
 use crate::question::{
     Candidates, Cvc3, DynamicCvv, EnrolCvc3, Ivcvc3, KeyId, Kind, Printed, Response, RotatingCode,
@@ -148,9 +149,9 @@ fn words_and_orders_arrive_as_they_were() {
     let words = [
         Word::Ready,
         Word::Refused("no token is labelled \"x\""),
-        Word::Standing { probe: 7, fault: None },
-        Word::Standing { probe: u64::MAX, fault: Some(Cause::DeviceLost) },
-        Word::Lost(Cause::Other(RvError::FunctionFailed)),
+        Word::Standing { probe: 7, fault: "" },
+        Word::Standing { probe: u64::MAX, fault: "device lost" },
+        Word::Lost("login refused"),
     ];
     words.iter().for_each(|word| put_word(&mut bytes, word));
     let mut rest = &bytes[..];
@@ -198,7 +199,7 @@ fn what_is_no_frame_ends_the_conversation() {
     assert!(matches!(word(&[]), Ok(None)));
     assert!(matches!(word(&[ANSWERS, 9, 0, 0]), Ok(None)));
     for bytes in [
-        // Longer than any frame; a kind that is not; too short, and too long, for its kind; no cause; no UTF-8.
+        // Longer than any frame; a kind that is not; too short, and too long, for its kind; no text; no UTF-8.
         &[ANSWERS, 0xFF, 0xFF, 0xFF, 0x7F][..],
         &[99, 0, 0, 0, 0],
         &[ANSWERS, 1, 0, 0, 0, 1],
