@@ -1,5 +1,7 @@
 //! The messages and tables that all benches share.
 
+pub mod path;
+
 use authorizer::decision::CodeSet;
 use authorizer::event::IssuerId;
 use authorizer::iin_table::{IinTable, Route};

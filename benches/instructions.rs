@@ -1,0 +1,160 @@
+//! Does one step of the path so many times: `instructions STEP COUNT`. It is run twice with different counts by
+//! `gate.rs`, under a tool that counts instructions; the difference is what one step takes, without what the start takes.
+
+use std::hint::black_box;
+use std::process::ExitCode;
+
+use authorizer::decision::{Outcome, Verdict};
+use authorizer::event::{AcquirerId, AcquirerLink, ShardId, Ticket};
+use authorizer::request::Class;
+use benches::path::Path;
+use benches::{APPROVAL, AUTHORIZATION, message, tables};
+use codecs::iso8583::{Dialect, Index, Message, Mti, built_in};
+use codecs::value::{ApprovalCode, Pan, ResponseCode, Stan};
+use switch::acquirer::translate::{Answered, Received};
+use switch::homes::Homes;
+use switch::programs::Programs;
+use switch::{acquirer, issuer};
+
+/// What is put together for one step.
+const BATCH: usize = 8;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [step, count] = &arguments[..] else { return usage() };
+    let Ok(count) = count.parse() else { return usage() };
+    match step.as_str() {
+        "parse_0100_ascii" => parse(count, "iso87-ascii", b"0100", &AUTHORIZATION),
+        "parse_0100_binary" => parse(count, "iso87-binary", b"0100", &AUTHORIZATION),
+        "parse_0110_ascii" => parse(count, "iso87-ascii", b"0110", &APPROVAL),
+        "request" => request(count),
+        "answer" => answer(count),
+        "forward" => forward(count),
+        "reply" => reply(count),
+        "route" => route(count),
+        "whole_path" => whole_path(count),
+        _ => return usage(),
+    }
+    ExitCode::SUCCESS
+}
+
+fn usage() -> ExitCode {
+    eprintln!("instructions STEP COUNT");
+    ExitCode::from(64)
+}
+
+/// A sample in a dialect, with its index.
+struct Sample {
+    dialect: &'static Dialect,
+    bytes: Vec<u8>,
+    index: Index,
+}
+
+impl Sample {
+    fn new(dialect: &str, mti: &[u8; 4], elements: &[(u8, &[u8])]) -> Self {
+        let dialect = built_in(dialect).expect("built in");
+        let bytes = message(dialect, mti, elements);
+        let mut index = Index::new();
+        dialect.parse(&bytes, &mut index).expect("sound");
+        Self { dialect, bytes, index }
+    }
+
+    fn message(&self) -> Message<'_> {
+        Message::new(self.dialect, &self.bytes, &self.index)
+    }
+
+    fn mti(&self) -> Mti {
+        self.index.mti().expect("sound")
+    }
+}
+
+fn authorization() -> Sample {
+    Sample::new("iso87-ascii", b"0100", &AUTHORIZATION)
+}
+
+fn approval() -> Sample {
+    Sample::new("iso87-ascii", b"0110", &APPROVAL)
+}
+
+fn parse(count: u64, dialect: &str, mti: &[u8; 4], elements: &[(u8, &[u8])]) {
+    let mut sample = Sample::new(dialect, mti, elements);
+    for _ in 0..count {
+        let _ = black_box(sample.dialect.parse(black_box(&sample.bytes), &mut sample.index));
+    }
+}
+
+fn request(count: u64) {
+    let sample = authorization();
+    let homes = Homes::new(1, *b"a key of a bench", &["bench"]);
+    let programs = Programs::default();
+    let link = AcquirerLink { shard: ShardId(0), slot: 0, generation: 0 };
+    let received = Received { ticket: Ticket(0), link, acquirer: AcquirerId(0) };
+    for _ in 0..count {
+        let message = black_box(sample.message());
+        let kind = (sample.mti(), Class::Authorization);
+        let _ = black_box(acquirer::translate::request(&message, kind, received, &homes, &programs));
+    }
+}
+
+fn answer(count: u64) {
+    let sample = approval();
+    for _ in 0..count {
+        let message = black_box(sample.message());
+        black_box(issuer::translate::answer(&message, sample.mti(), benches::path::ISSUER, Ticket(0)));
+    }
+}
+
+fn forward(count: u64) {
+    let sample = authorization();
+    let stan = Stan::new(123_456).expect("six digits");
+    let mut out = vec![0; 1_024];
+    for _ in 0..count {
+        let message = black_box(sample.message());
+        let _ = black_box(issuer::translate::forward(
+            &message,
+            sample.mti(),
+            stan,
+            sample.dialect,
+            true,
+            None,
+            &mut out,
+        ));
+    }
+}
+
+fn reply(count: u64) {
+    let (request, answer) = (authorization(), approval());
+    let outcome = Outcome {
+        verdict: Verdict::Approved,
+        response_code: ResponseCode::of(b"00"),
+        approval_code: ApprovalCode::parse(b"A12345"),
+        approved_minor: None,
+    };
+    let mut out = vec![0; 1_024];
+    for _ in 0..count {
+        let answered = Answered { message: &answer.message(), funding: None };
+        let _ = black_box(acquirer::translate::reply(
+            &black_box(request.message()),
+            request.dialect,
+            *b"0110",
+            &outcome,
+            Some(answered),
+            &mut out,
+        ));
+    }
+}
+
+fn route(count: u64) {
+    let table = tables(1_000).iins;
+    let pan = Pan::parse(b"9999600000000019").expect("digits");
+    for _ in 0..count {
+        black_box(table.route(black_box(&pan)));
+    }
+}
+
+fn whole_path(count: u64) {
+    let mut path = Path::new(BATCH);
+    for _ in 0..count / BATCH as u64 {
+        path.turns(BATCH);
+    }
+}
