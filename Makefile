@@ -25,13 +25,14 @@ unit:            ## unit and property tests of every crate, and the examples in 
 	$(CARGO) test --workspace --locked --doc
 
 outside: build tools ## tests on the release binary, through sockets; two foreign codecs; a real token
-	SIGNALBOX_TESTS=all $(CARGO) test --locked --release -p tests -p loadtest -p hsm --tests
+	SIGNALBOX_TESTS=all $(CARGO) test --locked --release -p tests -p loadtest -p hsm -p benches --tests
 	@sh tests/foreign/run.sh
 
-tools:           ## what the tests need: a Python virtual environment, SoftHSM2, strace
+tools:           ## what the tests need: a Python virtual environment, SoftHSM2, strace, valgrind
 	@sh tests/peers/setup.sh
 	@sh hsm/setup.sh
 	@sh tests/strace.sh
+	@sh benches/setup.sh
 
 lint:            ## rustfmt and clippy, warnings refused
 	$(CARGO) fmt --all --check

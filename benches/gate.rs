@@ -39,8 +39,8 @@ fn no_step_takes_more_instructions_than_its_baseline() {
     let counts: BTreeMap<String, u64> =
         STEPS.iter().map(|(step, count)| ((*step).to_owned(), instructions_of(step, *count))).collect();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions.toml");
-    let mut baselines: Baselines =
-        std::fs::read_to_string(path).map_or_else(|_| Baselines::new(), |text| toml::from_str(&text).expect(path));
+    let mut baselines: Baselines = std::fs::read_to_string(path)
+        .map_or_else(|_| Baselines::new(), |text| toml::from_str(&text).expect(path));
     let compiler = compiler();
     if std::env::var("SIGNALBOX_BASELINE").is_ok_and(|what| what == "write") {
         baselines.insert(compiler, counts);

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use crate::text;
 use crate::value::{Expiry, Pan};
 
 /// Track 2 (DE 35): card number, separator, expiry, service code, discretionary data; at most 37 characters.
@@ -20,12 +21,16 @@ impl Track2 {
     /// Reads the canonical form of DE 35, without sentinels and check character. The separator is `=` or
     /// `D`; another separator stands for an expiry or a service code that the card has not.
     pub fn parse(ascii: &[u8]) -> Option<Track2> {
-        let separator = ascii.iter().position(|&byte| is_separator(byte))?;
+        // Most card numbers have sixteen digits; what stands before the separator is looked at as a card number anyway.
+        let separator = match ascii.get(USUAL_DIGITS) {
+            Some(b'=' | b'D') => USUAL_DIGITS,
+            _ => ascii.iter().position(|&byte| is_separator(byte))?,
+        };
         let (pan, rest) = ascii.split_at_checked(separator)?;
         let pan = Pan::parse(pan)?;
         let (expiry, rest) = take_expiry(rest.get(1..)?, is_separator)?;
         let (service_code, rest) = take_service_code(rest, is_separator)?;
-        if ascii.len() > MAX_TRACK2 || !rest.iter().all(u8::is_ascii_digit) {
+        if ascii.len() > MAX_TRACK2 || !text::are_digits(rest) {
             return None;
         }
         let mut discretionary = [0; MAX_DISCRETIONARY];
@@ -195,6 +200,7 @@ fn take_service_code(rest: &[u8], is_separator: fn(u8) -> bool) -> Option<(Optio
     }
 }
 
+const USUAL_DIGITS: usize = 16;
 const MAX_TRACK2: usize = 37;
 const MAX_TRACK1: usize = 76;
 /// What 8 digits of card number, three separators and nothing else leave of track 2.

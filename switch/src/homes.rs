@@ -4,14 +4,12 @@
 //! a journal says nothing about a card. It comes from the journal's key, so that a message has the same name after a
 //! restart; without a journal it is drawn at start.
 
-use std::hash::Hasher;
-
 use authorizer::cards::AccountHash;
 use authorizer::event::{AcquirerId, ShardId};
 use authorizer::request::{Class, Fingerprint, Identity, MatchKeys};
 use codecs::iso8583::{De, Message};
 use codecs::value::{Pan, PartyId, Stan};
-use siphasher::sip128::{Hasher128, SipHasher13};
+use siphasher::sip128::SipHasher13;
 
 /// What two messages of one identity must agree in to be the same request.
 const CONTENT: [De; 7] =
@@ -67,17 +65,17 @@ impl Homes {
 
     /// What a message says, and whether it asks or tells: an advice is no repeat of a request.
     pub fn fingerprint(&self, message: &Message<'_>, class: Class) -> Fingerprint {
-        let mut hasher = SipHasher13::new_with_key(&self.key);
-        hasher.write_u8(class.index() as u8);
+        let mut said = Gathered::default();
+        said.add(&[class.index() as u8]);
         for de in CONTENT {
             if let Some(value) = message.value(de) {
-                hasher.write_u16(u16::from(de.number()));
-                hasher.write_u16(value.len() as u16);
-                hasher.write(value);
+                let [high, low] = (value.len() as u16).to_be_bytes();
+                said.add(&[de.number(), high, low]);
+                said.add(value);
             }
         }
         let track = message.value(De::TRACK2).map_or(0, |track| self.hash(&[b"track", track]) as u64);
-        Fingerprint { content: hasher.finish128().as_u128(), track: Some(track) }
+        Fingerprint { content: self.hash(&[said.bytes()]), track: Some(track) }
     }
 
     /// The shard that is home to an identity.
@@ -103,11 +101,53 @@ impl Homes {
     }
 
     fn hash(&self, parts: &[&[u8]]) -> u128 {
-        let mut hasher = SipHasher13::new_with_key(&self.key);
-        for part in parts {
-            hasher.write(part);
+        let hasher = SipHasher13::new_with_key(&self.key);
+        if let [whole] = parts {
+            return hasher.hash(whole).as_u128();
         }
-        hasher.finish128().as_u128()
+        let mut gathered = Gathered::default();
+        parts.iter().for_each(|part| gathered.add(part));
+        hasher.hash(gathered.bytes()).as_u128()
+    }
+}
+
+/// Pieces put in a row, so that they are hashed in one go: hashing piece by piece costs twice as much.
+struct Gathered {
+    few: [u8; FEW],
+    length: usize,
+    /// All of them, once they are not few any more.
+    many: Vec<u8>,
+}
+
+/// More than everything that is hashed of an ordinary message.
+const FEW: usize = 128;
+
+impl Default for Gathered {
+    fn default() -> Self {
+        Self { few: [0; FEW], length: 0, many: Vec::new() }
+    }
+}
+
+impl Gathered {
+    fn add(&mut self, piece: &[u8]) {
+        let end = self.length + piece.len();
+        match self.few.get_mut(self.length..end) {
+            Some(room) if self.many.is_empty() => room.copy_from_slice(piece),
+            _ => self.overflow(piece),
+        }
+        self.length = end;
+    }
+
+    #[cold]
+    fn overflow(&mut self, piece: &[u8]) {
+        if self.many.is_empty() {
+            self.many.extend_from_slice(&self.few[..self.length.min(FEW)]);
+        }
+        self.many.extend_from_slice(piece);
+    }
+
+    fn bytes(&self) -> &[u8] {
+        if self.many.is_empty() { &self.few[..self.length] } else { &self.many }
     }
 }
 

@@ -81,7 +81,7 @@ impl Plain {
     pub fn padded(&self, dialect: &Dialect) -> Plain {
         let mut padded = self.clone();
         for (&de, value) in &mut padded.fields {
-            let Some(spec) = dialect.fields[usize::from(de)] else { continue };
+            let Some(spec) = dialect.fields()[usize::from(de)] else { continue };
             if let Length::Fixed(width) = spec.length
                 && value != "*"
                 && value != "-"
@@ -108,7 +108,7 @@ impl Plain {
             Encoder::new_with_digits(dialect, mti, present, &mut out).expect("MTI and bitmap fit");
         for (&de, value) in &self.fields {
             let spec =
-                dialect.fields[usize::from(de)].unwrap_or_else(|| panic!("DE {de} is not in this dialect"));
+                dialect.fields()[usize::from(de)].unwrap_or_else(|| panic!("DE {de} is not in this dialect"));
             let canonical = if spec.kind == Kind::Binary { unhex(value) } else { value.as_bytes().to_vec() };
             let de = De::new(de).expect("1 to 128");
             encoder.put(de, &canonical).unwrap_or_else(|why| panic!("{why:?} in {self}"));
@@ -131,7 +131,7 @@ impl Plain {
         let mut plain = Plain { mti: String::from_utf8_lossy(&digits).into_owned(), ..Plain::default() };
         let mut room = vec![0; 4 * bytes.len() + 16];
         for de in message.present().iter() {
-            let spec = dialect.fields[usize::from(de.number())].ok_or("an element outside the dialect")?;
+            let spec = dialect.fields()[usize::from(de.number())].ok_or("an element outside the dialect")?;
             let value = message.decode(de, &mut room).ok_or_else(|| format!("{de} cannot be decoded"))?;
             let value = match spec.kind {
                 Kind::Binary => hex(value),

@@ -107,6 +107,12 @@ impl DeSet {
         DeSet(self.0 & self.0.wrapping_sub(1))
     }
 
+    /// Elements not lower than `de`; none for [`De::END`].
+    #[must_use]
+    pub const fn from(self, de: De) -> DeSet {
+        DeSet(self.0 & !bit(de).wrapping_sub(1))
+    }
+
     /// Elements lower than `de`; all of them for [`De::END`].
     #[must_use]
     pub(crate) const fn below(self, de: De) -> DeSet {

@@ -53,6 +53,12 @@ impl<'a> Encoder<'a> {
         Ok(Encoder { dialect, writer, remaining: present, next: present.first() })
     }
 
+    /// The element to be written next; nothing when all that were announced are.
+    #[inline]
+    pub fn following(&self) -> Option<De> {
+        self.next
+    }
+
     /// Writes an element as another message has it: byte for byte where both dialects write it alike,
     /// otherwise anew.
     ///

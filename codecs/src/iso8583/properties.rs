@@ -19,7 +19,8 @@ fn config() -> ProptestConfig {
 static DIALECTS: LazyLock<Vec<Dialect>> = LazyLock::new(|| {
     let otherwise = |base: &str, mti, bitmap, rewrite: fn(FieldSpec) -> FieldSpec| {
         let base = built_in(base).unwrap();
-        Dialect { mti, bitmap, fields: base.fields.map(|spec| spec.map(rewrite)), ..base.clone() }
+        let fields = base.fields().map(|spec| spec.map(rewrite));
+        Dialect::new(base.version, mti, bitmap, fields).with_rules(base.rules, base.echo)
     };
     let others = [
         otherwise("iso87-binary", Text::Ascii, BitmapText::HexEbcdic, |spec| match spec.kind {

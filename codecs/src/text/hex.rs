@@ -1,12 +1,17 @@
 //! Bytes shown as two hexadecimal characters each.
 
-use super::every::every;
+use super::every::{each, every};
 use super::{ebcdic, nibbles};
 
 /// Whether all bytes are hexadecimal characters, in ASCII.
 #[inline(always)]
 pub(super) fn fits_ascii(bytes: &[u8]) -> bool {
-    every(bytes, |byte| byte.is_ascii_digit() | matches!(byte | 0x20, b'a'..=b'f'))
+    every(bytes, is_hexadecimal)
+}
+
+#[inline(always)]
+fn is_hexadecimal(character: u8) -> bool {
+    character.is_ascii_digit() | matches!(character | 0x20, b'a'..=b'f')
 }
 
 /// The same in EBCDIC.
@@ -34,7 +39,7 @@ pub(super) fn read(value: &[u8], out: &mut [u8], to_ascii: impl Fn(u8) -> u8) {
 pub(crate) fn read_array(characters: [u8; 16]) -> Option<[u8; 8]> {
     let mut bytes = [0; 8];
     read(&characters, &mut bytes, |byte| byte);
-    fits_ascii(&characters).then_some(bytes)
+    each(&characters, is_hexadecimal).then_some(bytes)
 }
 
 /// Writes `bytes` in upper case into `out`, which is twice as long.

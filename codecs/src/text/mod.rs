@@ -9,13 +9,16 @@ mod ebcdic;
 mod every;
 mod hex;
 mod nibbles;
+mod repertoire;
 
 pub(crate) use bcd::packed_number;
 pub(crate) use ebcdic::{to_ascii as from_ebcdic, write_in_place as to_ebcdic};
+pub(crate) use every::each;
 pub(crate) use hex::{read_array as read_hex_array, write as write_hex};
+pub(crate) use repertoire::Repertoire;
 
 use crate::error::Flaw;
-use crate::iso8583::{FieldSpec, Kind, Length, PrefixText, Text};
+use crate::iso8583::{FieldSpec, Kind, Length, Text};
 
 /// Whether a value as it stands on the wire is of its field's kind, padding included.
 pub(crate) fn is_sound(spec: &FieldSpec, value: &[u8], units: u16) -> bool {
@@ -27,48 +30,6 @@ pub(crate) fn is_sound(spec: &FieldSpec, value: &[u8], units: u16) -> bool {
         Text::Raw => true,
         Text::HexAscii => hex::fits_ascii(value) && value.len() & 1 == 0,
         Text::HexEbcdic => hex::fits_ebcdic(value) && value.len() & 1 == 0,
-    }
-}
-
-/// Whether all bytes are of a kind: several elements of which [`joins`] holds, and the length prefixes
-/// between them if [`prefix_joins`] does.
-#[inline(always)]
-pub(crate) fn run_fits(text: Text, kind: Kind, bytes: &[u8]) -> bool {
-    match text {
-        Text::Ascii => ascii::fits(kind, bytes),
-        Text::Bcd | Text::BcdLeft => bcd::fits(kind, bytes),
-        Text::Ebcdic => ebcdic::fits(kind, bytes),
-        Text::Raw => true,
-        Text::HexAscii => hex::fits_ascii(bytes),
-        Text::HexEbcdic => hex::fits_ebcdic(bytes),
-    }
-}
-
-/// Whether an odd number of units leaves something over: half a byte to be filled, or half a byte too few.
-#[inline(always)]
-pub(crate) const fn has_pairs(text: Text) -> bool {
-    matches!(text, Text::Bcd | Text::BcdLeft | Text::HexAscii | Text::HexEbcdic)
-}
-
-/// Whether an element can be checked as part of a run: whether each of its bytes can be judged without
-/// knowing its place. A sign cannot, nor F as padding, nor an odd number of hexadecimal characters.
-#[inline(always)]
-pub(crate) const fn joins(spec: &FieldSpec, units: u16) -> bool {
-    match spec.text {
-        _ if matches!(spec.kind, Kind::SignedDigits) => false,
-        Text::BcdLeft | Text::HexAscii | Text::HexEbcdic => units & 1 == 0,
-        Text::Ascii | Text::Ebcdic | Text::Bcd | Text::Raw => true,
-    }
-}
-
-/// Whether a length prefix that is a number would also pass as content of its element.
-#[inline(always)]
-pub(crate) const fn prefix_joins(spec: &FieldSpec) -> bool {
-    match (spec.prefix, spec.text) {
-        (PrefixText::Ascii, Text::Ascii | Text::HexAscii) => !matches!(spec.kind, Kind::Alpha),
-        (PrefixText::Ebcdic, Text::Ebcdic | Text::HexEbcdic) => !matches!(spec.kind, Kind::Alpha),
-        (PrefixText::Bcd, Text::Bcd | Text::BcdLeft) => true,
-        _ => false,
     }
 }
 
@@ -145,6 +106,18 @@ pub(crate) fn decode<'b>(spec: &FieldSpec, value: &[u8], units: u16, out: &'b mu
 #[inline]
 pub(crate) fn number(digits: &[u8]) -> u64 {
     digits.iter().fold(0, |sum: u64, digit| sum.wrapping_mul(10).wrapping_add(u64::from(digit & 0x0F)))
+}
+
+/// Whether all characters are ASCII digits.
+#[inline]
+pub(crate) fn are_digits(ascii: &[u8]) -> bool {
+    ascii::fits(Kind::Digits, ascii)
+}
+
+/// Whether all characters are printable ASCII.
+#[inline]
+pub(crate) fn are_printable(ascii: &[u8]) -> bool {
+    ascii::fits(Kind::Text, ascii)
 }
 
 /// Whether a canonical form is of its field's kind.

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::text;
+
 /// Two ASCII digits at a place of an array, as a number.
 macro_rules! two_digits {
     ($self:ident, $($skipped:ident,)* => ) => {{
@@ -22,7 +24,7 @@ macro_rules! digits_type {
             pub fn parse(ascii: &[u8]) -> Option<$name> {
                 let digits: [u8; $len] = ascii.try_into().ok()?;
                 let sound: fn(&[u8; $len]) -> bool = $sound;
-                (digits.iter().all(u8::is_ascii_digit) && sound(&digits)).then_some($name(digits))
+                (text::each(&digits, |digit| digit.is_ascii_digit()) && sound(&digits)).then_some($name(digits))
             }
 
             /// ASCII digits.

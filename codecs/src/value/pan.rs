@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::text;
+
 /// A primary account number of 8 to 19 digits (DE 2; ISO/IEC 7812-1).
 ///
 /// `Debug` shows the first six and last four digits, or none at all; there is no `Display`.
@@ -15,7 +17,7 @@ pub struct Pan {
 impl Pan {
     /// Reads 8 to 19 ASCII digits. The check digit is not looked at: see [`luhn_ok`](Pan::luhn_ok).
     pub fn parse(ascii: &[u8]) -> Option<Pan> {
-        if ascii.len() < MIN_DIGITS || !ascii.iter().all(u8::is_ascii_digit) {
+        if ascii.len() < MIN_DIGITS || !text::are_digits(ascii) {
             return None;
         }
         let mut digits = [0; MAX_DIGITS];

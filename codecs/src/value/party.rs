@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::text;
+
 /// An institution of up to 11 digits. Leading zeros do not count: `000123` and `123` are the same.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PartyId(u64);
@@ -54,7 +56,7 @@ macro_rules! padded_id {
             /// Reads up to the full length of printable ASCII characters and pads the rest.
             pub fn parse(ascii: &[u8]) -> Option<$name> {
                 let mut characters = [b' '; $len];
-                let sound = ascii.iter().all(|character| matches!(character, b' '..=b'~'));
+                let sound = text::are_printable(ascii);
                 characters.get_mut(..ascii.len())?.copy_from_slice(ascii);
                 sound.then_some($name(characters))
             }

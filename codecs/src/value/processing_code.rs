@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::text;
+
 /// Six digits: transaction type, account debited, account credited (ISO 8583:1987 4.4.3).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcessingCode([u8; 6]);
@@ -10,7 +12,7 @@ impl ProcessingCode {
     /// Reads six ASCII digits.
     pub fn parse(ascii: &[u8]) -> Option<ProcessingCode> {
         let digits: [u8; 6] = ascii.try_into().ok()?;
-        digits.iter().all(u8::is_ascii_digit).then_some(ProcessingCode(digits))
+        text::each(&digits, |digit| digit.is_ascii_digit()).then_some(ProcessingCode(digits))
     }
 
     /// 00 purchase, 01 cash, 09 purchase with cash back, 20 refund, 30 balance inquiry, and so on.

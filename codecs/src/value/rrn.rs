@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::text;
+
 /// Twelve characters that name a purchase for as long as anyone asks about it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rrn([u8; 12]);
@@ -10,7 +12,7 @@ impl Rrn {
     /// Reads 12 printable ASCII characters. The standard says letters, digits and spaces; 1993 marks too.
     pub fn parse(ascii: &[u8]) -> Option<Rrn> {
         let characters: [u8; 12] = ascii.try_into().ok()?;
-        characters.iter().all(|character| matches!(character, b' '..=b'~')).then_some(Rrn(characters))
+        text::each(&characters, |character| matches!(character, b' '..=b'~')).then_some(Rrn(characters))
     }
 
     /// Twelve ASCII characters.

@@ -246,21 +246,39 @@ pub fn reply(
     if let (Some(funding), Some(answer)) = (funding, answer) {
         present = present.minus(mentions(answer, &funding).minus(own));
     }
+    let theirs = answer.map_or(DeSet::EMPTY, |answer| answer.present().minus(own).without(De::RESPONSE_CODE));
+    let mut said_here = DeSet::of(&[De::RESPONSE_CODE]);
+    if !theirs.contains(De::APPROVAL_CODE) {
+        said_here = said_here.with(De::APPROVAL_CODE);
+    }
+    if answer.is_none() && outcome.approved_minor.is_some() {
+        said_here = said_here.with(De::AMOUNT);
+    }
     let mut encoder = Encoder::new_with_digits(dialect, mti, present, out)?;
-    for de in present.iter() {
-        match (de, answer) {
-            (De::RESPONSE_CODE, _) => encoder.put(de, outcome.response_code.as_bytes())?,
-            (_, Some(answer)) if !own.contains(de) && answer.has(de) => encoder.copy(de, answer)?,
-            (De::APPROVAL_CODE, _) => {
-                encoder.put(de, outcome.approval_code.as_ref().map_or(&b""[..], |code| code.as_bytes()))?;
+    while let Some(de) = encoder.following() {
+        match answer {
+            _ if said_here.contains(de) => say(&mut encoder, de, outcome)?,
+            // Neighbours of one source go in one piece.
+            Some(answer) if theirs.contains(de) => {
+                encoder.copy_until(present.minus(theirs).from(de).first().unwrap_or(De::END), answer)?;
             }
-            (De::AMOUNT, None) if outcome.approved_minor.is_some() => {
-                encoder.put_number(de, outcome.approved_minor.unwrap_or(0))?;
+            _ => {
+                encoder.copy_until(theirs.union(said_here).from(de).first().unwrap_or(De::END), request)?;
             }
-            _ => encoder.copy(de, request)?,
         }
     }
     encoder.finish()
+}
+
+/// Writes an element that neither message gives.
+fn say(encoder: &mut Encoder<'_>, de: De, outcome: &Outcome) -> Result<(), EncodeError> {
+    match de {
+        De::APPROVAL_CODE => {
+            encoder.put(de, outcome.approval_code.as_ref().map_or(&b""[..], |code| code.as_bytes()))
+        }
+        De::AMOUNT => encoder.put_number(de, outcome.approved_minor.unwrap_or(0)),
+        _ => encoder.put(de, outcome.response_code.as_bytes()),
+    }
 }
 
 fn present(

@@ -7,14 +7,15 @@ use codecs::iso8583::{BitmapText, Dialect, Kind, Length, Text};
 
 /// Our built-in ASCII dialect with bytes where it has hex characters.
 static DIALECT: LazyLock<Dialect> = LazyLock::new(|| {
-    let mut dialect = Dialect { bitmap: BitmapText::Binary, ..ISO87_ASCII.clone() };
-    for spec in dialect.fields.iter_mut().flatten().filter(|spec| spec.kind == Kind::Binary) {
+    let mut fields = *ISO87_ASCII.fields();
+    for spec in fields.iter_mut().flatten().filter(|spec| spec.kind == Kind::Binary) {
         spec.text = Text::Raw;
         if let Length::Var { max, .. } = &mut spec.length {
             *max /= 2;
         }
     }
-    dialect
+    Dialect::new(ISO87_ASCII.version, ISO87_ASCII.mti, BitmapText::Binary, fields)
+        .with_rules(ISO87_ASCII.rules, ISO87_ASCII.echo)
 });
 
 #[test]

@@ -83,14 +83,8 @@ const fn dialect(version: Version, encoding: &Encoding) -> Dialect {
         Version::V1987 => (SHAPES_1987, RULES_1987, ECHO_1987),
         Version::V1993 | Version::V2003 => (SHAPES_1993, RULES_1993, ECHO_1993),
     };
-    Dialect {
-        version,
-        mti: encoding.mti,
-        bitmap: encoding.bitmap,
-        fields: fields(shapes, encoding),
-        rules: rule_table(rules),
-        echo,
-    }
+    Dialect::new(version, encoding.mti, encoding.bitmap, fields(shapes, encoding))
+        .with_rules(rule_table(rules), echo)
 }
 
 #[expect(

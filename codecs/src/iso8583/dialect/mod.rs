@@ -7,13 +7,18 @@ pub mod built_in;
 
 mod parse;
 mod rules;
+mod stride;
 
 pub use built_in::{BUILT_IN, ISO87_ASCII, ISO87_BINARY, ISO87_EBCDIC, ISO93_ASCII, ISO93_BINARY, built_in};
 
 use super::{BitmapText, De, DeSet, FieldSpec, Text, Version};
+use stride::Strides;
 
 /// The most rules per dialect.
 pub const MAX_RULES: usize = 16;
+
+/// How each element is written, by number; 0 and 1 are not used.
+pub type Fields = [Option<FieldSpec>; 129];
 
 /// How one kind of neighbour writes its messages. About six KiB, without pointers.
 #[derive(Clone, PartialEq, Debug)]
@@ -24,12 +29,13 @@ pub struct Dialect {
     pub mti: Text,
     /// How the bitmaps are written.
     pub bitmap: BitmapText,
-    /// The elements by number; 0 and 1 are not used.
-    pub fields: [Option<FieldSpec>; 129],
     /// What each message type must and must not have. A type without a rule may have anything.
     pub rules: [Option<MtiRule>; MAX_RULES],
     /// The elements that a response made here carries back from its request.
     pub echo: DeSet,
+    fields: Fields,
+    /// Made of the fields, for the walk over a message.
+    strides: Strides,
 }
 
 /// What messages of one class and function must and must not have, whatever their version and origin.
@@ -61,6 +67,31 @@ impl MtiRule {
 }
 
 impl Dialect {
+    /// A dialect without rules, in which a response carries nothing back.
+    pub const fn new(version: Version, mti: Text, bitmap: BitmapText, fields: Fields) -> Dialect {
+        let strides = Strides::of(&fields);
+        Dialect { version, mti, bitmap, rules: [None; MAX_RULES], echo: DeSet::EMPTY, fields, strides }
+    }
+
+    /// The same dialect with these rules, and these elements carried back by responses.
+    #[must_use]
+    pub const fn with_rules(mut self, rules: [Option<MtiRule>; MAX_RULES], echo: DeSet) -> Dialect {
+        self.rules = rules;
+        self.echo = echo;
+        self
+    }
+
+    /// How every element is written.
+    pub const fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
+    /// The same dialect, except that its elements are written so.
+    #[must_use]
+    pub const fn with_fields(self, fields: Fields) -> Dialect {
+        Dialect { strides: Strides::of(&fields), fields, ..self }
+    }
+
     /// How an element is written, if the dialect has it.
     #[inline(always)]
     pub fn field(&self, de: De) -> Option<&FieldSpec> {

@@ -4,11 +4,13 @@
 //! of them costs little more than the check of one; the length prefixes between them are digits themselves.
 
 use super::Dialect;
+use super::stride::{Form, Stride};
 use crate::error::{Flaw, ParseError};
 use crate::iso8583::index::{Span, position};
-use crate::iso8583::{BitmapText, De, DeSet, FieldSpec, Index, Kind, Length, Mti, Text};
+use crate::iso8583::{BitmapText, De, DeSet, Index, Length, Mti, PrefixText, Text};
+use crate::length;
 use crate::reader::Reader;
-use crate::{length, text};
+use crate::text::{self, Repertoire};
 
 impl Dialect {
     /// Finds and checks every element of `bytes`, which is one whole message without its frame, and fills
@@ -76,15 +78,12 @@ impl Dialect {
     #[inline(always)]
     fn bitmap(&self, reader: &mut Reader<'_>) -> Result<[u8; 8], ParseError> {
         let at = reader.at();
-        let characters = match self.bitmap {
-            BitmapText::Binary => {
-                return reader.take_array().ok_or(fail(De::BITMAP, at, Flaw::TooShort));
-            }
-            BitmapText::HexAscii => reader.take_array(),
-            BitmapText::HexEbcdic => reader.take_array().map(|characters| characters.map(text::from_ebcdic)),
+        let bytes = match self.bitmap {
+            BitmapText::Binary => reader.take_array().map(Some),
+            BitmapText::HexAscii => reader.take_array().map(text::read_hex_array),
+            BitmapText::HexEbcdic => reader.take_array().map(hex_in_ebcdic),
         };
-        let Some(characters) = characters else { return Err(fail(De::BITMAP, at, Flaw::TooShort)) };
-        text::read_hex_array(characters).ok_or(fail(De::BITMAP, at, Flaw::NotHex))
+        bytes.ok_or(fail(De::BITMAP, at, Flaw::TooShort))?.ok_or(fail(De::BITMAP, at, Flaw::NotHex))
     }
 }
 
@@ -101,16 +100,13 @@ struct Walk<'a> {
     first: Option<ParseError>,
 }
 
-/// Neighbouring elements of one kind, written alike.
+/// Neighbouring elements that are checked together.
 #[derive(Clone, Copy)]
 struct Run {
-    text: Text,
-    kind: Kind,
+    content: Repertoire,
     /// Its first element, and where the value of that starts.
     first: De,
     start: usize,
-    /// An element whose count of units has this bit needs a closer look.
-    odd: u16,
 }
 
 impl Walk<'_> {
@@ -118,19 +114,26 @@ impl Walk<'_> {
     /// then has those that were reached and are sound.
     #[inline(always)]
     fn elements(&mut self, mut at: usize) {
+        let mut content = self.run.content;
         for (half, base) in self.announced.halves().into_iter().zip([1, 65]) {
             let mut left = half;
             while left != 0 {
                 let [zeros, ..] = left.trailing_zeros().to_le_bytes();
                 let de = De::known(zeros.wrapping_add(base));
-                at = match self.step_alike(de, at) {
-                    Some(end) => end,
-                    None => match self.step(de, at) {
-                        Some(end) => end,
-                        None => return,
-                    },
-                };
                 left &= left.wrapping_sub(1);
+                // The quick way over an element of fixed length that continues the run.
+                let stride = self.dialect.strides.over(de.number());
+                let end = at.wrapping_add(usize::from(stride.bytes));
+                if stride.quick == content && content != Repertoire::Alone && end <= self.bytes.len() {
+                    self.index.put(de, Span::new(at, at, end, stride.units));
+                    at = end;
+                    continue;
+                }
+                match self.step(de, stride, at) {
+                    Some(end) => at = end,
+                    None => return,
+                }
+                content = self.run.content;
             }
         }
         self.check_run(De::END, at);
@@ -140,62 +143,75 @@ impl Walk<'_> {
         }
     }
 
-    /// The quick way over an element of fixed length that continues the run. Gives its end.
+    /// The way over any element. Gives its end; nothing when the walk has ended here.
     #[inline(always)]
-    fn step_alike(&mut self, de: De, at: usize) -> Option<usize> {
-        let spec = self.dialect.field(de)?;
-        let Length::Fixed(units) = spec.length else { return None };
-        if spec.text != self.run.text || spec.kind != self.run.kind || units & self.run.odd != 0 {
-            return None;
-        }
-        let end = at.wrapping_add(usize::from(spec.wire_bytes(units)));
+    fn step(&mut self, de: De, stride: Stride, at: usize) -> Option<usize> {
+        let (value, units) = match self.units(de, stride, at) {
+            Ok(found) => found,
+            Err(flaw) => return self.end(de, at, flaw),
+        };
+        let is_odd = units & 1 != 0;
+        let bytes = match (stride.form, stride.is_packed) {
+            (Form::Fixed, _) => stride.bytes,
+            (_, true) => (units >> 1).wrapping_add(units & 1),
+            (_, false) => units,
+        };
+        let end = value.wrapping_add(usize::from(bytes));
         if end > self.bytes.len() {
-            return None;
+            return self.end(de, at, Flaw::TooShort);
         }
-        self.index.put(de, Span::new(at, at, end, units));
+        self.index.put(de, Span::new(at, value, end, units));
+        if stride.content == Repertoire::Alone || (is_odd && stride.breaks_when_odd) {
+            self.alone(de, at);
+            return Some(end);
+        }
+        if stride.content != self.run.content || !stride.has_joint {
+            self.check_run(de, at);
+            self.run = Run { content: stride.content, first: de, start: value };
+        }
+        // In a run the zero in front would pass for a digit.
+        if is_odd
+            && stride.begins_with_zero_when_odd
+            && self.bytes.get(value).is_some_and(|first| first >> 4 != 0)
+        {
+            self.check(de);
+        }
         Some(end)
     }
 
-    /// The way over any element. Gives its end; nothing when the walk has ended here.
+    /// Where the value of an element starts, and how many units it has.
     #[inline(always)]
-    fn step(&mut self, de: De, at: usize) -> Option<usize> {
-        let Some(spec) = self.dialect.field(de) else {
-            let flaw = if de == TERTIARY { Flaw::TertiaryBitmap } else { Flaw::UnknownElement };
-            return self.end(de, at, flaw);
-        };
+    fn units(&self, de: De, stride: Stride, at: usize) -> Result<(usize, u16), Flaw> {
         let mut reader = Reader::new(self.bytes, at);
-        let (units, has_joint) = match spec.length {
-            Length::Fixed(units) => (units, true),
-            Length::Var { prefix_digits, max } => match length::read(spec.prefix, prefix_digits, &mut reader)
-            {
-                Ok(units) if units <= max => (units, text::prefix_joins(spec)),
-                Ok(_) => return self.end(de, at, Flaw::TooLong),
-                Err(flaw) => return self.end(de, at, flaw),
-            },
+        let units = match stride.form {
+            Form::Fixed => return Ok((at, stride.units)),
+            Form::TwoCharacters => length::read(PrefixText::Ascii, 2, &mut reader)?,
+            Form::ThreeCharacters => length::read(PrefixText::Ascii, 3, &mut reader)?,
+            Form::PackedByte => length::read(PrefixText::Bcd, 2, &mut reader)?,
+            Form::Other => self.units_of_other(de, &mut reader)?,
+            Form::Unknown if de == TERTIARY => return Err(Flaw::TertiaryBitmap),
+            Form::Unknown => return Err(Flaw::UnknownElement),
         };
-        let value = reader.at();
-        if reader.skip(spec.wire_bytes(units)).is_none() {
-            return self.end(de, at, Flaw::TooShort);
+        if units > stride.units {
+            return Err(Flaw::TooLong);
         }
-        let span = Span::new(at, value, reader.at(), units);
-        self.index.put(de, span);
-        if !text::joins(spec, units) {
-            // No part of any run.
-            self.check_run(de, at);
-            self.check(de, spec, span);
-            self.run = Run::NONE;
-            return Some(reader.at());
+        Ok((reader.at(), units))
+    }
+
+    #[inline(never)]
+    fn units_of_other(&self, de: De, reader: &mut Reader<'_>) -> Result<u16, Flaw> {
+        match self.dialect.field(de).map(|spec| (spec.prefix, spec.length)) {
+            Some((prefix, Length::Var { prefix_digits, .. })) => length::read(prefix, prefix_digits, reader),
+            _ => Err(Flaw::UnknownElement),
         }
-        if spec.text != self.run.text || spec.kind != self.run.kind || !has_joint {
-            self.check_run(de, at);
-            let odd = u16::from(text::has_pairs(spec.text));
-            self.run = Run { text: spec.text, kind: spec.kind, first: de, start: value, odd };
-        }
-        // The zero in front of an odd count of digits: in a run it would pass for a digit.
-        if units & self.run.odd != 0 && self.bytes.get(value).is_some_and(|first| first >> 4 != 0) {
-            self.check(de, spec, span);
-        }
-        Some(reader.at())
+    }
+
+    /// An element that is no part of any run, and ends the one before it.
+    #[inline(never)]
+    fn alone(&mut self, de: De, at: usize) {
+        self.check_run(de, at);
+        self.check(de);
+        self.run = Run::NONE;
     }
 
     /// Ends the walk at an element that cannot be found.
@@ -212,7 +228,7 @@ impl Walk<'_> {
     #[inline(always)]
     fn check_run(&mut self, before: De, end: usize) {
         let run = self.bytes.get(self.run.start..end).unwrap_or_default();
-        if !text::run_fits(self.run.text, self.run.kind, run) {
+        if !self.run.content.has(run) {
             self.check_each(before);
         }
     }
@@ -221,13 +237,13 @@ impl Walk<'_> {
     fn check_each(&mut self, before: De) {
         let behind = self.announced.below(self.run.first);
         for de in self.announced.below(before).minus(behind) {
-            if let (Some(spec), Some(span)) = (self.dialect.field(de), self.index.get(de)) {
-                self.check(de, spec, span);
-            }
+            self.check(de);
         }
     }
 
-    fn check(&mut self, de: De, spec: &FieldSpec, span: Span) {
+    #[inline(never)]
+    fn check(&mut self, de: De) {
+        let (Some(spec), Some(span)) = (self.dialect.field(de), self.index.get(de)) else { return };
         let value = span.of(self.bytes);
         if !text::is_sound(spec, value, span.units) {
             let (behind, flaw) = text::first_flaw(spec, value, span.units);
@@ -246,12 +262,17 @@ impl Walk<'_> {
 
 impl Run {
     /// No element, and nothing to check.
-    const NONE: Run = Run { text: Text::Raw, kind: Kind::Binary, first: De::END, start: 0, odd: 0 };
+    const NONE: Run = Run { content: Repertoire::Alone, first: De::END, start: 0 };
 }
 
 #[inline(always)]
 const fn fail(de: De, offset: usize, flaw: Flaw) -> ParseError {
     ParseError { de, offset: position(offset), flaw }
+}
+
+#[inline(never)]
+fn hex_in_ebcdic(characters: [u8; 16]) -> Option<[u8; 8]> {
+    text::read_hex_array(characters.map(text::from_ebcdic))
 }
 
 /// The first bit of the secondary bitmap announces a third one (ISO 8583:1987 4.3).

@@ -81,7 +81,7 @@ impl Family {
 pub(super) fn fields(raw: &Raw, base: Option<&Dialect>, report: &mut Report<'_>) -> Option<Fields> {
     let encoding = encoding(raw, base, report)?;
     let mut fields = match base {
-        Some(base) => base.fields.map(|spec| spec.map(|spec| rewritten(spec, &encoding))),
+        Some(base) => base.fields().map(|spec| spec.map(|spec| rewritten(spec, &encoding))),
         None => [None; 129],
     };
     let mut sound = true;
@@ -115,7 +115,7 @@ fn encoding(raw: &Raw, base: Option<&Dialect>, report: &mut Report<'_>) -> Optio
     let prefix = match &raw.prefix {
         Some(given) => report.one_of(given, "encoding", PREFIXES),
         None => {
-            let mut specs = base.iter().flat_map(|base| base.fields.iter().flatten());
+            let mut specs = base.iter().flat_map(|base| base.fields().iter().flatten());
             inherited(specs.next().map(|spec| spec.prefix), "encoding.prefix = \"ascii\"", report)
         }
     };
@@ -138,7 +138,7 @@ fn text(
         return report.one_of(given, "encoding", family.texts());
     }
     // A base writes all elements of a family alike.
-    let mut specs = base.iter().flat_map(|base| base.fields.iter().flatten());
+    let mut specs = base.iter().flat_map(|base| base.fields().iter().flatten());
     let text = specs.find(|spec| Family::of(spec.kind) == family).map(|spec| spec.text);
     let expected = match family {
         Family::Digits => "encoding.digits = \"ascii\"",

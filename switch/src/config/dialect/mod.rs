@@ -82,7 +82,7 @@ fn build(raw: &Raw, report: &mut Report<'_>) -> Option<Dialect> {
         Some(list) => Some(rule::defined(list, fields.as_ref(), report)),
         None => inherited(base.map(|base| base.echo), "echo = [2, 3, 4, 7, 11, ...]", report),
     };
-    Some(Dialect { version: version?, mti: mti?, bitmap: bitmap?, fields: fields?, rules, echo: echo? })
+    Some(Dialect::new(version?, mti?, bitmap?, fields?).with_rules(rules, echo?))
 }
 
 fn version(given: &Given<u64>, base: Option<&Dialect>, report: &mut Report<'_>) -> Option<Version> {

@@ -74,11 +74,11 @@ fn what_a_file_says_replaces_the_base() {
     let base = &ISO87_ASCII;
     assert_eq!((dialect.mti, dialect.bitmap, dialect.version), (Text::Bcd, base.bitmap, Version::V1987));
     assert_eq!(dialect.echo, DeSet::from_numbers(&[2, 11]));
-    assert_eq!(dialect.fields[61], None);
+    assert_eq!(dialect.fields()[61], None);
     let length = Length::Var { prefix_digits: 4, max: 2_000 };
     let spec = FieldSpec { kind: Kind::Text, length, text: Text::Ascii, prefix: PrefixText::Binary };
-    assert_eq!(dialect.fields[48], Some(spec));
-    assert_eq!(dialect.fields[2], base.fields[2]);
+    assert_eq!(dialect.fields()[48], Some(spec));
+    assert_eq!(dialect.fields()[2], base.fields()[2]);
 
     let rules: Vec<_> = dialect.rules.iter().flatten().collect();
     assert_eq!(rules.len(), base.rules.iter().flatten().count() + 1);

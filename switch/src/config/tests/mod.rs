@@ -192,7 +192,7 @@ fn a_dialect_file_lies_beside_the_configuration() {
     let path = folder.write("switch.toml", &text, 0o644);
     let config = super::load(&path, std::iter::empty()).unwrap();
     assert_eq!(config.dialects.len(), 1);
-    assert_eq!((config.dialects[0].0.as_str(), &config.dialects[0].1.fields[61]), ("own.toml", &None));
+    assert_eq!((config.dialects[0].0.as_str(), &config.dialects[0].1.fields()[61]), ("own.toml", &None));
 
     let broken = folder.write("own.toml", "base = \"iso87-ascii\"\nfields.61 = 3\n", 0o644);
     let faults = super::load(&path, std::iter::empty()).unwrap_err().to_string();
