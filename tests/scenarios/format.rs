@@ -68,7 +68,7 @@ fn spoilable(dialect: &Dialect) -> Vec<(De, usize, u8)> {
     let message = Message::new(dialect, &bytes, &index);
     let mut places = Vec::new();
     for de in message.present().iter() {
-        let spec = dialect.fields[usize::from(de.number())].expect("a known element");
+        let spec = dialect.fields()[usize::from(de.number())].expect("a known element");
         let at = usize::from(message.value_offset(de).expect("a present element"));
         let prefix = message.raw(de).expect("present").len() - message.value(de).expect("present").len();
         if spec.kind != Kind::Binary || spec.text == Text::HexAscii {
