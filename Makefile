@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 SIM_SECONDS ?= 60
 CARGO ?= cargo
 
-.PHONY: help demo build test unit outside tools lint deny bench fuzz sim chaos sweep load clean
+.PHONY: help demo build test unit outside tools lint deny bench fuzz sim chaos sweep load grafana clean
 
 help:            ## what there is
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ sweep:           ## every n-th write, sync, receive and send fails or kills; all
 
 load:            ## the load generator against a switch that is running  [PROFILE=baseline]
 	@target/release/loadtest run $(or $(PROFILE),baseline)
+
+grafana:         ## dashboards, rules and the table of metrics, written from the catalogue
+	@$(CARGO) run --locked -q -p grafana
 
 clean:
 	$(CARGO) clean

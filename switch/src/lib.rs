@@ -13,7 +13,7 @@
 //! | `journal` | facts on the disk before anything that follows from them is seen |
 //! | `issuer` | a leg becomes a message, a message becomes an answer |
 //! | `envelope`, `edge`, `hop` | raw messages kept, one shard's world, shards talking |
-//! | `metrics`, `board`, `admin`, `log` | what operators see |
+//! | `metrics`, `catalogue`, `board`, `process`, `admin`, `log` | what operators see |
 //! | `api` | cards enrolled, bundles and challenges given, over HTTP |
 //! | `config`, `tables`, `setup`, `run` | how it starts, and how it stops |
 #![forbid(unsafe_code)]
@@ -22,6 +22,7 @@ pub mod acquirer;
 mod admin;
 mod api;
 mod board;
+pub mod catalogue;
 pub mod config;
 mod connect;
 mod crypto;
@@ -43,6 +44,7 @@ pub mod mentions;
 mod metrics;
 mod network;
 pub mod ports;
+mod process;
 pub mod programs;
 pub mod run;
 mod serve;

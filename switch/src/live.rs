@@ -41,13 +41,9 @@ impl Live {
         Self { edge, now, calendar_us: 0, journal, position: 0, store_was_low: false }
     }
 
-    /// Syncs so far, and whether there is room for another segment.
+    /// How the journal stands, for the page.
     pub(crate) fn journal_figures(&self) -> Option<JournalFigures> {
-        let durability = self.journal.as_ref()?.durability();
-        Some(JournalFigures {
-            syncs: durability.syncs.load(Ordering::Relaxed),
-            is_low: durability.is_low.load(Ordering::Relaxed),
-        })
+        self.journal.as_ref().map(Journal::figures)
     }
 }
 
@@ -68,7 +64,8 @@ impl Ports for Live {
 
     fn take(&mut self, events: &mut Vec<Event>) {
         std::mem::swap(&mut *self.edge.inbox.borrow_mut(), events);
-        let is_low = self.journal_figures().is_some_and(|figures| figures.is_low);
+        let journal = self.journal.as_ref();
+        let is_low = journal.is_some_and(|journal| journal.durability().is_low.load(Ordering::Relaxed));
         if is_low != self.store_was_low {
             self.store_was_low = is_low;
             events.push(Event::StoreLow(is_low));

@@ -1,12 +1,11 @@
-//! Every metric, in the order of the line. Shards count in plain numbers of their own; four times a second a
-//! copy goes to the door's thread, which sums the copies into the handles of the Prometheus exporter.
+//! What is counted at the edge, and the copies that go to the page. Shards count in plain numbers of their own;
+//! four times a second a copy goes to the door's thread, which sums the copies when the page is asked for.
 //!
-//! Latency is counted in buckets by the shards and written to the page here: the exporter's own histogram
-//! keeps every sample until it is scraped.
-
-use std::fmt::Write as _;
+//! Latency is counted in buckets: the exporter's own histogram keeps every sample until it is scraped. What each
+//! figure is called is said in `catalogue`.
 
 use authorizer::Authorizer;
+use authorizer::buckets::{Buckets, Own, Waits};
 use authorizer::counters::{ByReason, Counters};
 use authorizer::decision::{DeclineReason, Outcome};
 use authorizer::event::{AcquirerId, IssuerId, ShardId};
@@ -14,20 +13,15 @@ use authorizer::saf::Depth;
 use codecs::value::ResponseCode;
 
 use crate::config::Config;
+use crate::edge::Edge;
 use crate::wire::Goodbye;
 
 /// How often a shard's figures are published, microseconds.
 pub(crate) const PERIOD_US: u64 = 250_000;
 
-/// Upper ends of the buckets of a whole transaction, microseconds (issuer included).
-pub(crate) const WHOLE_BUCKETS_US: [u64; 17] = [
-    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
-    2_500_000, 5_000_000, 10_000_000, 15_000_000,
-];
-
-/// Upper ends of the buckets of the switch's own share, microseconds.
-pub(crate) const OWN_BUCKETS_US: [u64; 12] =
-    [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 50_000];
+/// Upper ends of the buckets of a sync, microseconds.
+pub(crate) const SYNC_US: [u64; 14] =
+    [50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000];
 
 /// The DE 39 values that have a series of their own; every other one is counted as `other`.
 pub(crate) const CODES: [&str; 54] = [
@@ -36,53 +30,6 @@ pub(crate) const CODES: [&str; 54] = [
     "110", "111", "115", "116", "117", "120", "121", "122", "123", "400", "800", "904", "907", "908", "909",
     "911", "912", "913", "916", "921",
 ];
-
-/// A histogram: how many samples fell into each bucket, how many beyond, and their sum.
-#[derive(Clone, Debug)]
-pub(crate) struct Buckets<const N: usize> {
-    counts: [u64; N],
-    beyond: u64,
-    sum_us: u64,
-}
-
-impl<const N: usize> Default for Buckets<N> {
-    fn default() -> Self {
-        Self { counts: [0; N], beyond: 0, sum_us: 0 }
-    }
-}
-
-impl<const N: usize> Buckets<N> {
-    fn observe(&mut self, ends_us: &[u64; N], us: u64) {
-        self.sum_us += us;
-        match ends_us.iter().position(|end_us| us <= *end_us) {
-            Some(bucket) => self.counts[bucket] += 1,
-            None => self.beyond += 1,
-        }
-    }
-
-    pub(crate) fn add(&mut self, other: &Self) {
-        for (count, more) in self.counts.iter_mut().zip(other.counts) {
-            *count += more;
-        }
-        self.beyond += other.beyond;
-        self.sum_us += other.sum_us;
-    }
-
-    /// Writes the series in the Prometheus text format. `labels` ends with a comma or is empty.
-    pub(crate) fn write(&self, page: &mut String, name: &str, labels: &str, ends_us: &[u64; N]) {
-        let mut below = 0;
-        for (count, end_us) in self.counts.iter().zip(ends_us) {
-            below += count;
-            let _ = writeln!(page, "{name}_bucket{{{labels}le=\"{}\"}} {below}", *end_us as f64 / 1e6);
-        }
-        let all = below + self.beyond;
-        let _ = writeln!(page, "{name}_bucket{{{labels}le=\"+Inf\"}} {all}");
-        let labels = labels.trim_end_matches(',');
-        let braces = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
-        let _ = writeln!(page, "{name}_sum{braces} {}", self.sum_us as f64 / 1e6);
-        let _ = writeln!(page, "{name}_count{braces} {all}");
-    }
-}
 
 /// What the edge of one shard counts.
 #[derive(Clone, Debug)]
@@ -93,7 +40,7 @@ pub(crate) struct Tally {
     pub(crate) misdirected: u64,
     /// Links that ended, by [`Goodbye::index`].
     pub(crate) ended: [u64; Goodbye::NAMES.len()],
-    pub(crate) own: Buckets<{ OWN_BUCKETS_US.len() }>,
+    pub(crate) own: Own,
 }
 
 /// What the edge counts of an acquirer.
@@ -104,7 +51,7 @@ pub(crate) struct AcquirerTally {
     pub(crate) refused: ByReason,
     pub(crate) codes: Vec<u64>,
     pub(crate) glitches: u64,
-    pub(crate) whole: Buckets<{ WHOLE_BUCKETS_US.len() }>,
+    pub(crate) whole: Waits,
 }
 
 /// What the edge counts of an issuer.
@@ -124,7 +71,7 @@ impl Tally {
             issuers: vec![IssuerTally::default(); config.issuers.len()],
             misdirected: 0,
             ended: Default::default(),
-            own: Buckets::default(),
+            own: Own::default(),
         }
     }
 
@@ -159,36 +106,13 @@ impl Tally {
     pub(crate) fn replied(&mut self, acquirer: AcquirerId, outcome: &Outcome, whole_us: u64, issuer_us: u64) {
         let acquirer = &mut self.acquirers[acquirer.index()];
         acquirer.codes[code_index(outcome.response_code)] += 1;
-        acquirer.whole.observe(&WHOLE_BUCKETS_US, whole_us);
-        self.own.observe(&OWN_BUCKETS_US, whole_us.saturating_sub(issuer_us));
+        acquirer.whole.observe(whole_us);
+        self.own.observe(whole_us.saturating_sub(issuer_us));
     }
 
     /// A link ended.
     pub(crate) fn ended(&mut self, why: Goodbye) {
         self.ended[why.index()] += 1;
-    }
-
-    /// A copy to be published.
-    pub(crate) fn snapshot(
-        &self,
-        shard: ShardId,
-        authorizer: &Authorizer,
-        token_up: bool,
-        journal: Option<JournalFigures>,
-    ) -> Snapshot {
-        let issuers = (0..self.issuers.len() as u16).map(IssuerId);
-        Snapshot {
-            shard,
-            saf: issuers.map(|issuer| authorizer.saf_depth(issuer)).collect(),
-            journal,
-            counters: authorizer.counters().clone(),
-            evicted: authorizer.evicted(),
-            in_flight: authorizer.in_flight(),
-            remembered: authorizer.remembered(),
-            cards: authorizer.cards(),
-            token_up,
-            tally: self.clone(),
-        }
     }
 }
 
@@ -198,47 +122,97 @@ pub(crate) struct Snapshot {
     pub(crate) counters: Counters,
     pub(crate) evicted: u64,
     pub(crate) in_flight: usize,
+    /// Of these, requests that wait for the token.
+    pub(crate) proving: usize,
     pub(crate) remembered: usize,
     /// Cards of programs at home there.
     pub(crate) cards: usize,
     /// Whether its token answers.
     pub(crate) token_up: bool,
+    /// Its connections with acquirers, and how many of them are signed on, by acquirer.
+    pub(crate) connections: Vec<(u64, u64)>,
+    /// Requests that wait, by issuer.
+    pub(crate) in_flight_of: Vec<u64>,
     /// Reversals that wait, by issuer.
     pub(crate) saf: Vec<Depth>,
-    pub(crate) journal: Option<JournalFigures>,
+    /// Zero without a journal.
+    pub(crate) journal: JournalFigures,
     pub(crate) tally: Tally,
 }
 
+impl Snapshot {
+    /// Before a shard has told anything.
+    pub(crate) fn zero(shard: ShardId, config: &Config) -> Self {
+        let (acquirers, issuers) = (config.acquirers.len(), config.issuers.len());
+        Self {
+            shard,
+            counters: Counters::new(acquirers, issuers, config.programs.len()),
+            evicted: 0,
+            in_flight: 0,
+            proving: 0,
+            remembered: 0,
+            cards: 0,
+            // It was opened before anything else.
+            token_up: true,
+            connections: vec![(0, 0); acquirers],
+            in_flight_of: vec![0; issuers],
+            saf: vec![Depth::default(); issuers],
+            journal: JournalFigures::default(),
+            tally: Tally::new(config),
+        }
+    }
+
+    /// A copy to be published.
+    pub(crate) fn take(edge: &Edge, authorizer: &Authorizer, journal: Option<JournalFigures>) -> Self {
+        let tally = edge.tally.borrow().clone();
+        let issuers = || (0..tally.issuers.len() as u16).map(IssuerId);
+        Self {
+            shard: edge.shard,
+            counters: authorizer.counters().clone(),
+            evicted: authorizer.evicted(),
+            in_flight: authorizer.in_flight(),
+            proving: authorizer.proving(),
+            remembered: authorizer.remembered(),
+            cards: authorizer.cards(),
+            token_up: edge.crypto.borrow().is_up(),
+            connections: connections(edge, tally.acquirers.len()),
+            in_flight_of: issuers().map(|issuer| authorizer.in_flight_of(issuer)).collect(),
+            saf: issuers().map(|issuer| authorizer.saf_depth(issuer)).collect(),
+            journal: journal.unwrap_or_default(),
+            tally,
+        }
+    }
+}
+
+fn connections(edge: &Edge, acquirers: usize) -> Vec<(u64, u64)> {
+    let mut counts = vec![(0, 0); acquirers];
+    for port in edge.acquirers.borrow().iter().filter_map(|place| place.port.as_ref()) {
+        let (connected, signed_on) = &mut counts[port.acquirer.index()];
+        *connected += 1;
+        *signed_on += u64::from(port.life.borrow().is_signed_on());
+    }
+    counts
+}
+
 /// How a shard's journal stands.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct JournalFigures {
-    /// Syncs since the start.
-    pub(crate) syncs: u64,
+    /// Facts written since the start.
+    pub(crate) facts: u64,
+    /// Bytes they took, with everything around them.
+    pub(crate) bytes: u64,
+    /// Syncs since the start, and how long each took.
+    pub(crate) syncs: Buckets<{ SYNC_US.len() }>,
     /// There is no room for another segment.
     pub(crate) is_low: bool,
 }
 
-fn code_index(code: ResponseCode) -> usize {
-    CODES.iter().position(|known| known.as_bytes() == code.as_bytes()).unwrap_or(CODES.len())
+impl Default for JournalFigures {
+    fn default() -> Self {
+        Self { facts: 0, bytes: 0, syncs: Buckets::new(&SYNC_US), is_low: false }
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn buckets_are_cumulative_and_end_with_all() {
-        let mut buckets = Buckets::<2>::default();
-        for us in [5, 10, 11, 99] {
-            buckets.observe(&[10, 50], us);
-        }
-        let mut page = String::new();
-        buckets.write(&mut page, "x_seconds", "acquirer=\"a\",", &[10, 50]);
-        let expected = "x_seconds_bucket{acquirer=\"a\",le=\"0.00001\"} 2\n\
-                        x_seconds_bucket{acquirer=\"a\",le=\"0.00005\"} 3\n\
-                        x_seconds_bucket{acquirer=\"a\",le=\"+Inf\"} 4\n\
-                        x_seconds_sum{acquirer=\"a\"} 0.000125\n\
-                        x_seconds_count{acquirer=\"a\"} 4\n";
-        assert_eq!(page, expected);
-    }
+fn code_index(code: ResponseCode) -> usize {
+    CODES.iter().position(|known| known.as_bytes() == code.as_bytes()).unwrap_or(CODES.len())
 }

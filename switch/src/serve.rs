@@ -28,6 +28,7 @@ use crate::journal::Journal;
 use crate::life;
 use crate::link::{converse, linger};
 use crate::live::Live;
+use crate::metrics::Snapshot;
 use crate::setup::Setup;
 use crate::shard::Shard;
 use crate::tls::{Stream, Tls};
@@ -95,12 +96,7 @@ async fn turns(edge: Rc<Edge>, mut shard: Shard, journal: Option<Journal>) {
         let now_us = edge.setup.now_us();
         if now_us.saturating_sub(looked_us) >= crate::metrics::PERIOD_US {
             looked_us = now_us;
-            let snapshot = edge.tally.borrow().snapshot(
-                edge.shard,
-                shard.authorizer(),
-                edge.crypto.borrow().is_up(),
-                live.journal_figures(),
-            );
+            let snapshot = Snapshot::take(&edge, shard.authorizer(), live.journal_figures());
             // When the door is behind, the next figures include these.
             let _ = edge.setup.snapshots.try_send(Box::new(snapshot));
         }

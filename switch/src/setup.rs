@@ -39,6 +39,8 @@ pub(crate) struct Setup {
     /// Who waits for the outcome of a change of a card.
     pub(crate) askers: Askers,
     pub(crate) draining: AtomicBool,
+    /// Configurations taken since the start, this one included.
+    pub(crate) config_generation: AtomicU64,
     pub(crate) snapshots: mpsc::Sender<Box<Snapshot>>,
     clock: Clock,
 }
@@ -110,6 +112,7 @@ impl Setup {
             links: DashMap::new(),
             askers: Askers::default(),
             draining: AtomicBool::new(false),
+            config_generation: AtomicU64::new(1),
             snapshots,
             clock,
             config,

@@ -16,6 +16,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use x509_parser::prelude::{FromDer, X509Certificate};
+
 use crate::config::TlsFiles;
 
 /// What one peer's connections are secured with.
@@ -23,6 +25,8 @@ pub(crate) struct Tls {
     acceptor: TlsAcceptor,
     connector: TlsConnector,
     peer_name: ServerName<'static>,
+    /// When the first of our own certificates ends, and the first of those we trust, seconds since 1970.
+    pub(crate) ends: [i64; 2],
 }
 
 /// A connection, secured or plain.
@@ -41,8 +45,10 @@ impl Tls {
     pub(crate) fn read(files: &TlsFiles) -> Result<Self, String> {
         let certificates = certificates(&files.certificate)?;
         let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| unusable(&files.key, &error))?;
+        let trusted = self::certificates(&files.ca)?;
+        let ends = [first_end(&files.certificate, &certificates)?, first_end(&files.ca, &trusted)?];
         let mut roots = RootCertStore::empty();
-        for certificate in self::certificates(&files.ca)? {
+        for certificate in trusted {
             roots.add(certificate).map_err(|error| unusable(&files.ca, &error))?;
         }
         let roots = Arc::new(roots);
@@ -74,7 +80,7 @@ impl Tls {
             .map_err(|error| unusable(&files.certificate, &error))?;
         let peer_name = ServerName::try_from(files.peer_name.clone())
             .map_err(|_| format!("peer_name {:?} is not a name a certificate can have", files.peer_name))?;
-        Ok(Self { acceptor: Arc::new(server).into(), connector: Arc::new(client).into(), peer_name })
+        Ok(Self { acceptor: Arc::new(server).into(), connector: Arc::new(client).into(), peer_name, ends })
     }
 
     /// The handshake of a connection we accepted.
@@ -103,6 +109,17 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
         Ok(found) => Ok(found),
         Err(error) => Err(unusable(path, &error)),
     }
+}
+
+/// When the first of these ends, seconds since 1970.
+fn first_end(path: &Path, certificates: &[CertificateDer<'_>]) -> Result<i64, String> {
+    let end = |certificate: &CertificateDer<'_>| {
+        let (_, certificate) =
+            X509Certificate::from_der(certificate).map_err(|error| unusable(path, &error))?;
+        Ok(certificate.validity().not_after.timestamp())
+    };
+    let ends: Result<Vec<i64>, String> = certificates.iter().map(end).collect();
+    Ok(ends?.into_iter().min().unwrap_or(0))
 }
 
 fn revocations(files: &TlsFiles) -> Result<Vec<CertificateRevocationListDer<'static>>, String> {

@@ -3,6 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::buckets::Waits;
 use crate::decision::DeclineReason;
 use crate::event::{AcquirerId, IssuerId};
 use crate::programs::ProgramId;
@@ -56,6 +57,8 @@ pub struct ProgramCounters {
     pub unknown: u64,
     /// Declines of its cards made here.
     pub declined: ByReason,
+    /// How long the token took to say something.
+    pub waits: Waits,
 }
 
 /// What is counted of an acquirer.
@@ -88,6 +91,8 @@ pub struct IssuerCounters {
     pub forwarded: u64,
     /// Valid answers in time.
     pub answered: u64,
+    /// How long those took.
+    pub round_trips: Waits,
     /// Requests it did not answer in time, or whose link broke.
     pub timed_out: u64,
     /// Answers that came after the end.

@@ -81,6 +81,12 @@ impl IssuerState {
         Some(stan)
     }
 
+    /// Requests on all links.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.links.iter().map(|link| u64::from(link.in_flight)).sum()
+    }
+
     /// Whether any link may carry something.
     #[must_use]
     pub fn is_up(&self) -> bool {
@@ -261,7 +267,10 @@ impl Authorizer {
         }
         match self.matched(answer) {
             Some((id, transaction)) if now.monotonic_us <= transaction.deadline_us => {
-                self.counters.issuer(answer.link.issuer, |issuer| add_one(&mut issuer.answered));
+                self.counters.issuer(answer.link.issuer, |issuer| {
+                    add_one(&mut issuer.answered);
+                    issuer.round_trips.observe(now.monotonic_us.saturating_sub(transaction.forwarded_us));
+                });
                 if fits_content(&transaction, answer) || self.has_planted(Planted::ContentIgnored) {
                     self.conclude_answered(id, &transaction, answer, now, out);
                 } else {

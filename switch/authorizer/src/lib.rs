@@ -38,6 +38,7 @@
 
 extern crate alloc;
 
+pub mod buckets;
 pub mod cards;
 pub mod counters;
 pub mod deadline;
@@ -165,6 +166,18 @@ impl Authorizer {
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.transactions.len().saturating_add(self.proofs.len())
+    }
+
+    /// How many of them wait for the token.
+    #[must_use]
+    pub fn proving(&self) -> usize {
+        self.proofs.len()
+    }
+
+    /// How many requests wait for this issuer here.
+    #[must_use]
+    pub fn in_flight_of(&self, issuer: event::IssuerId) -> u64 {
+        self.issuers.get(issuer.index()).map_or(0, IssuerState::in_flight)
     }
 
     /// How many identities are remembered here, running and ended.

@@ -48,6 +48,8 @@ pub struct Proof {
     pub question: Question,
     /// The request's place in the memory of identities.
     pub memory: u32,
+    /// When the token was asked, monotonic microseconds.
+    pub asked_us: u64,
     serial: u32,
 }
 
@@ -159,7 +161,14 @@ impl Authorizer {
             return self.declined_stateless(request, DeclineReason::Overloaded, out);
         };
         let due_us = now.monotonic_us.saturating_add(self.tables.proof_timeout_us);
-        let proof = Proof { request: *request, program, question, memory, serial: id.serial };
+        let proof = Proof {
+            request: *request,
+            program,
+            question,
+            memory,
+            asked_us: now.monotonic_us,
+            serial: id.serial,
+        };
         self.proofs.insert(id, due_us, proof);
         self.counters.program(program, |counters| add_one(&mut counters.asked));
         out.free.push(Effect::Ask { proof: id, ticket: request.ticket, program, question });
@@ -168,6 +177,8 @@ impl Authorizer {
     /// The token said something about a code.
     pub(crate) fn judged(&mut self, id: ProofId, judgement: Judgement, now: Now, out: &mut Effects) {
         let Some(proof) = self.proofs.remove(id) else { return };
+        let waited_us = now.monotonic_us.saturating_sub(proof.asked_us);
+        self.counters.program(proof.program, |counters| counters.waits.observe(waited_us));
         let judgement = match judgement {
             Judgement::Wrong if self.has_planted(Planted::WrongCodePasses) => Judgement::Right,
             Judgement::Unknown if self.has_planted(Planted::UnknownPasses) => Judgement::Right,

@@ -15,9 +15,11 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use atomic_waker::AtomicWaker;
+use authorizer::buckets::Buckets;
 use crossbeam_queue::ArrayQueue;
 
 use super::Level;
+use crate::metrics::SYNC_US;
 
 /// The process's exit code when its store fails.
 const EXIT_STORE: i32 = 4;
@@ -39,8 +41,8 @@ pub(crate) struct Durability {
     /// Position up to which the disk has it.
     durable: AtomicU64,
     durable_mark: AtomicU64,
-    /// Syncs so far, for the metrics page.
-    pub(crate) syncs: AtomicU64,
+    /// How long syncs took, for the page.
+    pub(super) sync_times: SyncTimes,
     /// There is no room for another segment.
     pub(crate) is_low: AtomicBool,
     /// Woken when the disk has more.
@@ -50,6 +52,29 @@ pub(crate) struct Durability {
     pub(super) prepared: ArrayQueue<File>,
     /// Segments that the shard went on to.
     pub(super) opened: ArrayQueue<(u64, Arc<File>)>,
+}
+
+/// Written by the keeper, read by the shard.
+#[derive(Default)]
+pub(super) struct SyncTimes {
+    counts: [AtomicU64; SYNC_US.len() + 1],
+    sum_us: AtomicU64,
+}
+
+impl SyncTimes {
+    fn add(&self, took: Duration) {
+        let us = took.as_micros() as u64;
+        let bucket = SYNC_US.iter().position(|end_us| us <= *end_us).unwrap_or(SYNC_US.len());
+        self.counts[bucket].fetch_add(1, Ordering::Relaxed);
+        self.sum_us.fetch_add(us, Ordering::Relaxed);
+    }
+
+    pub(super) fn read(&self) -> Buckets<{ SYNC_US.len() }> {
+        let counts = self.counts.each_ref().map(|count| count.load(Ordering::Relaxed));
+        let (counts, beyond) = counts.split_at(SYNC_US.len());
+        let counts = counts.try_into().expect("as many as there are ends");
+        Buckets::of(&SYNC_US, counts, beyond[0], self.sum_us.load(Ordering::Relaxed))
+    }
 }
 
 /// Segment and offset in one number.
@@ -65,7 +90,7 @@ impl Durability {
             written_mark: AtomicU64::new(0),
             durable: AtomicU64::new(position),
             durable_mark: AtomicU64::new(0),
-            syncs: AtomicU64::new(0),
+            sync_times: SyncTimes::default(),
             is_low: AtomicBool::new(false),
             waker: AtomicWaker::new(),
             stop: AtomicBool::new(false),
@@ -186,6 +211,7 @@ impl Work {
     /// Everything written before this began is on the disk when it returns.
     fn sync(&mut self, written: u64) {
         let mark = self.shared.written_mark.load(Ordering::Acquire);
+        let began = Instant::now();
         self.sync_file();
         while self.number < mark >> OFFSET_BITS {
             // The shard has put it there before it wrote the mark.
@@ -196,7 +222,7 @@ impl Work {
         }
         self.shared.durable_mark.store(mark, Ordering::Release);
         self.shared.durable.store(written, Ordering::Release);
-        self.shared.syncs.fetch_add(1, Ordering::Relaxed);
+        self.shared.sync_times.add(began.elapsed());
         self.shared.waker.wake();
     }
 

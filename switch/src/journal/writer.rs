@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use authorizer::event::ShardId;
@@ -16,6 +17,7 @@ use super::keys::{MasterKey, Sealer};
 use super::record::Writer;
 use super::segment::{self, Names, Opening, Tail};
 use super::{Fault, Level};
+use crate::metrics::JournalFigures;
 use crate::ports::Position;
 
 /// Facts of one batch; a larger turn makes several.
@@ -49,6 +51,10 @@ pub(crate) struct Journal {
     size: u64,
     previous: Sum,
     position: Position,
+    /// Where this process began.
+    first: Position,
+    /// Bytes this process has written.
+    bytes: u64,
     sealer: Sealer,
     out: Vec<u8>,
     /// When facts were last written, until the end is sealed.
@@ -94,6 +100,8 @@ impl Journal {
             offset: 0,
             previous: tail.sum,
             position: tail.position,
+            first: tail.position,
+            bytes: 0,
             sealer,
             out: Vec::new(),
             unsealed_us: None,
@@ -134,6 +142,17 @@ impl Journal {
     /// What the keeper says of itself.
     pub(crate) fn durability(&self) -> &Arc<Durability> {
         &self.keeper.shared
+    }
+
+    /// How it stands, for the page.
+    pub(crate) fn figures(&self) -> JournalFigures {
+        let shared = &self.keeper.shared;
+        JournalFigures {
+            facts: self.position - self.first,
+            bytes: self.bytes,
+            syncs: shared.sync_times.read(),
+            is_low: shared.is_low.load(Ordering::Relaxed),
+        }
     }
 
     fn write_facts(&mut self, facts: &[Fact], now_us: u64) {
@@ -187,6 +206,7 @@ impl Journal {
             keeper::fail(&self.folder, &error);
         }
         self.offset += self.out.len() as u64;
+        self.bytes += self.out.len() as u64;
         self.keeper.shared.wrote(self.position, mark(self.number, self.offset));
     }
 

@@ -71,15 +71,28 @@ impl Metrics {
     /// The product's prefix is left out of the name.
     #[must_use]
     pub fn sum(&self, query: &str) -> f64 {
+        self.fitting(query).map(|sample| sample.value).sum()
+    }
+
+    /// Whether any sample fits such a query.
+    #[must_use]
+    pub fn has(&self, query: &str) -> bool {
+        self.fitting(query).next().is_some()
+    }
+
+    fn fitting(&self, query: &str) -> impl Iterator<Item = &Sample> {
         let (name, labels) = query.split_once('{').unwrap_or((query, ""));
-        let wanted: Vec<_> =
-            labels.trim_end_matches('}').split(',').filter_map(|pair| pair.split_once('=')).collect();
+        let wanted: Vec<(String, String)> = labels
+            .trim_end_matches('}')
+            .split(',')
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
         let name = format!("signalbox_{name}");
-        let fits = |sample: &&Sample| {
-            let has = |(key, value): &(&str, &str)| sample.labels.iter().any(|(k, v)| k == key && v == value);
-            sample.name == name && wanted.iter().all(has)
+        let fits = move |sample: &&Sample| {
+            sample.name == name && wanted.iter().all(|pair| sample.labels.contains(pair))
         };
-        self.0.iter().filter(fits).map(|sample| sample.value).sum()
+        self.0.iter().filter(fits)
     }
 
     /// Every name on the page, without the product's prefix and a histogram's endings.
