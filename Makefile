@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 SIM_SECONDS ?= 60
 CARGO ?= cargo
 
-.PHONY: help demo build test unit outside tools lint deny bench fuzz sim chaos sweep load grafana clean
+.PHONY: help demo build test unit outside tools lint deny bench bench-e2e fuzz sim chaos sweep load grafana clean
 
 help:            ## what there is
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -43,6 +43,10 @@ deny:            ## licences, bans and sources of the dependencies; advisories w
 
 bench:           ## how long each step takes; figures go into benches/README.md
 	$(CARGO) bench --locked -p benches
+
+bench-e2e: build ## the switch beside a bare relay, through sockets, in interleaved rounds  [ROUNDS=8]
+	@cd benches/relay && $(CARGO) build --release --locked -q --target-dir ../../target/relay
+	@target/relay/release/relay rounds --rounds $(or $(ROUNDS),8)
 
 fuzz:            ## every fuzz target for FUZZ_SECONDS, and ten million mutated frames per dialect
 	@sh tests/fuzz/run.sh $(FUZZ_SECONDS)
