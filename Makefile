@@ -9,7 +9,7 @@ CARGO ?= cargo
 .PHONY: help demo build test unit outside tools lint deny bench bench-e2e fuzz sim chaos sweep load grafana clean
 
 help:            ## what there is
-	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /\1|/' | awk -F'|' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 demo: build      ## the switch at work: two issuers, a fleet of terminals, a summary  [SECONDS=10 RATE=2000]
 	@target/release/signalbox demo --seconds $(SECONDS) --rate $(RATE)
@@ -51,7 +51,7 @@ bench-e2e: build ## the switch beside a bare relay, through sockets, in interlea
 fuzz:            ## every fuzz target for FUZZ_SECONDS, and ten million mutated frames per dialect
 	@sh tests/fuzz/run.sh $(FUZZ_SECONDS)
 
-sim:             ## the simulated world: one seed, or fresh ones for a time  [SEED=n | FROM=1 SECONDS=60]
+sim:             ## the simulated world: one seed, or fresh ones for a time  [SEED=n, or FROM=1 SECONDS=60]
 	@$(CARGO) build --release --locked -q -p tests --bin sim
 	@SEED=$(SEED) FROM=$(or $(FROM),1) SECONDS=$(SIM_SECONDS) target/release/sim
 
