@@ -129,7 +129,7 @@ fn read_history(directory: &Path) -> Result<History, ExitCode> {
     History::read(directory).map_err(|fault| {
         eprintln!("{fault}");
         match fault {
-            journal::Fault::Damaged { .. } => exit::DAMAGED.into(),
+            journal::Fault::Damaged { .. } | journal::Fault::Older { .. } => exit::DAMAGED.into(),
             journal::Fault::Store(_) => exit::STORE.into(),
             journal::Fault::Config(_) => exit::CONFIG.into(),
         }
@@ -162,6 +162,7 @@ fn verify(directory: &Path) -> ExitCode {
     }
     let (in_doubt, undoings) = history.open();
     println!("facts {}", history.facts);
+    println!("snapshots {}", history.snapshots);
     println!("torn_bytes {}", history.torn_bytes);
     println!("in_doubt {in_doubt}");
     println!("reversals_waiting {undoings}");

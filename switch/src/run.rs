@@ -27,7 +27,7 @@ use crate::crypto::{self, Crypto, Opened};
 use crate::door::{self, DoorCounts};
 use crate::homes::Homes;
 use crate::hop::Hop;
-use crate::journal::{self, Directory, Found, Journal, MasterKey, history};
+use crate::journal::{self, Archive, Directory, Found, Fresh, Journal, MasterKey, history};
 use crate::setup::{Clock, Setup};
 use crate::tls::Tls;
 use crate::wall::Wall;
@@ -64,7 +64,7 @@ impl From<journal::Fault> for Fault {
     fn from(fault: journal::Fault) -> Self {
         let said = fault.to_string();
         match fault {
-            journal::Fault::Damaged { .. } => Self::Damaged(said),
+            journal::Fault::Damaged { .. } | journal::Fault::Older { .. } => Self::Damaged(said),
             journal::Fault::Store(_) => Self::Store(said),
             journal::Fault::Config(_) => Self::Config(said),
         }
@@ -112,7 +112,7 @@ async fn run_with(
     let mut terminate = signal(SignalKind::terminate()).map_err(internal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(internal)?;
 
-    let journals = books.open(&setup)?;
+    let (journals, archive) = books.open(&setup)?;
     let shards =
         start_shards(&setup, std::mem::take(&mut books.authorizers), journals, tokens).map_err(internal)?;
     let counts = DoorCounts::new(&setup);
@@ -147,7 +147,9 @@ async fn run_with(
                     return Err(Fault::Internal("a shard failed; its state is not trusted".to_owned()));
                 }
                 if let Some(ended) = drain.as_mut().and_then(|drain| drain.look(&setup)) {
-                    return finish(&setup, shards, ended).await;
+                    let ended = finish(&setup, shards, ended).await;
+                    drop(archive);
+                    return ended;
                 }
             }
         }
@@ -173,18 +175,18 @@ fn open_tokens(config: &Config) -> Result<Vec<Option<Opened>>, Fault> {
 /// What the switch knows before it takes anything: what earlier processes wrote down, and where that goes on.
 struct Books {
     authorizers: Vec<Authorizer>,
-    directory: Option<Directory>,
+    directory: Option<(Directory, Fresh)>,
     found: Found,
 }
 
 /// Reads what earlier processes wrote down.
 fn open_books(config: &Config) -> Result<(Homes, Books), Fault> {
     let (shards, tables, limits) = (config.switch.shards, tables::tables(config), tables::limits(config));
-    let mut authorizers: Vec<Authorizer> =
-        (0..shards).map(|shard| Authorizer::new(ShardId(shard), shards, tables.clone(), limits)).collect();
+    let fresh = move |shard| Authorizer::new(shard, shards, tables.clone(), limits);
     let names: Vec<&str> = config.acquirers.iter().map(|acquirer| acquirer.name.as_str()).collect();
     let Some(journal) = &config.journal else {
         let homes = Homes::drawn(shards, &names).map_err(internal)?;
+        let authorizers = (0..shards).map(|shard| fresh(ShardId(shard))).collect();
         return Ok((homes, Books { authorizers, directory: None, found: Found::default() }));
     };
     let master = Arc::new(MasterKey::read(&journal.key_file).map_err(Fault::Config)?);
@@ -195,20 +197,25 @@ fn open_books(config: &Config) -> Result<(Homes, Books), Fault> {
         segment_bytes: journal.segment_bytes,
         names: history::names(config),
         master,
+        snapshot_bytes: journal.snapshot_bytes,
+        retention: journal.retention,
+        mark_file: journal.mark_file.clone(),
     };
     let mut directory = Directory::hold(&journal.dir, shards, settings)?;
-    let found = directory.recover(&homes, &mut authorizers)?;
-    Ok((homes, Books { authorizers, directory: Some(directory), found }))
+    let (authorizers, found) = directory.recover(&homes, shards, &fresh)?;
+    Ok((homes, Books { authorizers, directory: Some((directory, Box::new(fresh))), found }))
 }
 
 impl Books {
-    /// The journal of each shard, to be written.
-    fn open(&self, setup: &Setup) -> Result<Vec<Option<Journal>>, Fault> {
-        let open = |shard| match &self.directory {
-            Some(directory) => Ok(Some(directory.open(ShardId(shard), setup.now_us())?)),
-            None => Ok(None),
+    /// The journal of each shard, to be written, and what looks after them.
+    fn open(&mut self, setup: &Setup) -> Result<(Vec<Option<Journal>>, Option<Archive>), Fault> {
+        let Some((directory, fresh)) = self.directory.take() else {
+            return Ok(((0..setup.shards()).map(|_| None).collect(), None));
         };
-        (0..setup.shards()).map(open).collect()
+        let open = |shard| directory.open(ShardId(shard), setup.now_us());
+        let journals = (0..setup.shards()).map(open).collect::<Result<Vec<_>, _>>()?;
+        let archive = directory.archive(&journals, fresh)?;
+        Ok((journals.into_iter().map(Some).collect(), Some(archive)))
     }
 }
 
@@ -247,6 +254,8 @@ fn announce(setup: &Setup, found: &Found) {
         Some(journal) => tracing::info!(
             journal = journal.level.name(),
             dir = %journal.dir.display(),
+            retention_h = journal.retention.as_secs() / 3_600,
+            snapshots = found.snapshots,
             facts = found.facts,
             torn_bytes = found.torn_bytes,
             "the journal was read"

@@ -20,4 +20,5 @@ mod rotating_atc;
 mod routing;
 mod shards;
 mod sign_on;
+mod snapshot;
 mod timeout;

@@ -24,7 +24,7 @@ pub struct Funding {
 }
 
 /// One card of a program.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Card {
     /// Its own number, which acquirers see.
     pub pan: Pan,
@@ -145,7 +145,7 @@ pub enum Refused {
 }
 
 /// Rotating ATCs that were given to a device together.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Bundle {
     /// Its number: part of what its private counters are made of.
     pub id: u32,
@@ -217,7 +217,7 @@ impl Bundle {
 }
 
 /// What a device was asked.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Challenge {
     /// Eight ASCII digits. The first four are its reference, which travels in the track.
     pub digits: [u8; 8],
@@ -284,6 +284,11 @@ impl Cards {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.cards.is_empty()
+    }
+
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &(AccountHash, Card)> {
+        self.cards.iter()
     }
 
     /// The card with this number.

@@ -114,6 +114,21 @@ impl IssuerState {
         self.legs.take()
     }
 
+    /// The newest of our own trace numbers; `None` where the next one is the first.
+    #[must_use]
+    pub fn newest_stan(&self) -> Option<Stan> {
+        Stan::new(self.legs.stan(self.legs.next.checked_sub(1)?))
+    }
+
+    /// How the leg of a request stands, where its number was not given to another.
+    #[must_use]
+    pub fn leg(&self, sent: &Sent) -> Option<LegState> {
+        let number = self.legs.number(sent.stan)?;
+        let place = self.legs.ring.get(usize::try_from(number & self.legs.mask).ok()?)?.as_ref();
+        let leg = place.filter(|leg| leg.stan == sent.stan.number() && leg.keys == sent.asked.keys)?;
+        Some(leg.state)
+    }
+
     /// After a restart: a leg of an earlier process ended like this.
     pub fn restore_leg(&mut self, sent: &Sent, state: LegState) {
         self.legs.restore(
@@ -218,7 +233,12 @@ impl Legs {
     fn next_number(&mut self) -> (u32, u32) {
         let number = self.next;
         self.next = if number.saturating_add(1) >= self.count { 0 } else { number.saturating_add(1) };
-        (number, number.saturating_mul(self.shards).saturating_add(self.shard).saturating_add(1))
+        (number, self.stan(number))
+    }
+
+    /// The trace number at a place among this shard's.
+    fn stan(&self, number: u32) -> u32 {
+        number.saturating_mul(self.shards).saturating_add(self.shard).saturating_add(1)
     }
 
     /// The place of one of this shard's trace numbers among them.

@@ -22,6 +22,7 @@
 //! | [`saf`] | reversals on their way to issuers, until they are acknowledged |
 //! | [`provision`] | cards enrolled, bundles and challenges given |
 //! | [`recovery`] | facts of earlier processes, read back |
+//! | [`snapshot`] | what they had come to, in pieces |
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -62,6 +63,7 @@ pub mod reversal;
 pub mod rights;
 pub mod route;
 pub mod saf;
+pub mod snapshot;
 pub mod tables;
 pub mod transaction;
 pub mod verify;

@@ -19,7 +19,7 @@ use crate::transaction::{Sent, TransactionId};
 use crate::verify::ProofId;
 
 /// One identity.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Entry {
     /// Which message.
     pub identity: Identity,
@@ -222,6 +222,16 @@ impl Memory {
         }
     }
 
+    /// Everything that is remembered at a moment, oldest first.
+    pub fn entries(&self, now_us: u64) -> impl Iterator<Item = &Entry> {
+        (0..self.held).filter_map(move |nth| {
+            let place = u32::try_from(self.nth(nth)).ok()?;
+            let entry = self.get(place)?;
+            let is_known = self.index.find(hash(entry.identity), |known| *known == place).is_some();
+            (is_known && (entry.state.is_running() || !self.is_old(entry, now_us))).then_some(entry)
+        })
+    }
+
     /// The places of all whose outcome was not written down.
     #[must_use]
     pub fn in_doubt(&self) -> Vec<u32> {
@@ -293,7 +303,12 @@ impl Memory {
     }
 
     fn place_after_newest(&self) -> usize {
-        let place = self.oldest.saturating_add(self.held);
+        self.nth(self.held)
+    }
+
+    /// The place of the `nth` entry behind the oldest.
+    fn nth(&self, nth: usize) -> usize {
+        let place = self.oldest.saturating_add(nth);
         if place >= self.capacity { place.saturating_sub(self.capacity) } else { place }
     }
 

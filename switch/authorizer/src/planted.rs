@@ -56,6 +56,10 @@ planted! {
     AnyAnswerAcknowledges;
     /// A reversal that finds the window full is forgotten.
     WindowForgets;
+    /// A snapshot leaves out the reversals that wait.
+    SnapshotWithoutReversals;
+    /// A snapshot leaves out what only a reversal has told of.
+    SnapshotWithoutTombstones;
     /// What ended is forgotten: a repeat is a new request.
     RepeatIsNew;
     /// A repeat with other content is told the stored answer.

@@ -21,6 +21,7 @@ use crate::fact::Fact;
 use crate::limits::REVERSALS_IN_FLIGHT;
 use crate::planted::{Planted, is_planted};
 use crate::request::Answer;
+use crate::snapshot::Unacknowledged;
 use crate::transaction::Sent;
 
 /// Why an issuer is told to undo a request.
@@ -39,6 +40,18 @@ pub enum Why {
 impl Why {
     /// Every reason, in the order of their numbers in the journal.
     pub const ALL: [Self; 4] = [Self::TimedOut, Self::InvalidAnswer, Self::Undeliverable, Self::Acquirer];
+
+    /// Its number in the journal.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        Self::ALL.iter().position(|why| *why == self).and_then(|at| u8::try_from(at).ok()).unwrap_or(0)
+    }
+
+    /// The reason with this number.
+    #[must_use]
+    pub fn of_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
 
     /// The name that exports and logs use.
     #[must_use]
@@ -177,6 +190,28 @@ impl Saf {
         self.by_age.insert((now_us, number));
         self.ready.insert((now_us, number));
         self.items.insert(number, item);
+    }
+
+    /// Takes one that an earlier process had, as it was.
+    pub fn restore(&mut self, waiting: Unacknowledged) {
+        let (stan, since_us) = (waiting.reversal.stan, waiting.since_us);
+        self.add(waiting.reversal, None, since_us);
+        if let Some(item) = self.items.get_mut(&stan.number()) {
+            item.behind = waiting.behind.map(Stan::number);
+        }
+        if waiting.is_parked {
+            self.park(stan);
+        }
+    }
+
+    /// All of them, as they are to be restored.
+    pub fn unacknowledged(&self) -> impl Iterator<Item = Unacknowledged> {
+        self.items.values().map(|item| Unacknowledged {
+            reversal: item.reversal.clone(),
+            since_us: item.since_us,
+            is_parked: item.state == ItemState::Parked,
+            behind: item.behind.and_then(Stan::new),
+        })
     }
 
     /// Takes out what was acknowledged.

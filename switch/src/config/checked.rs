@@ -146,6 +146,12 @@ pub struct Journal {
     pub flush: Duration,
     /// The size of one file.
     pub segment_bytes: u64,
+    /// How much may be written after a snapshot before the next one is due.
+    pub snapshot_bytes: u64,
+    /// How long what was written is kept.
+    pub retention: Duration,
+    /// The file that tells an older journal from a newer one; not in the data directory.
+    pub mark_file: PathBuf,
 }
 
 /// A principal that sends requests.

@@ -160,6 +160,9 @@ pub(super) struct Journal {
     pub(super) level: Option<Given<String>>,
     pub(super) flush: Option<Given<Period>>,
     pub(super) segment: Option<Given<Size>>,
+    pub(super) snapshot: Option<Given<Size>>,
+    pub(super) retention: Option<Given<Period>>,
+    pub(super) mark_file: Option<Given<String>>,
 }
 
 #[derive(Deserialize, Debug)]

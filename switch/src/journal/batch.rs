@@ -34,6 +34,12 @@ pub(super) enum Kind {
     Facts,
     /// Nothing new: it says that everything before it is on the disk.
     Seal,
+    /// The beginning of a snapshot.
+    Snapshot,
+    /// Pieces of what a shard knew.
+    Pieces,
+    /// The end of a snapshot.
+    End,
 }
 
 /// A batch that was read and found sound in itself.
@@ -73,6 +79,9 @@ pub(super) fn complete(head: &Head, out: &mut Vec<u8>) -> Sum {
         Kind::Opening => 1_u16,
         Kind::Facts => 2,
         Kind::Seal => 3,
+        Kind::Snapshot => 4,
+        Kind::Pieces => 5,
+        Kind::End => 6,
     };
     let batch = &mut out[..];
     batch[0..4].copy_from_slice(&MAGIC.to_le_bytes());
@@ -90,6 +99,12 @@ pub(super) fn complete(head: &Head, out: &mut Vec<u8>) -> Sum {
     sum
 }
 
+/// How many bytes the batch at the beginning of `bytes` says it takes; nothing of it was checked.
+pub(super) fn bytes_of(bytes: &[u8]) -> Option<usize> {
+    let head = bytes.first_chunk::<HEAD_BYTES>()?;
+    Some((HEAD_BYTES + word(head, 8) as usize).next_multiple_of(8))
+}
+
 /// Reads the batch at the beginning of `bytes`; `None` when there is none, or it is not sound.
 pub(super) fn read(bytes: &[u8]) -> Option<Batch<'_>> {
     let head = bytes.first_chunk::<HEAD_BYTES>()?;
@@ -100,6 +115,9 @@ pub(super) fn read(bytes: &[u8]) -> Option<Batch<'_>> {
         1 => Kind::Opening,
         2 => Kind::Facts,
         3 => Kind::Seal,
+        4 => Kind::Snapshot,
+        5 => Kind::Pieces,
+        6 => Kind::End,
         _ => return None,
     };
     let payload_bytes = word(head, 8) as usize;

@@ -6,24 +6,23 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use authorizer::Authorizer;
-use authorizer::event::{AcquirerId, IssuerId, ShardId};
-use authorizer::fact::Fact;
-use authorizer::programs::ProgramId;
-use authorizer::request::Identity;
-use authorizer::saf::Reversal;
-use authorizer::transaction::Sent;
+use authorizer::event::ShardId;
 
 use super::Fault;
-use super::segment::{self, Names, Tail};
+use super::archive::{Archive, Fresh};
+use super::fold::{Fold, Folded};
+use super::mark::Mark;
+use super::segment::Tail;
 use super::writer::{Journal, Settings};
 use crate::homes::Homes;
 
 /// A data directory that this process holds.
 pub(crate) struct Directory {
-    path: PathBuf,
-    settings: Settings,
+    pub(super) path: PathBuf,
+    pub(super) settings: Settings,
     /// By shard.
     tails: Vec<Tail>,
+    pub(super) mark: Mark,
     /// The directory is free when this is closed.
     _lock: File,
 }
@@ -31,8 +30,10 @@ pub(crate) struct Directory {
 /// What was found in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Found {
-    /// Facts of earlier processes.
+    /// Facts of earlier processes that were read, behind the snapshots.
     pub(crate) facts: u64,
+    /// Shards that began with a snapshot.
+    pub(crate) snapshots: u32,
     /// When the last of them was written, microseconds since 1970.
     pub(crate) last_us: u64,
     /// Bytes of a write that was cut short.
@@ -59,40 +60,73 @@ impl Directory {
             return Err(Fault::Config(format!("{}: another switch uses this journal", path.display())));
         }
         fixed_shards(path, shards)?;
-        Ok(Self { path: path.to_path_buf(), settings, tails: Vec::new(), _lock: lock })
+        let mark = Mark::read(&settings.mark_file)?;
+        Ok(Self { path: path.to_path_buf(), settings, tails: Vec::new(), mark, _lock: lock })
     }
 
-    /// Reads every fact and hands it to the shards that must know it.
+    /// Reads what earlier processes wrote down, and gives each shard what it must know. `fresh` makes an authorizer that
+    /// knows nothing.
     ///
     /// # Errors
-    /// When the journal is damaged, or holds promises towards somebody who is not in the configuration any more.
-    pub(crate) fn recover(&mut self, homes: &Homes, authorizers: &mut [Authorizer]) -> Result<Found, Fault> {
+    /// When the journal is damaged, older than it was once, or holds promises towards somebody who is not in the
+    /// configuration any more.
+    pub(crate) fn recover(
+        &mut self,
+        homes: &Homes,
+        shards: u16,
+        fresh: &(dyn Fn(ShardId) -> Authorizer + Sync),
+    ) -> Result<(Vec<Authorizer>, Found), Fault> {
+        let folded = self.fold(homes, shards, fresh)?;
         let mut found = Found::default();
-        for shard in (0..authorizers.len() as u16).map(ShardId) {
-            let mut renumber = Renumber::new(&self.settings.names);
-            let tail = segment::read(&self.path, shard, Some(&self.settings.master), &mut |recorded| {
-                let Some(fact) = renumber.fact(recorded.fact, recorded.names) else { return };
-                authorizers[usize::from(shard.0)].recover(&fact, recorded.at_us);
-                if let Some(identity) = identity_of(&fact) {
-                    let home = homes.of_identity(identity);
-                    if home != shard {
-                        authorizers[usize::from(home.0)].recover_elsewhere(identity, shard, recorded.at_us);
-                    }
-                }
-            })?;
-            renumber.insist()?;
-            found.facts += tail.position;
-            found.last_us = found.last_us.max(tail.at_us);
-            found.torn_bytes += tail.torn_bytes;
-            self.tails.push(tail);
+        let (mut authorizers, mut elsewhere) = (Vec::new(), Vec::new());
+        for (shard, folded) in (0..shards).map(ShardId).zip(folded) {
+            found.facts += folded.facts;
+            found.snapshots += u32::from(folded.snapshot > 0);
+            found.last_us = found.last_us.max(folded.tail.at_us);
+            found.torn_bytes += folded.tail.torn_bytes;
+            authorizers.push(folded.authorizer);
+            elsewhere.extend(folded.elsewhere.into_iter().map(|told| (shard, told)));
+            self.tails.push(folded.tail);
         }
-        Ok(found)
+        self.mark.insist(&self.tails)?;
+        for (shard, (home, identity, at_us)) in elsewhere {
+            authorizers[usize::from(home.0)].recover_elsewhere(identity, shard, at_us);
+        }
+        Ok((authorizers, found))
+    }
+
+    /// All shards at once: each reads its own files.
+    fn fold(
+        &self,
+        homes: &Homes,
+        shards: u16,
+        fresh: &(dyn Fn(ShardId) -> Authorizer + Sync),
+    ) -> Result<Vec<Folded>, Fault> {
+        let fold = |shard| {
+            let (directory, settings, fresh) = (&self.path, &self.settings, &|| fresh(shard));
+            Fold { directory, shard, settings, homes: Some(homes), fresh, until: None }.run()
+        };
+        if shards == 1 {
+            return Ok(vec![fold(ShardId(0))?]);
+        }
+        std::thread::scope(|scope| {
+            let reading: Vec<_> =
+                (0..shards).map(|shard| scope.spawn(move || fold(ShardId(shard)))).collect();
+            let panicked = |_| Err(Fault::Store("a thread that reads the journal failed".to_owned()));
+            reading.into_iter().map(|thread| thread.join().unwrap_or_else(panicked)).collect()
+        })
     }
 
     /// The journal of a shard, to be written from `now_us` on.
     pub(crate) fn open(&self, shard: ShardId, now_us: u64) -> Result<Journal, Fault> {
         let tail = self.tails.get(usize::from(shard.0)).copied().unwrap_or_default();
         Journal::open(&self.path, shard, self.settings.clone(), &tail, now_us)
+    }
+
+    /// Starts what looks after the journals of all shards, and holds the directory from here on.
+    pub(crate) fn archive(self, journals: &[Journal], fresh: Fresh) -> Result<Archive, Fault> {
+        let shards = journals.iter().map(|journal| journal.durability().clone()).collect();
+        Archive::start(self, shards, fresh)
     }
 }
 
@@ -118,94 +152,6 @@ fn fixed_shards(path: &Path, shards: u16) -> Result<(), Fault> {
                 File::open(path)?.sync_all()
             };
             write().map_err(|error| Fault::store(&file, &error))
-        }
-    }
-}
-
-/// The request that a fact is about, where another shard may be home to its identity.
-fn identity_of(fact: &Fact) -> Option<Identity> {
-    match fact {
-        Fact::Intent(sent) => Some(sent.asked.identity),
-        Fact::Declined { asked, .. } => Some(asked.identity),
-        _ => None,
-    }
-}
-
-/// Turns the numbers that names had when a fact was written into those they have now.
-struct Renumber<'a> {
-    now: &'a Names,
-    /// The first name that is gone although something depends on it.
-    missing: Option<String>,
-}
-
-impl<'a> Renumber<'a> {
-    fn new(now: &'a Names) -> Self {
-        Self { now, missing: None }
-    }
-
-    /// The fact under today's numbers; `None` where nothing depends on it any more.
-    fn fact(&mut self, mut fact: Fact, then: &Names) -> Option<Fact> {
-        if then == self.now {
-            return Some(fact);
-        }
-        match &mut fact {
-            Fact::Intent(sent) => self.sent(sent, then)?,
-            Fact::Timeout { undo, .. } | Fact::Reversed { undo, .. } => {
-                self.undo(undo.as_deref_mut(), then)?
-            }
-            Fact::Result { .. } | Fact::Provisioned(_) => {}
-            Fact::Tombstone { acquirer, .. } => self.acquirer(acquirer, then)?,
-            Fact::ReversalDone { issuer, .. }
-            | Fact::ReversalParked { issuer, .. }
-            | Fact::ReversalReleased { issuer, .. } => self.issuer(issuer, then)?,
-            Fact::Declined { asked, .. } => self.acquirer(&mut asked.acquirer, then)?,
-            Fact::Judged { program, .. } => {
-                let name = then.programs.get(usize::from(program.0))?;
-                *program = ProgramId(self.now.programs.iter().position(|known| known == name)? as u16);
-            }
-            Fact::Late { issuer, undo, .. } => {
-                self.issuer(issuer, then)?;
-                self.undo(undo.as_deref_mut(), then)?;
-            }
-        }
-        Some(fact)
-    }
-
-    fn sent(&mut self, sent: &mut Sent, then: &Names) -> Option<()> {
-        self.issuer(&mut sent.to.issuer, then)?;
-        self.acquirer(&mut sent.asked.acquirer, then)
-    }
-
-    fn undo(&mut self, undo: Option<&mut Reversal>, then: &Names) -> Option<()> {
-        undo.map_or(Some(()), |reversal| self.sent(&mut reversal.sent, then))
-    }
-
-    fn issuer(&mut self, issuer: &mut IssuerId, then: &Names) -> Option<()> {
-        *issuer = IssuerId(self.number(&then.issuers, issuer.index(), |names| &names.issuers)?);
-        Some(())
-    }
-
-    fn acquirer(&mut self, acquirer: &mut AcquirerId, then: &Names) -> Option<()> {
-        *acquirer = AcquirerId(self.number(&then.acquirers, acquirer.index(), |names| &names.acquirers)?);
-        Some(())
-    }
-
-    fn number(&mut self, then: &[String], index: usize, of: fn(&Names) -> &Vec<String>) -> Option<u16> {
-        let name = then.get(index)?;
-        let place = of(self.now).iter().position(|known| known == name);
-        if place.is_none() && self.missing.is_none() {
-            self.missing = Some(name.clone());
-        }
-        place.map(|place| place as u16)
-    }
-
-    fn insist(self) -> Result<(), Fault> {
-        match self.missing {
-            None => Ok(()),
-            Some(name) => Err(Fault::Config(format!(
-                "the journal has payments of {name:?}, which the configuration does not name any more; \
-                 keep it without links until its journal is archived"
-            ))),
         }
     }
 }

@@ -1,5 +1,6 @@
-//! What became of every request, told from the facts alone: `signalbox export` and `signalbox verify`. Both read only,
-//! need no key, and never show a card number.
+//! What became of every request, told from the facts that are kept: `signalbox export` and `signalbox verify`. Both read
+//! only, need no key, and never show a card number. A request whose beginning is no longer kept is told only where
+//! something of it is still open, or a reversal says what it was.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hasher;
@@ -11,14 +12,15 @@ use authorizer::event::ShardId;
 use authorizer::fact::Fact;
 use authorizer::programs::Question;
 use authorizer::request::{Asked, Identity};
-use authorizer::saf::Reversal;
+use authorizer::saf::{Reversal, Why};
+use authorizer::snapshot::{Piece, Unacknowledged};
 use authorizer::transaction::Sent;
 use serde_json::{Value, json};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::record::CardToken;
-use super::segment::{self, Names, Recorded};
-use super::{Fault, MasterKey};
+use super::segment::{self, Names, Recorded, Span};
+use super::{Fault, MasterKey, snapshot};
 
 /// What the facts of a data directory come to.
 #[derive(Default)]
@@ -31,6 +33,10 @@ pub struct History {
     reversals: Vec<Undoing>,
     /// Facts read.
     pub facts: u64,
+    /// Snapshots read.
+    pub snapshots: u64,
+    /// Segments were removed from the shard that is being read: not every fact has its beginning.
+    is_cut: bool,
     /// Bytes behind the end that a process was writing when it ended.
     pub torn_bytes: u64,
     broken: Vec<String>,
@@ -101,13 +107,56 @@ impl History {
             .ok_or_else(|| Fault::Config(format!("{}: no journal is here", directory.display())))?;
         let mut history = Self::default();
         for shard in (0..shards).map(ShardId) {
-            let tail = segment::read(directory, shard, None::<&MasterKey>, &mut |recorded| {
+            let segments = segment::numbers(&segment::folder(directory, shard), segment::ENDING)?;
+            history.is_cut = segments.first().is_some_and(|first| *first > 1);
+            history.read_snapshots(directory, shard)?;
+            let keys = None::<&MasterKey>;
+            let tail = segment::read(directory, shard, keys, Span::default(), &mut |recorded| {
+                history.facts += 1;
                 history.take(shard, &recorded);
             })?;
-            history.facts += tail.position;
             history.torn_bytes += tail.torn_bytes;
         }
         Ok(history)
+    }
+
+    /// All must be sound. The newest knows of reversals that wait since before the segments that are kept.
+    fn read_snapshots(&mut self, directory: &Path, shard: ShardId) -> Result<(), Fault> {
+        let mut waiting = Vec::new();
+        for number in snapshot::numbers(directory, shard, u64::MAX)? {
+            waiting.clear();
+            self.snapshots += 1;
+            snapshot::read(directory, shard, number, None, &mut |piece, names| {
+                if let Piece::Reversal(reversal) = piece {
+                    let issuer = name(&names.issuers, reversal.reversal.sent.to.issuer.index());
+                    let acquirer = name(&names.acquirers, reversal.reversal.sent.asked.acquirer.index());
+                    waiting.push((reversal, issuer, acquirer));
+                }
+            })?;
+        }
+        if self.is_cut {
+            for (waiting, issuer, acquirer) in waiting {
+                self.waits(shard, &waiting, issuer, acquirer);
+            }
+        }
+        Ok(())
+    }
+
+    /// A reversal that a snapshot knows, and the payment that it undoes.
+    fn waits(&mut self, shard: ShardId, waiting: &Unacknowledged, issuer: String, acquirer: String) {
+        let reversal = &waiting.reversal;
+        let place = self.place(reversal.sent.asked.identity, shard, (0, 0, waiting.since_us));
+        let payment = &mut self.payments[place];
+        payment.issuer = Some(issuer.clone());
+        payment.acquirer = acquirer;
+        payment.known_by(reversal);
+        let key = (shard.0, issuer.clone(), reversal.stan.number());
+        self.undoings.insert(key, self.reversals.len());
+        let mut undoing = Undoing::new(reversal, issuer, waiting.since_us);
+        if waiting.is_parked {
+            undoing.state = "parked";
+        }
+        self.reversals.push(undoing);
     }
 
     fn take(&mut self, shard: ShardId, recorded: &Recorded<'_>) {
@@ -177,21 +226,32 @@ impl History {
 
     /// The payment of an identity: a new one, or the one that comes again after it was put off or declined.
     fn begin(&mut self, identity: Identity, shard: ShardId, recorded: &Recorded<'_>) -> usize {
+        let at = (recorded.segment, recorded.offset, recorded.at_us);
+        let place = self.place(identity, shard, at);
+        self.payments[place].state = State::InDoubt;
+        place
+    }
+
+    fn place(
+        &mut self,
+        identity: Identity,
+        shard: ShardId,
+        (segment, offset, at_us): (u64, u64, u64),
+    ) -> usize {
         if let Some(place) = self.by_identity.get(&identity) {
-            self.payments[*place].state = State::InDoubt;
             return *place;
         }
         self.by_identity.insert(identity, self.payments.len());
         self.payments.push(Payment {
             shard: shard.0,
-            segment: recorded.segment,
-            offset: recorded.offset,
+            segment,
+            offset,
             asked: None,
             acquirer: String::new(),
             issuer: None,
             issuer_stan: None,
             token: None,
-            at_us: recorded.at_us,
+            at_us,
             ended_us: None,
             outcome: None,
             state: State::InDoubt,
@@ -207,9 +267,9 @@ impl History {
         payment.state = if outcome.is_approved() { State::Approved } else { State::Declined };
     }
 
-    /// The payment that a fact ends. One that nothing began breaks the law of the journal.
+    /// The payment that a fact ends. One that nothing began breaks the law of the journal, where all of it is kept.
     fn of(&mut self, identity: Identity, recorded: &Recorded<'_>) -> &mut Payment {
-        if !self.by_identity.contains_key(&identity) {
+        if !self.by_identity.contains_key(&identity) && !self.is_cut {
             self.broken.push(format!(
                 "segment {} byte {}: an end without a beginning",
                 recorded.segment, recorded.offset
@@ -226,18 +286,21 @@ impl History {
         let Some(reversal) = undo else { return };
         let issuer = name(&recorded.names.issuers, reversal.sent.to.issuer.index());
         let key = (shard.0, issuer.clone(), reversal.stan.number());
-        let undoing = Undoing {
-            of: reversal.sent.asked.identity,
-            issuer,
-            stan: reversal.stan.number(),
-            why: reversal.why.name(),
-            left_minor: reversal.left_minor,
-            at_us: recorded.at_us,
-            done_us: None,
-            state: "waiting",
-        };
+        let identity = reversal.sent.asked.identity;
+        let known = self.undoings.get(&key).map(|place| &self.reversals[*place]);
+        if self.is_cut && known.is_some_and(|known| known.of == identity && known.state != "done") {
+            // The snapshot has told of it already.
+            return;
+        }
+        let acquirer = name(&recorded.names.acquirers, reversal.sent.asked.acquirer.index());
+        let payment = self.of(identity, recorded);
+        if payment.asked.is_none() {
+            payment.issuer = Some(issuer.clone());
+            payment.acquirer = acquirer;
+            payment.known_by(reversal);
+        }
         self.undoings.insert(key, self.reversals.len());
-        self.reversals.push(undoing);
+        self.reversals.push(Undoing::new(reversal, issuer, recorded.at_us));
     }
 
     fn undoing(
@@ -249,7 +312,7 @@ impl History {
     ) -> Option<&mut Undoing> {
         let key = (shard.0, name(&recorded.names.issuers, issuer), stan);
         let place = self.undoings.get(&key).copied();
-        if place.is_none() {
+        if place.is_none() && !self.is_cut {
             self.broken.push(format!(
                 "segment {} byte {}: an acknowledgement of no reversal",
                 recorded.segment, recorded.offset
@@ -326,7 +389,12 @@ impl History {
         }
         let mut identities: Vec<(&Identity, &usize)> = self.by_identity.iter().collect();
         identities.sort_unstable_by_key(|(_, place)| **place);
-        identities.into_iter().map(move |(identity, place)| {
+        // What began before the kept segments and is not open can be told by nobody.
+        let is_told = |place: &usize| {
+            let payment = &self.payments[*place];
+            payment.asked.is_some() || payment.state == State::Tombstone || !payment.acquirer.is_empty()
+        };
+        identities.into_iter().filter(move |(_, place)| is_told(place)).map(move |(identity, place)| {
             let reversals = of.get(identity).into_iter().flatten().map(|undoing| undoing.said()).collect();
             (&self.payments[*place], reversals)
         })
@@ -334,6 +402,18 @@ impl History {
 }
 
 impl Payment {
+    /// Its beginning is no longer kept; a reversal says what it was.
+    fn known_by(&mut self, reversal: &Reversal) {
+        self.asked = Some(reversal.sent.asked);
+        self.issuer_stan = Some(reversal.sent.stan.number());
+        self.left_minor = Some(reversal.left_minor).filter(|_| reversal.why == Why::Acquirer);
+        self.state = match (reversal.why, reversal.left_minor) {
+            (Why::Acquirer, 0) => State::Reversed,
+            (Why::Acquirer, _) => State::PartlyReversed,
+            _ => State::TimedOut,
+        };
+    }
+
     fn said(&self, reversals: &[Value]) -> Value {
         let asked = self.asked.as_ref();
         let keys = asked.map(|asked| &asked.keys);
@@ -369,6 +449,19 @@ impl Payment {
 }
 
 impl Undoing {
+    fn new(reversal: &Reversal, issuer: String, at_us: u64) -> Self {
+        Self {
+            of: reversal.sent.asked.identity,
+            issuer,
+            stan: reversal.stan.number(),
+            why: reversal.why.name(),
+            left_minor: reversal.left_minor,
+            at_us,
+            done_us: None,
+            state: "waiting",
+        }
+    }
+
     fn said(&self) -> Value {
         json!({
             "issuer": self.issuer,

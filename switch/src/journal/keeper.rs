@@ -23,6 +23,8 @@ use crate::metrics::SYNC_US;
 
 /// The process's exit code when its store fails.
 const EXIT_STORE: i32 = 4;
+/// The name of the next segment while it waits to be used.
+pub(super) const PREPARED: &str = "next";
 /// Zeros written at a time, so that a sync is not kept waiting.
 const CHUNK: usize = 256 << 10;
 /// Between two attempts to prepare a segment on a full disk.
@@ -108,6 +110,11 @@ impl Durability {
     /// Up to which position the disk has it.
     pub(super) fn durable(&self) -> u64 {
         self.durable.load(Ordering::Acquire)
+    }
+
+    /// The segment in which the disk's end is; 0 before the first sync.
+    pub(super) fn durable_segment(&self) -> u64 {
+        self.durable_mark.load(Ordering::Acquire) >> OFFSET_BITS
     }
 
     /// Up to which offset of a segment the disk has it.
@@ -260,7 +267,7 @@ impl Work {
     }
 
     fn fill(&mut self) -> std::io::Result<()> {
-        let path = self.folder.join("next");
+        let path = self.folder.join(PREPARED);
         if self.preparing.is_none() {
             let _ = fs::remove_file(&path);
             self.preparing = Some((create(&path)?, 0));

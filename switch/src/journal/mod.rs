@@ -5,6 +5,8 @@
 //! DIR/shards                      how many shards there are: fixed when the directory is made
 //! DIR/shard-000/000000001.segment batches, one per turn that had facts; a new segment at each start
 //! DIR/shard-000/next              the segment after that, filled with zeros in advance
+//! DIR/shard-000/000000001.snapshot what the shard knew at the end of that segment
+//! DIR.mark                        how many facts there were: an older journal is told by it
 //! ```
 //!
 //! | file | what |
@@ -15,20 +17,32 @@
 //! | `writer` | the shard's side: one write per turn |
 //! | `keeper` | the thread that makes it durable and prepares the next segment |
 //! | `keys` | what protects card numbers |
+//! | `piece`, `snapshot` | what a shard knew at the end of a segment, as bytes and as a file |
+//! | `fold` | the newest snapshot and the facts after it, read back |
+//! | `renumber` | names that have other numbers now |
+//! | `archive` | the thread that writes snapshots and removes what is over |
+//! | `mark` | tells an older journal from a newer one |
 //! | `directory` | the whole data directory: lock, recovery, start |
 //! | `history` | what became of every request, for `export` and `verify` |
 //!
 //! Not here: what the facts mean (`authorizer::recovery`), and when they are released (`shard`).
 
+mod archive;
 mod batch;
 mod directory;
+mod fold;
 pub mod history;
 mod keeper;
 mod keys;
+mod mark;
+mod piece;
 mod record;
+mod renumber;
 mod segment;
+mod snapshot;
 mod writer;
 
+pub(crate) use archive::{Archive, Fresh};
 pub(crate) use directory::{Directory, Found};
 pub(crate) use keys::MasterKey;
 pub(crate) use writer::{Journal, SEGMENT_BYTES_MIN, Settings};
@@ -67,6 +81,17 @@ pub enum Fault {
         /// In which way.
         why: &'static str,
     },
+    /// It has fewer facts than it once had: an older one was put in its place.
+    Older {
+        /// The file that says so.
+        mark: PathBuf,
+        /// Of which shard.
+        shard: u16,
+        /// How many facts it has.
+        has: u64,
+        /// How many it had.
+        had: u64,
+    },
     /// The machine refuses something.
     Store(String),
     /// The configuration does not fit what is there.
@@ -85,6 +110,12 @@ impl std::fmt::Display for Fault {
             Self::Damaged { file, offset, why } => {
                 write!(f, "the journal is damaged: {} at byte {offset}: {why}", file.display())
             }
+            Self::Older { mark, shard, has, had } => write!(
+                f,
+                "an older journal was put in the place of a newer one: shard {shard} has {has} facts and had {had}. \
+                 What was used or undone since then would be good again; whoever accepts that removes {}",
+                mark.display()
+            ),
             Self::Store(what) | Self::Config(what) => f.write_str(what),
         }
     }

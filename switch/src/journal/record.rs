@@ -15,8 +15,8 @@ use authorizer::request::{Asked, Class, Fingerprint, Identity, MatchKeys};
 use authorizer::saf::{Reversal, Why};
 use authorizer::transaction::Sent;
 use codecs::value::{
-    Amount, ApprovalCode, Currency, Expiry, MerchantId, Pan, PartyId, ProcessingCode, ResponseCode, Rrn,
-    Stan, TerminalId,
+    Amount, ApprovalCode, Currency, MerchantId, Pan, PartyId, ProcessingCode, ResponseCode, Rrn, Stan,
+    TerminalId,
 };
 
 use super::keys::{MasterKey, SEALED_BYTES, Sealer};
@@ -34,9 +34,14 @@ pub(crate) type CardToken = [u8; 16];
 impl Writer<'_> {
     /// Appends one fact.
     pub(super) fn fact(&mut self, fact: &Fact) {
+        self.record(|w| w.body(fact));
+    }
+
+    /// Appends one record, whose body says of which kind it is.
+    pub(super) fn record(&mut self, body: impl FnOnce(&mut Self) -> u8) {
         let start = self.out.len();
         self.out.extend_from_slice(&[0; 5]);
-        let kind = self.body(fact);
+        let kind = body(self);
         let bytes = (self.out.len() - start - 5) as u32;
         self.out[start] = kind;
         self.out[start + 1..start + 5].copy_from_slice(&bytes.to_le_bytes());
@@ -100,13 +105,13 @@ impl Writer<'_> {
         }
     }
 
-    fn of_reversal(&mut self, issuer: IssuerId, stan: Stan, kind: u8) -> u8 {
+    pub(super) fn of_reversal(&mut self, issuer: IssuerId, stan: Stan, kind: u8) -> u8 {
         self.u16(issuer.0);
         self.u32(stan.number());
         kind
     }
 
-    fn sent(&mut self, sent: &Sent) {
+    pub(super) fn sent(&mut self, sent: &Sent) {
         self.u16(sent.to.issuer.0);
         self.u16(sent.to.link);
         self.u32(sent.stan.number());
@@ -139,7 +144,7 @@ impl Writer<'_> {
         self.option(keys.merchant, |w, merchant| w.bytes(merchant.as_bytes()));
     }
 
-    fn outcome(&mut self, outcome: &Outcome) {
+    pub(super) fn outcome(&mut self, outcome: &Outcome) {
         match outcome.verdict {
             Verdict::Approved => self.u8(0),
             Verdict::Taken => self.u8(1),
@@ -157,14 +162,14 @@ impl Writer<'_> {
         self.option(outcome.approved_minor, Self::u64);
     }
 
-    fn undo(&mut self, undo: Option<&Reversal>) {
+    pub(super) fn undo(&mut self, undo: Option<&Reversal>) {
         let Some(reversal) = undo else { return self.u8(0) };
         self.u8(1);
         self.sent(&reversal.sent);
         self.u32(reversal.stan.number());
         self.u64(reversal.moment);
         self.u16(reversal.year);
-        self.u8(Why::ALL.iter().position(|why| *why == reversal.why).unwrap_or(0) as u8);
+        self.u8(reversal.why.number());
         self.u64(reversal.left_minor);
         self.option(reversal.approval_code, |w, code| w.bytes(code.as_bytes()));
         self.u8(u8::from(reversal.is_repeat));
@@ -192,10 +197,7 @@ impl Writer<'_> {
             Change::Enrol { psn, funding } => {
                 self.u8(0);
                 self.u8(psn);
-                self.option(funding, |w, funding| {
-                    w.card(Some(&funding.pan));
-                    w.bytes(&funding.expiry.digits());
-                });
+                self.option(funding, Self::funding);
             }
             Change::IssueBundle { id, first, count, ttl_us } => {
                 self.u8(1);
@@ -223,7 +225,13 @@ impl Writer<'_> {
         }
     }
 
-    fn card(&mut self, pan: Option<&Pan>) {
+    /// The card behind a proxy.
+    pub(super) fn funding(&mut self, funding: Funding) {
+        self.card(Some(&funding.pan));
+        self.bytes(&funding.expiry.digits());
+    }
+
+    pub(super) fn card(&mut self, pan: Option<&Pan>) {
         let Some(pan) = pan else { return self.u8(0) };
         self.u8(1);
         let token = self.master.token(pan);
@@ -232,34 +240,34 @@ impl Writer<'_> {
         self.bytes(&sealed);
     }
 
-    fn option<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
+    pub(super) fn option<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
         self.u8(u8::from(value.is_some()));
         if let Some(value) = value {
             write(self, value);
         }
     }
 
-    fn u8(&mut self, value: u8) {
+    pub(super) fn u8(&mut self, value: u8) {
         self.out.push(value);
     }
 
-    fn u16(&mut self, value: u16) {
+    pub(super) fn u16(&mut self, value: u16) {
         self.bytes(&value.to_le_bytes());
     }
 
-    fn u32(&mut self, value: u32) {
+    pub(super) fn u32(&mut self, value: u32) {
         self.bytes(&value.to_le_bytes());
     }
 
-    fn u64(&mut self, value: u64) {
+    pub(super) fn u64(&mut self, value: u64) {
         self.bytes(&value.to_le_bytes());
     }
 
-    fn u128(&mut self, value: u128) {
+    pub(super) fn u128(&mut self, value: u128) {
         self.bytes(&value.to_le_bytes());
     }
 
-    fn bytes(&mut self, bytes: &[u8]) {
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
     }
 }
@@ -278,7 +286,7 @@ pub(super) struct Reader<'a> {
 pub(super) struct NotARecord;
 
 /// A fact and the token of the card it names.
-pub(super) type Read = (Fact, Option<CardToken>);
+type Read = (Fact, Option<CardToken>);
 
 impl<'a> Reader<'a> {
     /// Over the payload of a batch.
@@ -291,17 +299,26 @@ impl<'a> Reader<'a> {
         if self.rest.is_empty() {
             return None;
         }
-        Some(self.record().ok_or(NotARecord))
+        Some(self.record(Self::fact).ok_or(NotARecord))
     }
 
-    fn record(&mut self) -> Option<Read> {
+    /// Whether every record was read.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// One record, whose body is read as its kind says, and the token of the card it names.
+    pub(super) fn record<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self, u8) -> Option<T>,
+    ) -> Option<(T, Option<CardToken>)> {
         let kind = self.u8()?;
         let bytes = self.u32()? as usize;
         let (body, after) = self.rest.split_at_checked(bytes)?;
         let mut inner = Reader { rest: body, sealer: self.sealer, token: None };
-        let fact = inner.fact(kind)?;
+        let value = read(&mut inner, kind)?;
         self.rest = after;
-        inner.rest.is_empty().then_some((fact, inner.token))
+        inner.rest.is_empty().then_some((value, inner.token))
     }
 
     fn fact(&mut self, kind: u8) -> Option<Fact> {
@@ -334,7 +351,7 @@ impl<'a> Reader<'a> {
         Some(fact)
     }
 
-    fn sent(&mut self) -> Option<Sent> {
+    pub(super) fn sent(&mut self) -> Option<Sent> {
         Some(Sent {
             to: IssuerLink { issuer: IssuerId(self.u16()?), link: self.u16()? },
             stan: self.stan()?,
@@ -370,7 +387,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn outcome(&mut self) -> Option<Outcome> {
+    pub(super) fn outcome(&mut self) -> Option<Outcome> {
         let verdict = match self.u8()? {
             0 => Verdict::Approved,
             1 => Verdict::Taken,
@@ -393,14 +410,14 @@ impl<'a> Reader<'a> {
     }
 
     #[expect(clippy::option_option, reason = "absent, or not readable")]
-    fn undo(&mut self) -> Option<Option<Box<Reversal>>> {
+    pub(super) fn undo(&mut self) -> Option<Option<Box<Reversal>>> {
         self.option(|r| {
             Some(Box::new(Reversal {
                 sent: r.sent()?,
                 stan: r.stan()?,
                 moment: r.u64()?,
                 year: r.u16()?,
-                why: Why::ALL.get(usize::from(r.u8()?)).copied()?,
+                why: Why::of_number(r.u8()?)?,
                 left_minor: r.u64()?,
                 approval_code: r.option(|r| ApprovalCode::parse(r.take::<6>()?))?,
                 is_repeat: r.u8()? != 0,
@@ -418,17 +435,9 @@ impl<'a> Reader<'a> {
 
     fn provision(&mut self) -> Option<Provision> {
         let account = AccountHash(self.u64()?);
-        // Without the key a card of a program cannot be named, and nobody but the switch needs it.
-        let nobody = Pan::parse(b"00000000");
-        let pan = self.card()?.or(nobody)?;
+        let pan = self.named_card()?;
         let change = match self.u8()? {
-            0 => Change::Enrol {
-                psn: self.u8()?,
-                funding: self.option(|r| {
-                    let pan = r.card()?.or(nobody)?;
-                    Some(Funding { pan, expiry: Expiry::parse(r.take::<4>()?)? })
-                })?,
-            },
+            0 => Change::Enrol { psn: self.u8()?, funding: self.option(Self::funding)? },
             1 => Change::IssueBundle {
                 id: self.u32()?,
                 first: self.u16()?,
@@ -446,6 +455,11 @@ impl<'a> Reader<'a> {
         Some(Provision { asker: None, account, pan, change })
     }
 
+    /// A card of a program. Without the key it cannot be named, and nobody but the switch needs it.
+    pub(super) fn named_card(&mut self) -> Option<Pan> {
+        self.card()?.or(Pan::parse(b"00000000"))
+    }
+
     /// A card number: nothing inside without the key, nothing at all when it cannot be opened with it.
     #[expect(clippy::option_option, reason = "absent, or not readable")]
     fn card(&mut self) -> Option<Option<Pan>> {
@@ -461,7 +475,7 @@ impl<'a> Reader<'a> {
     }
 
     #[expect(clippy::option_option, reason = "absent, or not readable")]
-    fn option<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
+    pub(super) fn option<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
         match self.u8()? {
             0 => Some(None),
             1 => read(self).map(Some),
@@ -469,41 +483,41 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn identity(&mut self) -> Option<Identity> {
+    pub(super) fn identity(&mut self) -> Option<Identity> {
         self.u128().map(Identity)
     }
 
-    fn stan(&mut self) -> Option<Stan> {
+    pub(super) fn stan(&mut self) -> Option<Stan> {
         Stan::new(self.u32()?)
     }
 
-    fn u8(&mut self) -> Option<u8> {
+    pub(super) fn u8(&mut self) -> Option<u8> {
         self.take::<1>().map(|[byte]| *byte)
     }
 
-    fn u16(&mut self) -> Option<u16> {
+    pub(super) fn u16(&mut self) -> Option<u16> {
         self.take().map(|bytes| u16::from_le_bytes(*bytes))
     }
 
-    fn u32(&mut self) -> Option<u32> {
+    pub(super) fn u32(&mut self) -> Option<u32> {
         self.take().map(|bytes| u32::from_le_bytes(*bytes))
     }
 
-    fn u64(&mut self) -> Option<u64> {
+    pub(super) fn u64(&mut self) -> Option<u64> {
         self.take().map(|bytes| u64::from_le_bytes(*bytes))
     }
 
-    fn u128(&mut self) -> Option<u128> {
+    pub(super) fn u128(&mut self) -> Option<u128> {
         self.take().map(|bytes| u128::from_le_bytes(*bytes))
     }
 
-    fn take<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
+    pub(super) fn take<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
         let (taken, rest) = self.rest.split_first_chunk::<N>()?;
         self.rest = rest;
         Some(taken)
     }
 
-    fn slice(&mut self, bytes: usize) -> Option<&'a [u8]> {
+    pub(super) fn slice(&mut self, bytes: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(bytes)?;
         self.rest = rest;
         Some(taken)
@@ -512,4 +526,4 @@ impl<'a> Reader<'a> {
 
 #[cfg(test)]
 #[path = "record_tests.rs"]
-mod tests;
+pub(super) mod tests;

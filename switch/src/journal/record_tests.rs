@@ -1,6 +1,7 @@
 //! Every fact comes back as it was written; bytes that are none are refused.
 
 use authorizer::event::ShardId;
+use codecs::value::Expiry;
 use proptest::prelude::*;
 
 use super::*;
@@ -28,7 +29,7 @@ fn asked() -> Asked {
     }
 }
 
-fn sent() -> Sent {
+pub(in crate::journal) fn sent() -> Sent {
     Sent {
         to: IssuerLink { issuer: IssuerId(2), link: 1 },
         stan: Stan::new(9).expect("a number"),
@@ -38,7 +39,7 @@ fn sent() -> Sent {
     }
 }
 
-fn undo() -> Option<Box<Reversal>> {
+pub(in crate::journal) fn undo() -> Option<Box<Reversal>> {
     Some(Box::new(Reversal {
         sent: sent(),
         stan: Stan::new(10).expect("a number"),

@@ -3,6 +3,7 @@
 //! That end is final: nothing is ever written behind it.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use authorizer::event::ShardId;
@@ -16,6 +17,10 @@ use super::{Fault, batch::Batch};
 
 /// The format this version writes, and the only one it reads.
 const VERSION: u16 = 1;
+/// The ending of a segment's name.
+pub(super) const ENDING: &str = ".segment";
+/// More than the longest opening: the names of a few thousand peers.
+const OPENING_MAX: u64 = 512 << 10;
 
 /// The names of a configuration by their numbers in facts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,14 +67,34 @@ impl Opening {
         })
     }
 
-    fn read(batch: &Batch<'_>) -> Option<Self> {
+    pub(super) fn read(batch: &Batch<'_>) -> Option<Self> {
         serde_json::from_slice(batch.payload).ok()
     }
+
+    /// What opens the card numbers of its file; nothing without the master key.
+    pub(super) fn sealer(
+        &self,
+        path: &Path,
+        shard: ShardId,
+        master: Option<&MasterKey>,
+    ) -> Result<Option<Sealer>, Fault> {
+        match master {
+            _ if self.version != VERSION => Err(another_version(path)),
+            Some(master) if master.check() != self.key_check => {
+                Err(Fault::Config(format!("{}: written under another key", path.display())))
+            }
+            master => Ok(master.map(|master| master.of_segment(&self.salt, shard))),
+        }
+    }
+}
+
+fn another_version(path: &Path) -> Fault {
+    Fault::Config(format!("{}: another version of the format", path.display()))
 }
 
 /// The name of a segment's file.
 pub(super) fn file_name(number: u64) -> String {
-    format!("{number:09}.segment")
+    format!("{number:09}{ENDING}")
 }
 
 /// The folder of a shard.
@@ -106,36 +131,56 @@ pub(super) struct Tail {
     pub(super) torn_bytes: u64,
 }
 
-/// The numbers of a shard's segments, ascending.
-fn numbers(folder: &Path) -> Result<Vec<u64>, Fault> {
+/// The numbers of a shard's files with this ending, ascending.
+pub(super) fn numbers(folder: &Path, ending: &str) -> Result<Vec<u64>, Fault> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(Fault::store(folder, &error)),
     };
-    let number = |name: String| name.strip_suffix(".segment")?.parse().ok();
+    let number = |name: String| name.strip_suffix(ending)?.parse().ok();
     let mut numbers: Vec<u64> =
         entries.flatten().filter_map(|entry| number(entry.file_name().into_string().ok()?)).collect();
     numbers.sort_unstable();
     Ok(numbers)
 }
 
-/// Reads everything a shard has written, in order. Without the master key card numbers stay closed.
+/// Which segments are to be read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Span {
+    /// The first follows this place; where it is not said, the first that is there is taken.
+    pub(super) after: Option<Tail>,
+    /// The last; where it is not said, the last that is there.
+    pub(super) until: Option<u64>,
+}
+
+/// Reads what a shard has written, in order. Without the master key card numbers stay closed.
 pub(super) fn read(
     directory: &Path,
     shard: ShardId,
     master: Option<&MasterKey>,
+    span: Span,
     each: &mut dyn FnMut(Recorded<'_>),
 ) -> Result<Tail, Fault> {
     let folder = folder(directory, shard);
-    let numbers = numbers(&folder)?;
-    let mut tail = Tail::default();
+    let mut numbers = numbers(&folder, ENDING)?;
+    numbers.retain(|number| span.after.is_none_or(|after| *number > after.number));
+    let mut tail = span.after.unwrap_or_default();
+    let mut expected = span.after.map(|after| after.number + 1);
     for (place, number) in numbers.iter().enumerate() {
+        if span.until.is_some_and(|until| *number > until) {
+            break;
+        }
+        if expected.is_some_and(|expected| expected != *number) {
+            let file = folder.join(file_name(expected.unwrap_or_default()));
+            return Err(Fault::Damaged { file, offset: 0, why: "it is missing" });
+        }
+        expected = Some(number + 1);
         let path = folder.join(file_name(*number));
         let bytes = fs::read(&path).map_err(|error| Fault::store(&path, &error))?;
         let next = numbers.get(place + 1).map(|next| folder.join(file_name(*next)));
         let end = match &next {
-            Some(next) => previous_end(next)?,
+            Some(next) => opening(next)?.map(|(opening, _)| opening.previous_end),
             None => None,
         };
         let segment = Reading { path: &path, bytes: &bytes, number: *number, shard, end };
@@ -144,15 +189,18 @@ pub(super) fn read(
             tail.torn_bytes = 0;
             break;
         }
-        segment.read(master, &mut tail, place == 0, each)?;
+        let is_first = place == 0 && span.after.is_none();
+        segment.read(master, &mut tail, is_first, each)?;
     }
     Ok(tail)
 }
 
-/// Where the opening of a segment says that the one before it ended; `None` where the opening is not whole.
-fn previous_end(path: &Path) -> Result<Option<u64>, Fault> {
-    let bytes = fs::read(path).map_err(|error| Fault::store(path, &error))?;
-    Ok(batch::read(&bytes).and_then(|opening| Opening::read(&opening)).map(|opening| opening.previous_end))
+/// What a segment's first batch says, and when it was written. Nothing where that batch is not sound.
+pub(super) fn opening(path: &Path) -> Result<Option<(Opening, u64)>, Fault> {
+    let mut bytes = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(OPENING_MAX).read_to_end(&mut bytes));
+    read.map_err(|error| Fault::store(path, &error))?;
+    Ok(batch::read(&bytes).and_then(|opening| Some((Opening::read(&opening)?, opening.at_us))))
 }
 
 /// One segment that is being read.
@@ -215,8 +263,8 @@ impl Reading<'_> {
         let Some(batch) = batch::read(self.bytes).filter(|batch| batch.kind == Kind::Opening) else {
             return Err(self.damaged(0, "its opening is not sound"));
         };
-        let Some(opening) = Opening::read(&batch).filter(|opening| opening.version == VERSION) else {
-            return Err(Fault::Config(format!("{}: another version of the format", self.path.display())));
+        let Some(opening) = Opening::read(&batch) else {
+            return Err(another_version(self.path));
         };
         if opening.number != self.number || opening.shard != self.shard.0 {
             return Err(self.damaged(0, "it is the opening of another segment"));
@@ -224,13 +272,7 @@ impl Reading<'_> {
         if !is_first && (batch.previous != tail.sum || opening.previous_end != tail.end) {
             return Err(self.damaged(0, "it does not follow the segment before it"));
         }
-        let sealer = match master {
-            Some(master) if master.check() != opening.key_check => {
-                return Err(Fault::Config(format!("{}: written under another key", self.path.display())));
-            }
-            Some(master) => Some(master.of_segment(&opening.salt, self.shard)),
-            None => None,
-        };
+        let sealer = opening.sealer(self.path, self.shard, master)?;
         Ok((opening, sealer))
     }
 

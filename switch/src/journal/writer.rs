@@ -12,10 +12,11 @@ use authorizer::event::ShardId;
 use authorizer::fact::Fact;
 
 use super::batch::{self, HEAD_BYTES, Head, Kind, Sum};
-use super::keeper::{self, Durability, Keeper, mark};
+use super::keeper::{self, Durability, Keeper, PREPARED, mark};
 use super::keys::{MasterKey, Sealer};
 use super::record::Writer;
 use super::segment::{self, Names, Opening, Tail};
+use super::snapshot::UNFINISHED;
 use super::{Fault, Level};
 use crate::metrics::JournalFigures;
 use crate::ports::Position;
@@ -38,6 +39,12 @@ pub(crate) struct Settings {
     pub(crate) segment_bytes: u64,
     pub(crate) names: Names,
     pub(crate) master: Arc<MasterKey>,
+    /// How much of journal there may be behind a snapshot before the next one is written.
+    pub(crate) snapshot_bytes: u64,
+    /// How long segments are kept.
+    pub(crate) retention: Duration,
+    /// Where the mark is.
+    pub(crate) mark_file: PathBuf,
 }
 
 /// A shard's journal, open to be written.
@@ -224,7 +231,7 @@ impl Journal {
         let number = self.number + 1;
         let path = self.folder.join(segment::file_name(number));
         let file = match self.keeper.shared.prepared.pop() {
-            Some(file) => fs::rename(self.folder.join("next"), &path).map(|()| file),
+            Some(file) => fs::rename(self.folder.join(PREPARED), &path).map(|()| file),
             None => fresh(&path, self.size),
         };
         let file = Arc::new(file.map_err(|error| Fault::store(&path, &error))?);
@@ -248,12 +255,15 @@ impl Journal {
     }
 }
 
-/// Cuts off what a torn write left behind the end, and removes segments that were never opened.
+/// Cuts off what a torn write left behind the end, and removes segments that were never opened and what was not
+/// finished.
 fn trim(folder: &Path, tail: &Tail) -> Result<(), Fault> {
     for entry in fs::read_dir(folder).map_err(|error| Fault::store(folder, &error))?.flatten() {
         let name = entry.file_name().into_string().unwrap_or_default();
-        let number: Option<u64> = name.strip_suffix(".segment").and_then(|number| number.parse().ok());
-        if name == "next" || number.is_some_and(|number| number > tail.number) {
+        let number: Option<u64> = name.strip_suffix(segment::ENDING).and_then(|number| number.parse().ok());
+        if [PREPARED, UNFINISHED].contains(&name.as_str())
+            || number.is_some_and(|number| number > tail.number)
+        {
             fs::remove_file(entry.path()).map_err(|error| Fault::store(&entry.path(), &error))?;
         }
     }

@@ -1,6 +1,19 @@
 //! One shard's journal as a disk sees it: what was written, and how much of it would survive now.
 
+use authorizer::Authorizer;
 use authorizer::fact::Fact;
+use authorizer::request::Identity;
+use authorizer::snapshot::Piece;
+
+/// What a shard knew after so many facts.
+#[derive(Clone, Debug, Default)]
+struct Snapshot {
+    facts: usize,
+    pieces: Vec<Piece>,
+}
+
+/// Snapshots that are kept.
+const KEPT: usize = 2;
 
 /// Facts with their moments, in order, and where durability ends.
 #[derive(Debug, Default)]
@@ -9,6 +22,10 @@ pub(super) struct Disk {
     durable: usize,
     /// A sync is under way and carries what was written before it began.
     syncing: Option<usize>,
+    /// Oldest first. What the oldest stands for is read no more.
+    snapshots: Vec<Snapshot>,
+    /// Not whole yet.
+    unfinished: Option<Snapshot>,
 }
 
 impl Disk {
@@ -47,6 +64,67 @@ impl Disk {
         self.facts.truncate((self.durable + kept).min(self.facts.len()));
         self.durable = self.facts.len();
         self.syncing = None;
+        self.unfinished = None;
+    }
+
+    /// Begins a snapshot of everything that is durable, as the switch does: by a recovery. `fresh` knows nothing.
+    pub(super) fn begin_snapshot(&mut self, mut fresh: Authorizer) -> bool {
+        let newest = self.snapshots.last().map_or(0, |newest| newest.facts);
+        if self.unfinished.is_some() || self.durable == newest {
+            return false;
+        }
+        self.recover(&mut fresh, 0, self.durable);
+        let at_us = self.facts[self.durable - 1].1;
+        self.unfinished = Some(Snapshot { facts: self.durable, pieces: fresh.pieces(at_us).collect() });
+        true
+    }
+
+    /// The snapshot is whole; what is older than the two newest goes.
+    pub(super) fn end_snapshot(&mut self) {
+        self.snapshots.extend(self.unfinished.take());
+        let over = self.snapshots.len().saturating_sub(KEPT);
+        self.snapshots.drain(..over);
+    }
+
+    /// How many snapshots there are.
+    #[must_use]
+    pub(super) fn snapshots(&self) -> usize {
+        self.snapshots.len()
+    }
+
+    /// Tells an authorizer that knows nothing what there is up to a fact, beginning with the newest snapshot but so
+    /// many, and gives the identities that live here.
+    pub(super) fn recover(&self, fresh: &mut Authorizer, but: usize, until: usize) -> Vec<(Identity, u64)> {
+        let snapshot = self.snapshots.len().checked_sub(but + 1).map(|place| self.snapshots[place].clone());
+        let Snapshot { facts: from, pieces } = snapshot.unwrap_or_default();
+        let mut identities = Vec::new();
+        for piece in pieces {
+            if let Piece::Remembered(entry, _) = &piece {
+                identities.push((entry.identity, entry.since_us));
+            }
+            fresh.restore(piece);
+        }
+        for (fact, at_us) in &self.facts[from..until] {
+            fresh.recover(fact, *at_us);
+            match fact {
+                Fact::Intent(sent) => identities.push((sent.asked.identity, *at_us)),
+                Fact::Declined { asked, .. } => identities.push((asked.identity, *at_us)),
+                _ => {}
+            }
+        }
+        identities
+    }
+
+    /// What an authorizer knows that was told every fact, and what one knows that began with the newest snapshot.
+    pub(super) fn both_ways(&self, fresh: impl Fn() -> Authorizer) -> [Vec<String>; 2] {
+        let at_us = self.facts.last().map_or(0, |(_, at_us)| *at_us);
+        [self.snapshots.len(), 0].map(|but| {
+            let mut told = fresh();
+            self.recover(&mut told, but, self.facts.len());
+            let mut pieces: Vec<String> = told.pieces(at_us).map(|piece| format!("{piece:?}")).collect();
+            pieces.sort_unstable();
+            pieces
+        })
     }
 
     /// How many facts could be lost now.

@@ -124,6 +124,10 @@ faults! {
     replayed_code = ReplayedCode up to 200_000;
     /// The wall clock jumps.
     clock_jumps = ClockJumps up to 2_000;
+    /// A snapshot is begun, and segments that it stands for are removed. The process may end before it is whole.
+    snapshot = Snapshot up to 2_000;
+    /// The newest snapshot cannot be read, and what it stood for is read instead.
+    snapshot_damaged = SnapshotDamaged up to 300_000;
 }
 
 /// How often each fault happens in one world, in a million chances.

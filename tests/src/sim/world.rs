@@ -71,6 +71,8 @@ enum Happening {
     Turn(u32, ShardId),
     /// A sync has ended.
     Synced(u32, ShardId),
+    /// A snapshot is whole.
+    SnapshotWritten(u32, ShardId),
     /// A shard hands over to another.
     Handed(u32, ShardId, Box<Request>),
     /// Links come back.
@@ -354,6 +356,7 @@ impl World {
             }
             Happening::Turn(process, shard) if self.is_of(process) => self.turn(shard),
             Happening::Synced(process, shard) if self.is_of(process) => self.synced(shard),
+            Happening::SnapshotWritten(process, shard) if self.is_of(process) => self.snapshot_written(shard),
             Happening::Handed(process, shard, request) if self.is_of(process) => {
                 self.event(shard, Event::Handed(*request));
             }

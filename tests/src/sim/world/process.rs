@@ -17,23 +17,30 @@ impl World {
         self.process += 1;
         self.is_up = true;
         self.stopping = false;
-        let (count, tables, limits) = (self.cards.shards as u16, self.tables.clone(), self.limits);
-        let mut authorizers: Vec<Authorizer> =
-            (0..count).map(|shard| Authorizer::new(ShardId(shard), count, tables.clone(), limits)).collect();
+        let count = self.cards.shards as u16;
+        let mut authorizers: Vec<Authorizer> = (0..count).map(|shard| self.fresh(ShardId(shard))).collect();
+        let mut elsewhere = Vec::new();
         for shard in 0..count {
-            for (fact, at_us) in self.disks[usize::from(shard)].facts() {
-                authorizers[usize::from(shard)].recover(fact, *at_us);
-                let identity = match fact {
-                    Fact::Intent(sent) => Some(sent.asked.identity),
-                    Fact::Declined { asked, .. } => Some(asked.identity),
-                    _ => None,
-                };
-                if let Some(identity) = identity {
-                    let home = self.home_of(identity.0);
-                    if home != shard {
-                        authorizers[usize::from(home)].recover_elsewhere(identity, ShardId(shard), *at_us);
-                    }
+            let index = usize::from(shard);
+            let is_damaged = self.disks[index].snapshots() > 1 && self.happens(Fault::SnapshotDamaged);
+            let disk = &self.disks[index];
+            let all = disk.facts().len();
+            let identities = disk.recover(&mut authorizers[index], usize::from(is_damaged), all);
+            elsewhere.extend(identities.into_iter().map(|(identity, at_us)| (shard, identity, at_us)));
+            if disk.snapshots() > 0 {
+                let [all, short] = disk.both_ways(|| self.fresh(ShardId(shard)));
+                let differs = |(a, b): (&String, &String)| (a != b).then(|| format!("{a} is not {b}"));
+                let what = all.iter().zip(&short).find_map(differs);
+                if all.len() != short.len() || what.is_some() {
+                    let what = what.unwrap_or_default();
+                    self.broken(None, format!("E10: a snapshot knows something else than its facts: {what}"));
                 }
+            }
+        }
+        for (shard, identity, at_us) in elsewhere {
+            let home = self.home_of(identity.0);
+            if home != shard {
+                authorizers[usize::from(home)].recover_elsewhere(identity, ShardId(shard), at_us);
             }
         }
         self.shards = authorizers.into_iter().map(Shard::new).collect();
@@ -152,6 +159,26 @@ impl World {
         }
     }
 
+    /// An authorizer that knows nothing.
+    fn fresh(&self, shard: ShardId) -> Authorizer {
+        Authorizer::new(shard, self.cards.shards as u16, self.tables.clone(), self.limits)
+    }
+
+    /// A snapshot is begun; it takes its time.
+    fn begin_snapshot(&mut self, shard: ShardId) {
+        let fresh = self.fresh(shard);
+        if self.disks[usize::from(shard.0)].begin_snapshot(fresh) {
+            let after_us = self.dice.below(5 * SECOND);
+            self.at(after_us, Happening::SnapshotWritten(self.process, shard));
+        }
+    }
+
+    /// It is whole, and has its name.
+    pub(super) fn snapshot_written(&mut self, shard: ShardId) {
+        self.disks[usize::from(shard.0)].end_snapshot();
+        self.tell(None, || format!("shard {} has a snapshot", shard.0));
+    }
+
     pub(super) fn begin_sync(&mut self, shard: ShardId) {
         let disk = &mut self.disks[usize::from(shard.0)];
         if disk.wants_sync() {
@@ -195,6 +222,9 @@ impl World {
         } else if self.low_until_us != 0 && (self.low_until_us < self.now_us || self.is_healing) {
             self.low_until_us = 0;
             self.event_everywhere(&Event::StoreLow(false));
+        }
+        if self.happens(Fault::Snapshot) {
+            self.begin_snapshot(shard);
         }
         if self.happens(Fault::AcquirerCut) {
             let index = self.dice.below(self.acquirer_links.len() as u64) as usize;

@@ -1,0 +1,225 @@
+//! What a shard knew, piece by piece, as bytes: records of a snapshot beside the facts of `record`, made of the same
+//! parts. Card numbers are encrypted as they are there.
+
+use authorizer::cards::{
+    AccountHash, Bundle, BundleState, Card, Challenge, ChallengeState, EntryState, Funding,
+};
+use authorizer::event::IssuerId;
+use authorizer::memory::{Entry, State, Undo};
+use authorizer::request::Fingerprint;
+use authorizer::saf::Why;
+use authorizer::snapshot::{Leg, Piece, Unacknowledged};
+use codecs::value::Expiry;
+
+use super::record::{NotARecord, Reader, Writer};
+
+/// An entry that was used, and one that is dead; below them, how many wrong codes came for it.
+const USED: u8 = 254;
+const DEAD: u8 = 255;
+
+impl Writer<'_> {
+    /// Appends one piece.
+    pub(super) fn piece(&mut self, piece: &Piece) {
+        self.record(|w| match piece {
+            Piece::Newest(issuer, stan) => w.of_reversal(*issuer, *stan, 1),
+            Piece::Remembered(entry, leg) => {
+                w.u8(match leg {
+                    Leg::Gone => 0,
+                    Leg::Open => 1,
+                    Leg::Answered => 2,
+                });
+                w.entry(entry);
+                2
+            }
+            Piece::Reversal(waiting) => {
+                w.undo(Some(&waiting.reversal));
+                w.u64(waiting.since_us);
+                w.u8(u8::from(waiting.is_parked));
+                w.option(waiting.behind, |w, stan| w.u32(stan.number()));
+                3
+            }
+            Piece::Card(account, card) => {
+                w.u64(account.0);
+                w.of_card(card);
+                4
+            }
+        });
+    }
+
+    /// What is remembered of a request.
+    fn entry(&mut self, entry: &Entry) {
+        self.u128(entry.identity.0);
+        self.u128(entry.fingerprint.content);
+        self.u64(entry.since_us);
+        match entry.state {
+            State::Ended(outcome) => {
+                self.u8(1);
+                self.outcome(&outcome);
+            }
+            State::Tombstone => self.u8(2),
+            State::Undone => self.u8(3),
+            // Facts alone leave nothing running but what is in doubt; the others are never in a snapshot.
+            State::InDoubt
+            | State::Proving(_)
+            | State::Running(_)
+            | State::Elsewhere(_)
+            | State::Forgotten => self.u8(4),
+        }
+        self.option(entry.sent, |w, sent| w.sent(&sent));
+        self.option(entry.left_minor, Self::u64);
+        self.option(entry.undo, |w, undo| {
+            w.u32(undo.stan.number());
+            w.u8(undo.why.number());
+            w.u64(undo.left_minor);
+        });
+    }
+
+    fn of_card(&mut self, card: &Card) {
+        self.card(Some(&card.pan));
+        self.u8(card.psn);
+        self.option(card.funding, Self::funding);
+        self.u8(u8::from(card.is_blocked));
+        self.u8(card.wrong);
+        self.u64(card.wrong_since_us);
+        self.option(card.bundle_high, Self::u32);
+        self.u8(card.bundles.len() as u8);
+        for bundle in &card.bundles {
+            self.u32(bundle.id);
+            self.u16(bundle.first);
+            self.u64(bundle.expires_us);
+            self.u8(match bundle.state {
+                BundleState::Pending => 0,
+                BundleState::Active => 1,
+                BundleState::Revoked => 2,
+            });
+            self.u16(bundle.entries.len() as u16);
+            for entry in &bundle.entries {
+                self.u8(match entry {
+                    EntryState::Issued(wrong) => (*wrong).min(USED - 1),
+                    EntryState::Used => USED,
+                    EntryState::Dead => DEAD,
+                });
+            }
+        }
+        self.u8(card.challenges.len() as u8);
+        for challenge in &card.challenges {
+            self.bytes(&challenge.digits);
+            self.u64(challenge.expires_us);
+            self.u8(challenge.wrong);
+            self.u8(match challenge.state {
+                ChallengeState::Open => 0,
+                ChallengeState::Consumed => 1,
+                ChallengeState::Locked => 2,
+                ChallengeState::Superseded => 3,
+            });
+        }
+    }
+}
+
+impl Reader<'_> {
+    /// The next piece; `None` at the end.
+    pub(super) fn next_piece(&mut self) -> Option<Result<Piece, NotARecord>> {
+        if self.is_at_end() {
+            return None;
+        }
+        let read = self.record(|r, kind| {
+            Some(match kind {
+                1 => Piece::Newest(IssuerId(r.u16()?), r.stan()?),
+                2 => {
+                    let leg = match r.u8()? {
+                        0 => Leg::Gone,
+                        1 => Leg::Open,
+                        2 => Leg::Answered,
+                        _ => return None,
+                    };
+                    Piece::Remembered(r.entry()?, leg)
+                }
+                3 => Piece::Reversal(Unacknowledged {
+                    reversal: *r.undo()??,
+                    since_us: r.u64()?,
+                    is_parked: r.u8()? != 0,
+                    behind: r.option(Self::stan)?,
+                }),
+                4 => Piece::Card(AccountHash(r.u64()?), r.whole_card()?),
+                _ => return None,
+            })
+        });
+        Some(read.map(|(piece, _)| piece).ok_or(NotARecord))
+    }
+
+    fn entry(&mut self) -> Option<Entry> {
+        Some(Entry {
+            identity: self.identity()?,
+            fingerprint: Fingerprint { content: self.u128()?, track: None },
+            since_us: self.u64()?,
+            state: match self.u8()? {
+                1 => State::Ended(self.outcome()?),
+                2 => State::Tombstone,
+                3 => State::Undone,
+                4 => State::InDoubt,
+                _ => return None,
+            },
+            sent: self.option(Self::sent)?,
+            left_minor: self.option(Self::u64)?,
+            undo: self.option(|r| {
+                Some(Undo { stan: r.stan()?, why: Why::of_number(r.u8()?)?, left_minor: r.u64()? })
+            })?,
+        })
+    }
+
+    fn whole_card(&mut self) -> Option<Card> {
+        let mut card = Card {
+            pan: self.named_card()?,
+            psn: self.u8()?,
+            funding: self.option(Self::funding)?,
+            is_blocked: self.u8()? != 0,
+            wrong: self.u8()?,
+            wrong_since_us: self.u64()?,
+            bundle_high: self.option(Self::u32)?,
+            bundles: Vec::new(),
+            challenges: Vec::new(),
+        };
+        for _ in 0..self.u8()? {
+            let mut bundle = Bundle {
+                id: self.u32()?,
+                first: self.u16()?,
+                expires_us: self.u64()?,
+                state: match self.u8()? {
+                    0 => BundleState::Pending,
+                    1 => BundleState::Active,
+                    2 => BundleState::Revoked,
+                    _ => return None,
+                },
+                entries: Vec::new(),
+            };
+            let count = self.u16()?;
+            let entry = |byte: &u8| match *byte {
+                USED => EntryState::Used,
+                DEAD => EntryState::Dead,
+                wrong => EntryState::Issued(wrong),
+            };
+            bundle.entries = self.slice(usize::from(count))?.iter().map(entry).collect();
+            card.bundles.push(bundle);
+        }
+        for _ in 0..self.u8()? {
+            card.challenges.push(Challenge {
+                digits: *self.take::<8>()?,
+                expires_us: self.u64()?,
+                wrong: self.u8()?,
+                state: match self.u8()? {
+                    0 => ChallengeState::Open,
+                    1 => ChallengeState::Consumed,
+                    2 => ChallengeState::Locked,
+                    3 => ChallengeState::Superseded,
+                    _ => return None,
+                },
+            });
+        }
+        Some(card)
+    }
+
+    /// The card behind a proxy.
+    pub(super) fn funding(&mut self) -> Option<Funding> {
+        Some(Funding { pan: self.named_card()?, expiry: Expiry::parse(self.take::<4>()?)? })
+    }
+}

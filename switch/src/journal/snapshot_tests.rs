@@ -1,0 +1,161 @@
+//! Every piece comes back as it was written; a snapshot that was changed or cut anywhere is refused.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use authorizer::cards::{
+    AccountHash, Bundle, BundleState, Card, Challenge, ChallengeState, EntryState, Funding,
+};
+use authorizer::decision::{DeclineReason, Outcome};
+use authorizer::event::IssuerId;
+use authorizer::memory::{Entry, State, Undo};
+use authorizer::request::{Fingerprint, Identity};
+use authorizer::saf::Why;
+use authorizer::snapshot::{Leg, Unacknowledged};
+use codecs::value::{Expiry, Pan, ResponseCode, Stan};
+
+use super::*;
+use crate::journal::Level;
+use crate::journal::keys::tests::master;
+use crate::journal::record::tests::{sent, undo};
+
+const SHARD: ShardId = ShardId(0);
+
+/// A folder that goes with the test.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("signalbox-{name}-{}", std::process::id()));
+        fs::create_dir_all(folder(&path, SHARD)).expect("a folder");
+        Self(path)
+    }
+
+    fn snapshot(&self) -> PathBuf {
+        folder(&self.0, SHARD).join(file_name(7))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        level: Level::Sync,
+        flush: Duration::ZERO,
+        segment_bytes: 1 << 20,
+        names: Names { acquirers: vec!["north".to_owned()], ..Names::default() },
+        master: Arc::new(master()),
+        snapshot_bytes: 1 << 20,
+        retention: Duration::ZERO,
+        mark_file: PathBuf::new(),
+    }
+}
+
+fn tail() -> Tail {
+    Tail { number: 7, end: 4_711, sum: [9; 16], position: 1_000, at_us: 5_000_000, torn_bytes: 0 }
+}
+
+fn pieces() -> Vec<Piece> {
+    let stan = |number| Stan::new(number).expect("a number");
+    let pan = Pan::parse(b"9999600000000019").expect("a card");
+    let outcome = Outcome::declined(DeclineReason::IssuerTimedOut, ResponseCode::of(b"91"));
+    let bare = |state| Entry::new(Identity(3), 7, state);
+    let full = Entry {
+        fingerprint: Fingerprint { content: 11, track: None },
+        sent: Some(sent()),
+        left_minor: Some(400),
+        undo: Some(Undo { stan: stan(10), why: Why::Acquirer, left_minor: 400 }),
+        ..bare(State::Ended(outcome))
+    };
+    let card = Card {
+        is_blocked: true,
+        wrong: 2,
+        wrong_since_us: 99,
+        bundle_high: Some(4),
+        bundles: vec![Bundle {
+            id: 4,
+            first: 40,
+            expires_us: 1_000,
+            state: BundleState::Active,
+            entries: vec![EntryState::Issued(2), EntryState::Used, EntryState::Dead, EntryState::Issued(0)],
+        }],
+        challenges: vec![Challenge {
+            digits: *b"12345678",
+            expires_us: 1_000,
+            wrong: 1,
+            state: ChallengeState::Superseded,
+        }],
+        ..Card::new(pan, 1, Some(Funding { pan, expiry: Expiry::parse(b"3011").expect("a month") }))
+    };
+    vec![
+        Piece::Newest(IssuerId(2), stan(999_999)),
+        Piece::Remembered(full, Leg::Open),
+        Piece::Remembered(bare(State::InDoubt), Leg::Gone),
+        Piece::Remembered(bare(State::Tombstone), Leg::Gone),
+        Piece::Remembered(bare(State::Undone), Leg::Answered),
+        Piece::Reversal(Unacknowledged {
+            reversal: *undo().expect("one"),
+            since_us: 8,
+            is_parked: true,
+            behind: Some(stan(9)),
+        }),
+        Piece::Card(AccountHash(5), card),
+        Piece::Card(AccountHash(6), Card::new(pan, 0, None)),
+    ]
+}
+
+fn read_all(scratch: &Scratch, master: Option<&MasterKey>) -> Result<(Tail, Vec<Piece>), Fault> {
+    let mut read_back = Vec::new();
+    let tail = read(&scratch.0, SHARD, 7, master, &mut |piece, names| {
+        assert_eq!(*names, settings().names);
+        read_back.push(piece);
+    })?;
+    Ok((tail, read_back))
+}
+
+#[test]
+fn every_piece_comes_back_and_no_card_number_without_the_key() {
+    let scratch = Scratch::new("pieces");
+    let written = write(&scratch.0, SHARD, &settings(), &tail(), pieces().into_iter()).expect("written");
+    assert_eq!(written.pieces, 8);
+    let bytes = fs::read(scratch.snapshot()).expect("a snapshot");
+    assert_eq!(written.bytes, bytes.len() as u64);
+    assert!(!bytes.windows(16).any(|window| window == b"9999600000000019"));
+    let (place, read_back) = read_all(&scratch, Some(&master())).expect("sound");
+    assert_eq!((place, read_back), (tail(), pieces()));
+    let (_, closed) = read_all(&scratch, None).expect("sound");
+    let is_closed = |piece: &Piece| match piece {
+        Piece::Remembered(entry, _) => entry.sent.is_none_or(|sent| sent.pan.is_none()),
+        Piece::Card(_, card) => card.pan.danger_clear_digits() == b"00000000",
+        Piece::Reversal(waiting) => waiting.reversal.sent.pan.is_none(),
+        Piece::Newest(..) => true,
+    };
+    assert_eq!(closed.len(), 8);
+    assert!(closed.iter().all(is_closed));
+}
+
+#[test]
+fn every_changed_byte_and_every_cut_is_found() {
+    let scratch = Scratch::new("changed");
+    write(&scratch.0, SHARD, &settings(), &tail(), pieces().into_iter()).expect("written");
+    let bytes = fs::read(scratch.snapshot()).expect("a snapshot");
+    let is_refused = |changed: &[u8]| {
+        fs::write(scratch.snapshot(), changed).expect("our own");
+        matches!(read_all(&scratch, None), Err(Fault::Damaged { .. }))
+    };
+    for at in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1 << (at % 8);
+        assert!(is_refused(&changed), "byte {at}");
+    }
+    for end in (0..bytes.len()).step_by(7) {
+        assert!(is_refused(&bytes[..end]), "cut at {end}");
+    }
+    assert!(is_refused(&[&bytes[..], &bytes[..]].concat()), "something behind the end");
+    assert!(!is_refused(&bytes));
+}
