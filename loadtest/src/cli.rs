@@ -47,7 +47,7 @@ pub enum Command {
 /// Arguments of `run`.
 #[derive(Args, Debug)]
 pub struct RunArgs {
-    /// Name of a built-in profile (baseline, demo, slow_issuer) or path of a TOML file
+    /// Name of a built-in profile (see `loadtest profiles`) or path of a TOML file
     pub profile: String,
     /// Address of the host; several are taken in turn by the links
     #[arg(long, value_name = "ADDR", num_args = 1.., value_delimiter = ',')]
@@ -55,6 +55,13 @@ pub struct RunArgs {
     /// How much of what, and how
     #[command(flatten)]
     pub load: LoadArgs,
+    /// Enrol the cards of the profile's programs at the switch with this admin address (http://HOST:PORT), and give
+    /// them as many codes as the run needs
+    #[arg(long, value_name = "URL", requires = "token_file")]
+    pub provision: Option<String>,
+    /// File whose first line is the switch's access token
+    #[arg(long, value_name = "FILE", requires = "provision")]
+    pub token_file: Option<PathBuf>,
     /// Let these agents send, each its share, and only add up here
     #[arg(long, value_name = "ADDR", num_args = 1.., value_delimiter = ',')]
     pub agents: Vec<String>,

@@ -2,7 +2,8 @@
 //!
 //! In reading order: a [`profile`] says what a run does; [`mix`] and [`template`] make messages of it;
 //! [`pace`] says when each is due, by a [`shape`]; [`acquirer`] sends them and settles the answers; [`tally`] counts, and
-//! [`second`] keeps the course; [`report`] shows. [`issuer`] is the other side.
+//! [`second`] keeps the course; [`report`] shows. [`issuer`] is the other side. [`proof`] computes what a message proves
+//! itself with.
 //!
 //! Three times belong to a message: planned, sent, answered. The schedule is fixed before the run starts and
 //! response time counts from the planned moment, so that a host that stalls cannot hide it by slowing the
@@ -10,7 +11,8 @@
 //!
 //! [`capacity`], [`compare`] and [`paired`] judge several runs; [`agents`] share one between machines.
 //!
-//! What is absent: knowledge of any particular host. Keys, PINs and cryptograms are not computed yet.
+//! What is absent: knowledge of any particular host, but for where a switch of ours is told about cards
+//! ([`proof::provision`]).
 
 #![forbid(unsafe_code)]
 
@@ -29,6 +31,7 @@ pub mod mix;
 pub mod pace;
 pub mod paired;
 pub mod profile;
+pub mod proof;
 pub mod report;
 pub mod respond;
 pub mod second;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use crate::clock::put_number;
 use crate::codes::Code;
 use crate::dice::{Dice, Weighted, scatter};
-use crate::profile::{CaseMessage, Feed, First, Flaw, Profile};
+use crate::profile::{CaseMessage, Drive, Feed, First, Flaw, Profile};
+use crate::proof::supply::{Supply, field_digits};
 use crate::template::{Template, TemplateError};
 
 /// Digits of the longest card number.
@@ -24,6 +25,8 @@ pub struct Mix {
     /// Draws among the cases that send a message of their own.
     firsts: Weighted,
     terminals: TerminalDraw,
+    /// Of each program, the codes that may be used.
+    supplies: Vec<Supply>,
 }
 
 /// One case, ready to be sent.
@@ -31,8 +34,10 @@ pub struct Mix {
 pub struct PreparedCase {
     /// Answers that are right; empty when every answer is.
     pub expect: Vec<Code>,
-    /// The message, or `None` for repeats.
+    /// The message, or `None` where another one is sent once more.
     pub message: Option<PreparedMessage>,
+    /// Whether what is sent once more gets an identity of its own.
+    pub replay: bool,
 }
 
 /// A message, ready to be filled in.
@@ -43,10 +48,17 @@ pub struct PreparedMessage {
     /// Message type of the answer.
     pub response_mti: [u8; 4],
     cards: Cards,
+    pub(crate) card_digits: usize,
     /// What undoes it.
     pub reversal: Option<Template>,
     amount_low: u64,
     amount_count: u64,
+    /// Which supply its codes are from.
+    pub(crate) supply: Option<usize>,
+    /// What is added to the right code.
+    pub(crate) wrong_by: u64,
+    /// Terminals' unpredictable numbers are below this; 0 where none is drawn.
+    un_count: u64,
 }
 
 #[derive(Debug)]
@@ -69,6 +81,8 @@ pub struct Draw {
     pub amount: u64,
     /// DE 41.
     pub terminal: u32,
+    /// The terminal's unpredictable number, where the message has a code.
+    pub un: u32,
 }
 
 impl Mix {
@@ -76,17 +90,23 @@ impl Mix {
     pub fn new(profile: &Profile) -> Result<Mix, (String, TemplateError)> {
         let cases = profile.cases.iter().map(|case| {
             let message = match &case.message {
-                CaseMessage::Repeat => None,
+                CaseMessage::Repeat | CaseMessage::Replay => None,
                 CaseMessage::First(first) => {
                     let template = Template::new(first, &profile.link);
                     let template = template.map_err(|error| (case.name.clone(), error))?;
                     let reversal = profile.reversals.filter(|_| first.mti[2] == b'0');
                     let reversal = reversal.map(|_| Template::new(&first.reversal(), &profile.link));
                     let reversal = reversal.transpose().map_err(|error| (case.name.clone(), error))?;
-                    Some(PreparedMessage::new(first, (template, reversal), profile.seed))
+                    let mut message = PreparedMessage::new(first, (template, reversal), profile.seed);
+                    if let Some(at) = first.program {
+                        message.un_count =
+                            10_u64.pow(u32::from(field_digits(&profile.programs[at].layout).0));
+                    }
+                    Some(message)
                 }
             };
-            Ok(PreparedCase { expect: case.expect.clone(), message })
+            let replay = matches!(case.message, CaseMessage::Replay);
+            Ok(PreparedCase { expect: case.expect.clone(), message, replay })
         });
         let cases: Vec<PreparedCase> = cases.collect::<Result<_, (String, TemplateError)>>()?;
         let weights: Vec<f64> = profile.cases.iter().map(|case| case.weight).collect();
@@ -105,7 +125,15 @@ impl Mix {
             all: weighted(Weighted::new(&weights)),
             firsts: weighted(Weighted::new(&first_weights)),
             terminals,
+            supplies: (0..profile.programs.len())
+                .map(|at| Supply::new(&profile.programs[at], wanted(profile, at)))
+                .collect(),
         })
+    }
+
+    /// The codes that may be used, in the order of the programs.
+    pub fn supplies(&self) -> &[Supply] {
+        &self.supplies
     }
 
     /// The cases, in the profile's order.
@@ -132,7 +160,35 @@ impl Mix {
             amount = record.amount.unwrap_or(amount);
             terminal = record.terminal.unwrap_or(terminal);
         }
-        Draw { case, first, card, amount, terminal }
+        let un_count = message.map_or(0, |message| message.un_count);
+        let un = if un_count > 0 { dice.below(un_count) as u32 } else { 0 };
+        Draw { case, first, card, amount, terminal, un }
+    }
+
+    /// The number of the card that its code belongs to, or of the card that was drawn. Returns how many digits it has.
+    #[inline]
+    pub(crate) fn pan(
+        &self,
+        message: &PreparedMessage,
+        (card, code): (u64, Option<u32>),
+        digits: &mut [u8; PAN_DIGITS_MAX],
+    ) -> usize {
+        match (message.supply, code) {
+            (Some(supply), Some(code)) => {
+                *digits = *self.supplies[supply].pan(code);
+                message.card_digits
+            }
+            _ => message.pan(card, digits),
+        }
+    }
+}
+
+/// Codes that a supply should have: in a closed loop, all.
+fn wanted(profile: &Profile, at: usize) -> usize {
+    if matches!(profile.load.drive, Drive::Open { .. }) {
+        profile.codes_wanted(at) as usize
+    } else {
+        usize::MAX
     }
 }
 
@@ -154,6 +210,10 @@ impl PreparedMessage {
             },
             amount_low: *first.amounts.start(),
             amount_count: first.amounts.end() - first.amounts.start() + 1,
+            card_digits: first.card_digits,
+            supply: first.program,
+            wrong_by: u64::from(first.flaw == Some(Flaw::Code)),
+            un_count: 0,
         }
     }
 

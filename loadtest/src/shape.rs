@@ -114,6 +114,25 @@ impl Shape {
         }
     }
 
+    /// The mean level over a run of this length.
+    pub fn mean(&self, length: Duration) -> f64 {
+        let length_ns = length.as_nanos() as f64;
+        let points = self.points(length_ns);
+        let area: f64 = points
+            .windows(2)
+            .map(|pair| {
+                let [(from, low), (to, high)] = [pair[0], pair[1]];
+                let end = to.min(length_ns);
+                if to <= from || end <= from {
+                    return 0.0;
+                }
+                let at_end = low + (high - low) * (end - from) / (to - from);
+                (end - from) * (low + at_end) / 2.0
+            })
+            .sum();
+        area / length_ns
+    }
+
     /// Time in nanoseconds and level; between two points it goes straight, at equal times it jumps.
     fn points(&self, length_ns: f64) -> Vec<(f64, f64)> {
         let cut = |time: Duration| (time.as_nanos() as f64).min(length_ns);
@@ -262,7 +281,11 @@ mod tests {
                 seen.iter().zip(expected).all(|(seen, want)| seen.abs_diff(want) <= 1),
                 "{shape}: {seen:?}"
             );
+            let mean = shape.parse::<Shape>().unwrap().mean(Duration::from_secs(10));
+            assert!((mean * 10_000.0 - expected.iter().sum::<usize>() as f64).abs() < 2.0, "{shape}: {mean}");
         }
+        let cut: Shape = "curve 0s=0%,20s=100%".parse().unwrap();
+        assert!((cut.mean(Duration::from_secs(10)) - 0.25).abs() < 1e-9);
     }
 
     #[test]

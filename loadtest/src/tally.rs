@@ -33,6 +33,8 @@ pub struct Tally {
     pub mangled: u64,
     /// Second answers to one key that say something else than the first.
     pub contradicting: u64,
+    /// Messages that were not sent because every code of their program was used up.
+    pub out_of_codes: u64,
     /// Times that are measured.
     pub times: Times,
     /// What was undone.
@@ -231,6 +233,7 @@ impl Tally {
             unmatched: 0,
             mangled: 0,
             contradicting: 0,
+            out_of_codes: 0,
             times: Times::new(),
             reversals: ReversalTally::default(),
             links: LinkTally::default(),
@@ -251,6 +254,7 @@ impl Tally {
         self.unmatched += other.unmatched;
         self.mangled += other.mangled;
         self.contradicting += other.contradicting;
+        self.out_of_codes += other.out_of_codes;
         self.times.add(&other.times);
         self.reversals.add(&other.reversals);
         let (links, theirs) = (&mut self.links, &other.links);

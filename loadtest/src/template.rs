@@ -32,6 +32,8 @@ pub struct Content<'a> {
     pub repeat: bool,
     /// What a reversal undoes.
     pub original: Option<OriginalKey>,
+    /// The last digits of track 2, where a program writes them.
+    pub discretionary: Option<&'a [u8]>,
 }
 
 /// What a reversal says about the message that it undoes: DE 90, or DE 56 in 1993.
@@ -116,6 +118,9 @@ impl Template {
         self.pan.put(frame, content.pan);
         if let Some(track2) = &self.track2 {
             track2.put_front(frame, content.pan);
+            if let Some(digits) = content.discretionary {
+                track2.put_digits(frame, TRACK2_DIGITS - digits.len(), digits);
+            }
         }
         self.amount.put_number::<12>(frame, content.amount);
         if self.flaw == Some(Flaw::Format) {
@@ -191,9 +196,15 @@ impl Spot {
     /// Writes digits at the left end of the spot and leaves the rest as it is.
     #[inline]
     fn put_front(&self, frame: &mut [u8], digits: &[u8]) {
+        self.put_digits(frame, 0, digits);
+    }
+
+    /// Writes digits from the `from`-th one on and leaves the rest as it is.
+    #[inline]
+    fn put_digits(&self, frame: &mut [u8], from: usize, digits: &[u8]) {
         match self.text {
-            Text::Bcd | Text::BcdLeft => pack(digits, 0, &mut frame[self.at..]),
-            text => Spot { bytes: digits.len(), text, ..*self }.put(frame, digits),
+            Text::Bcd | Text::BcdLeft => pack(digits, from, &mut frame[self.at..]),
+            text => Spot { at: self.at + from, bytes: digits.len(), text, odd: self.odd }.put(frame, digits),
         }
     }
 
@@ -224,8 +235,16 @@ fn pack(digits: &[u8], from: usize, out: &mut [u8]) {
     }
 }
 
+/// The track as it is sent: card number, separator, expiry, service code, discretionary data.
+const TRACK2_DIGITS: usize = 37;
+
 /// Room for the longest prepared message.
 const MESSAGE_BYTES: usize = 1024;
+
+/// Digits that are left at the end of a track: separator, expiry and service code take eight characters.
+pub fn discretionary_digits(card_digits: usize) -> usize {
+    TRACK2_DIGITS - card_digits - 8
+}
 
 /// Writes a sample of the message: every element as it will be, the changing ones with zeros.
 fn encode(first: &First, link: &Link, out: &mut [u8]) -> Result<usize, EncodeError> {
@@ -245,8 +264,9 @@ fn elements(first: &First, link: &Link) -> Vec<(De, String)> {
     let reversal = first.mti[1] == b'4';
     let advice = first.mti[2] == b'2' && !reversal;
     let pan = "0".repeat(first.card_digits);
-    // Service code 201: chip, no restriction. Digits of zero fill the track up to its 37 characters.
-    let track2 = format!("{pan}={}201{}", text(&first.expiry), "0".repeat(29 - first.card_digits));
+    // Service code 201: chip, no restriction. Digits of zero fill the track up to its length.
+    let track2 =
+        format!("{pan}={}201{}", text(&first.expiry), "0".repeat(discretionary_digits(first.card_digits)));
     let all = [
         (2, true, pan),
         (3, true, text(&first.processing_code)),
@@ -261,6 +281,7 @@ fn elements(first: &First, link: &Link) -> Vec<(De, String)> {
             22,
             true,
             match (old, first.track2) {
+                _ if first.program.is_some() => "910",
                 (true, true) => "021",
                 (true, false) => "011",
                 (false, true) => "210101211130",
@@ -332,7 +353,8 @@ mod tests {
     use codecs::frame::Cut;
 
     fn profile(dialect: &str, case: &str) -> Profile {
-        let text = format!("name = 'x'\n[[case]]\nname = 'a'\nweight = 1\niin = '99996'\n{case}");
+        let iin = if case.contains("program") { "" } else { "iin = '99996'" };
+        let text = format!("name = 'x'\n[[case]]\nname = 'a'\nweight = 1\n{iin}\n{case}");
         let overrides = Overrides {
             dialect: Some(dialect.to_string()),
             framing: Some("ascii4,header=5".to_string()),
@@ -362,6 +384,7 @@ mod tests {
             terminal: 77,
             repeat,
             original: None,
+            discretionary: None,
         };
         let mut out = BytesMut::from(&b"before"[..]);
         template.fill(&content, &mut out);
@@ -403,6 +426,44 @@ mod tests {
     }
 
     #[test]
+    fn a_code_stands_at_the_end_of_the_track() {
+        let program = "[[program]]\nname = 'p'\nkind = 'rotating_atc'\niin = '999910'\n\
+                       test_key = '000102030405060708090a0b0c0d0e0f'\n";
+        for (dialect, layout, pan, code) in [
+            ("iso87-ascii", "R", "9999100000000010", "7004273147853"),
+            ("iso87-binary", "R", "9999100000000010", "7004273147853"),
+            ("iso87-ebcdic", "R19", "9999100000000000018", "0042314782"),
+        ] {
+            let case = format!("program = 'p'\n{program}layout = '{layout}'");
+            let profile = profile(dialect, &case);
+            let CaseMessage::First(first) = &profile.cases[0].message else { panic!() };
+            let template = Template::new(first, &profile.link).unwrap();
+            let stamp = Stamp::of(1_795_392_061);
+            let content = Content {
+                stan: 1,
+                rrn: 1,
+                stamp: &stamp,
+                pan: pan.as_bytes(),
+                amount: 1,
+                terminal: 1,
+                repeat: false,
+                original: None,
+                discretionary: Some(code.as_bytes()),
+            };
+            let mut out = BytesMut::new();
+            template.fill(&content, &mut out);
+            let Ok(Cut::Frame { message, .. }) = profile.link.framing.cut(&out) else { panic!() };
+            let mut index = Index::new();
+            profile.link.dialect.parse(message, &mut index).unwrap();
+            let view = Message::new(profile.link.dialect, message, &index);
+            let track = view.track2().unwrap().unwrap();
+            assert_eq!(track.pan().danger_clear_digits(), pan.as_bytes(), "{dialect}");
+            assert_eq!(track.discretionary(), code.as_bytes(), "{dialect}");
+            assert_eq!(view.pos_entry().unwrap().entry_mode(), 91, "{dialect}");
+        }
+    }
+
+    #[test]
     fn repeats_are_marked() {
         for (dialect, case, mti) in [
             ("iso87-ascii", "", b"0101"),
@@ -433,6 +494,7 @@ mod tests {
                 terminal: 77,
                 repeat: true,
                 original: Some(original),
+                discretionary: None,
             };
             template.fill(&content, &mut out);
             let Ok(Cut::Frame { message, .. }) = profile.link.framing.cut(&out) else { panic!() };

@@ -112,6 +112,12 @@ impl Rig {
         }
     }
 
+    /// Where pages and the card interface are.
+    #[must_use]
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// How an acquirer writes.
     #[must_use]
     pub fn wire(&self, acquirer: &str) -> &Wire {

@@ -15,7 +15,7 @@ use codecs::iso8583::{Dialect, Index};
 use tokio_util::codec::Encoder as _;
 
 use super::keys::Keys;
-use super::pending::PendingRing;
+use super::pending::{Pending, PendingRing};
 use super::reverse::Desk;
 use crate::clock::{Clock, Stamp};
 use crate::framing::FrameCodec;
@@ -51,6 +51,12 @@ pub(super) struct Fleet {
     pub(super) stamp: Stamp,
     /// Answered messages that may be repeated, as numbers.
     pub(super) repeatable: VecDeque<u64>,
+    /// Approved messages with a code, whose track may be sent again.
+    pub(super) replayable: VecDeque<Pending>,
+    /// Whether any case does so.
+    pub(super) replays: bool,
+    /// Of each program, the codes that this worker has taken.
+    pub(super) codes_taken: Vec<u64>,
     pub(super) patience_ns: u64,
     pub(super) reversals: Option<Desk>,
     /// Messages planned in it are measured; what is before and after is cut off.
@@ -122,7 +128,6 @@ impl Fleet {
             clock,
             dialect: profile.link.dialect,
             codec: FrameCodec::new(profile.link.framing),
-            mix,
             keys: Keys::new(clock.unix_second(0), worker, workers),
             ring,
             tally: Tally::new(cases),
@@ -132,6 +137,10 @@ impl Fleet {
             index: Index::new(),
             stamp: Stamp::of(clock.unix_second(0)),
             repeatable: VecDeque::new(),
+            replayable: VecDeque::new(),
+            replays: mix.cases().iter().any(|case| case.replay),
+            codes_taken: vec![0; mix.supplies().len()],
+            mix,
             patience_ns: profile.load.patience.as_nanos() as u64,
             reversals: profile.reversals.map(|reversals| Desk::new(reversals, worker, workers)),
             measured_ns: measured_ns(profile),

@@ -91,6 +91,16 @@ impl Ready {
     pub fn prepare(profile: &Profile, stop: &Arc<AtomicBool>) -> Result<Ready, RunError> {
         let mix =
             Mix::new(profile).map_err(|(case, error)| RunError::Mix(format!("case `{case}`: {error}")))?;
+        for (at, (program, supply)) in profile.programs.iter().zip(mix.supplies()).enumerate() {
+            let expected = profile.codes_expected(at).unwrap_or_default() as u64;
+            if supply.len() < expected {
+                let (name, there) = (&program.name, supply.len());
+                return Err(RunError::Mix(format!(
+                    "program `{name}`: about {expected} codes are needed, and there are {there}: each is good for one \
+                     message, so give it more cards, or make the run shorter"
+                )));
+            }
+        }
         let (profile, mix) = (Arc::new(profile.clone()), Arc::new(mix));
         let (news_sender, news) = channel();
         let mut ready = Ready {

@@ -36,12 +36,28 @@ pub(super) struct Pending {
     pub case: u16,
     /// The case whose message it is.
     pub first: u16,
+    /// The case that says which answers are right.
+    pub expect: u16,
+    /// The entry of the supply that its code is of; [`NO_CODE`] where it has none.
+    pub code: u32,
+    /// The terminal's unpredictable number that the code was made for.
+    pub un: u32,
     /// Where it stands.
     pub state: State,
     /// Whether it is a repeat, which goes under the key of its original.
     pub repeat: bool,
     /// How it was answered: DE 39 and 38.
     pub answer: Option<(Code, [u8; 6])>,
+}
+
+/// In place of an entry of a supply.
+pub(super) const NO_CODE: u32 = u32::MAX;
+
+impl Pending {
+    /// The entry of the supply that its code is of.
+    pub(super) fn code(&self) -> Option<u32> {
+        (self.code != NO_CODE).then_some(self.code)
+    }
 }
 
 /// The ring.
@@ -126,6 +142,9 @@ mod tests {
             terminal: 1,
             case: 0,
             first: 0,
+            expect: 0,
+            code: NO_CODE,
+            un: 0,
             state: State::Sent,
             repeat: false,
             answer: None,

@@ -110,7 +110,8 @@ impl Fleet {
         let Some(message) = &self.mix.cases()[usize::from(original.first)].message else { return false };
         let Some(reversal) = &message.reversal else { return false };
         let mut digits = [0; PAN_DIGITS_MAX];
-        let length = message.pan(self.mix.draw(original.number).card, &mut digits);
+        let card = self.mix.draw(original.number).card;
+        let length = self.mix.pan(message, (card, original.code()), &mut digits);
         let stamp = Stamp::of(self.clock.unix_second(now_ns));
         let [version, class, function, origin] = message.response_mti;
         let content = Content {
@@ -126,6 +127,7 @@ impl Fleet {
                 stan: self.keys.stan(original.number),
                 stamp: Stamp::of(self.clock.unix_second(original.planned_ns)),
             }),
+            discretionary: None,
         };
         reversal.fill(&content, &mut self.links[link].bytes);
         true

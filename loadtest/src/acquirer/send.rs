@@ -1,18 +1,21 @@
 //! How the fleet sends: what is due, on the next link in turn, rendered straight into its output.
 
 use super::fleet::{Fleet, FleetDrive};
-use super::pending::{Pending, State};
+use super::pending::{NO_CODE, Pending, State};
 use crate::clock::Stamp;
-use crate::mix::PAN_DIGITS_MAX;
+use crate::mix::{Draw, PAN_DIGITS_MAX};
 use crate::output::Flushed;
 use crate::tally::Tally;
-use crate::template::Content;
+use crate::template::{Content, discretionary_digits};
 
 /// Messages rendered before the sockets are looked at again.
 const BATCH: usize = 256;
 
 /// Answered messages kept for being repeated.
 const REPEATABLE: usize = 64;
+
+/// Discretionary digits behind the shortest card number.
+const DISCRETIONARY_DIGITS_MAX: usize = 16;
 
 /// Why a message finds no link.
 pub(super) enum NoLink {
@@ -111,9 +114,22 @@ impl Fleet {
         self.next_ordinal += 1;
         let number = self.keys.number(ordinal);
         let draw = self.mix.draw(number);
-        self.plan(draw.case, planned_ns);
+        let measured = self.plan(draw.case, planned_ns);
         self.second.planned += 1;
+        let Some((pending, shown)) = self.compose(number, &draw, planned_ns) else {
+            self.tally.out_of_codes += u64::from(measured);
+            return;
+        };
+        self.touch(link);
+        let card = if shown.number == number { draw.card } else { self.mix.draw(shown.number).card };
+        self.render(link, &shown, card);
+        self.links[link].mark(ordinal);
+        self.ring.insert(ordinal, pending);
+    }
 
+    /// What message `number` is, and what is shown to the host: the same, or in place of a repeat its original. None
+    /// when it needs a code and all are used up.
+    fn compose(&mut self, number: u64, draw: &Draw, planned_ns: u64) -> Option<(Pending, Pending)> {
         let mut pending = Pending {
             number,
             planned_ns,
@@ -123,23 +139,41 @@ impl Fleet {
             terminal: draw.terminal,
             case: draw.case as u16,
             first: draw.first as u16,
+            expect: draw.first as u16,
+            code: NO_CODE,
+            un: draw.un,
             state: State::Queued,
             repeat: false,
             answer: None,
         };
-        self.touch(link);
-        let original = if draw.case == draw.first { None } else { self.take_repeatable(number) };
-        match original {
-            None => self.render(link, &pending, draw.card),
-            Some(original) => {
-                self.render(link, &original, self.mix.draw(original.number).card);
-                pending.first = original.first;
-                pending.partner = Some(original.number);
-                pending.repeat = true;
+        if draw.case != draw.first {
+            if self.mix.cases()[draw.case].replay {
+                if let Some(original) = self.replayable.pop_front() {
+                    let Pending { first, code, un, amount, terminal, .. } = original;
+                    let expect = pending.case;
+                    pending = Pending { first, expect, code, un, amount, terminal, ..pending };
+                    return Some((pending, pending));
+                }
+            } else if let Some(original) = self.take_repeatable(number) {
+                let (first, partner) = (original.first, Some(original.number));
+                return Some((Pending { first, partner, repeat: true, ..pending }, original));
             }
         }
-        self.links[link].mark(ordinal);
-        self.ring.insert(ordinal, pending);
+        let supply = self.mix.cases()[draw.first].message.as_ref().and_then(|message| message.supply);
+        if let Some(supply) = supply {
+            pending.code = self.take_code(supply)?;
+        }
+        Some((pending, pending))
+    }
+
+    /// The next code of a program that is this worker's.
+    fn take_code(&mut self, supply: usize) -> Option<u32> {
+        let taken = self.keys.number(self.codes_taken[supply]);
+        if taken >= self.mix.supplies()[supply].len() {
+            return None;
+        }
+        self.codes_taken[supply] += 1;
+        u32::try_from(taken).ok()
     }
 
     /// An answered message, for message `repeat` to say it again.
@@ -155,6 +189,14 @@ impl Fleet {
         None
     }
 
+    /// Notes that the track of an approved message may be sent again.
+    pub(super) fn offer_for_replay(&mut self, original: &Pending) {
+        if self.replayable.len() == REPEATABLE {
+            self.replayable.pop_front();
+        }
+        self.replayable.push_back(*original);
+    }
+
     /// Notes that an answered message may be repeated.
     pub(super) fn offer_for_repeat(&mut self, number: u64) {
         if self.repeatable.len() == REPEATABLE {
@@ -168,7 +210,13 @@ impl Fleet {
         self.stamp_as(pending);
         let Some(message) = &self.mix.cases()[usize::from(pending.first)].message else { return };
         let mut digits = [0; PAN_DIGITS_MAX];
-        let length = message.pan(card, &mut digits);
+        let length = self.mix.pan(message, (card, pending.code()), &mut digits);
+        let mut room = [0; DISCRETIONARY_DIGITS_MAX];
+        let discretionary = message.supply.zip(pending.code()).map(|(supply, code)| {
+            let digits = &mut room[..discretionary_digits(length)];
+            self.mix.supplies()[supply].discretionary(code, pending.un, message.wrong_by, digits);
+            &*digits
+        });
         let content = Content {
             stan: self.keys.stan(pending.number),
             rrn: self.keys.rrn(pending.number),
@@ -178,6 +226,7 @@ impl Fleet {
             terminal: pending.terminal,
             repeat: pending.repeat,
             original: None,
+            discretionary,
         };
         message.template.fill(&content, &mut self.links[link].bytes);
     }

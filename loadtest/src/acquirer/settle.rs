@@ -55,6 +55,14 @@ impl Fleet {
             (State::Queued | State::Sent, Some(said)) => {
                 self.close(&original, said, now_ns, self.is_expected(&original, said.0));
                 self.offer_for_repeat(number);
+                // A replay is no original, whatever became of it.
+                if self.replays
+                    && original.code().is_some()
+                    && original.expect == original.first
+                    && said.0.is_approval()
+                {
+                    self.offer_for_replay(&original);
+                }
             }
             (State::Answered, Some(said)) => self.settle_again(&original, said, now_ns),
         }
@@ -104,7 +112,7 @@ impl Fleet {
 
     fn is_expected(&self, pending: &Pending, code: Code) -> bool {
         // What stands in for a repeat is judged as the case whose message it is.
-        let expect = &self.mix.cases()[usize::from(pending.first)].expect;
+        let expect = &self.mix.cases()[usize::from(pending.expect)].expect;
         expect.is_empty() || expect.contains(&code)
     }
 

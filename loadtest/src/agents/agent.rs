@@ -9,6 +9,8 @@ use std::time::Duration;
 use super::{LEAD, Order, Word, receive, send};
 use crate::acquirer::Ready;
 use crate::profile::{Overrides, Profile, Share};
+use crate::proof::Program;
+use crate::proof::supply::Grant;
 use crate::report::conditions::Conditions;
 
 /// Between two looks for a controller.
@@ -36,9 +38,10 @@ pub fn serve(listener: &TcpListener, stop: &Arc<AtomicBool>) -> io::Result<()> {
 fn take_orders(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let (mut from, mut to) = (BufReader::new(stream.try_clone()?), stream.try_clone()?);
-    let Some(Order::Prepare { profile, overrides, share }) = receive(&mut from)? else { return Ok(()) };
+    let order = receive(&mut from)?;
+    let Some(Order::Prepare { profile, overrides, share, grants }) = order else { return Ok(()) };
     let stop = Arc::new(AtomicBool::new(false));
-    let ready = match prepare(&profile, &overrides, share, &stop) {
+    let ready = match prepare((&profile, &overrides), share, grants, &stop) {
         Ok(ready) => ready,
         Err(error) => return send(&mut to, &Word::Failed(error)),
     };
@@ -65,8 +68,18 @@ fn take_orders(stream: &TcpStream) -> io::Result<()> {
     }
 }
 
-fn prepare(text: &str, overrides: &Overrides, share: Share, stop: &Arc<AtomicBool>) -> Result<Ready, String> {
+fn prepare(
+    (text, overrides): (&str, &Overrides),
+    share: Share,
+    grants: Vec<Option<Vec<Grant>>>,
+    stop: &Arc<AtomicBool>,
+) -> Result<Ready, String> {
     let mut profile = Profile::parse(text, overrides).map_err(|error| error.to_string())?;
     profile.load.share = share;
+    for (program, grants) in profile.programs.iter_mut().zip(grants) {
+        if let Some(grants) = grants {
+            *program = Arc::new(Program { grants: Some(Arc::new(grants)), ..(**program).clone() });
+        }
+    }
     Ready::prepare(&profile, stop).map_err(|error| error.to_string())
 }

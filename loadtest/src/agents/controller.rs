@@ -11,6 +11,7 @@ use super::{LEAD, Order, Word, receive, send};
 use crate::acquirer::{News, Outcome, RunError, gather};
 use crate::clock::Clock;
 use crate::profile::{Overrides, Profile, Share};
+use crate::proof::supply::Grant;
 use crate::report::conditions::Conditions;
 use crate::second::Second;
 use crate::tally::Tally;
@@ -34,7 +35,13 @@ pub struct Agents {
 
 impl Agents {
     /// Gives each agent its share of a profile, and waits until all are ready.
-    pub fn prepare(addresses: &[String], text: &str, overrides: &Overrides) -> Result<Agents, RunError> {
+    pub fn prepare(
+        addresses: &[String],
+        (text, overrides): (&str, &Overrides),
+        profile: &Profile,
+    ) -> Result<Agents, RunError> {
+        let grants = profile.programs.iter().map(|program| program.grants.as_deref().cloned());
+        let grants: Vec<Option<Vec<Grant>>> = grants.collect();
         let mut agents = Vec::new();
         for (index, address) in addresses.iter().enumerate() {
             let connected = TcpStream::connect(address).and_then(|stream| {
@@ -46,6 +53,7 @@ impl Agents {
                     profile: text.to_string(),
                     overrides: Box::new(overrides.clone()),
                     share,
+                    grants: grants.clone(),
                 };
                 send(&mut agent.to, &order)?;
                 Ok(agent)

@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::profile::{Overrides, Share};
+use crate::proof::supply::Grant;
 use crate::report::conditions::Conditions;
 use crate::second::Second;
 use crate::tally::Tally;
@@ -31,7 +32,13 @@ const LINE_BYTES_MAX: u64 = 256 << 20;
 #[derive(Debug, Deserialize, Serialize)]
 enum Order {
     /// Do this part of a run.
-    Prepare { profile: String, overrides: Box<Overrides>, share: Share },
+    Prepare {
+        profile: String,
+        overrides: Box<Overrides>,
+        share: Share,
+        /// Of each program, what its cards were given where somebody said so.
+        grants: Vec<Option<Vec<Grant>>>,
+    },
     /// Everybody is ready.
     Start,
     /// Plan nothing more.

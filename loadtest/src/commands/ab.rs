@@ -49,6 +49,10 @@ fn alternate(args: &AbArgs) -> Result<u8, (u8, String)> {
             .map_err(|error| (exit::CONFIG, error.to_string()))
     };
     let (a, b) = (load(&args.a)?, load(&args.b)?);
+    if !a.programs.is_empty() {
+        let why = "ab: codes are good for one run, so a profile with programs cannot be run again and again";
+        return Err((exit::USAGE, why.to_string()));
+    }
     let failed = |error: &dyn std::fmt::Display| (exit::FAILED, error.to_string());
     let stop = stop_on_signals().map_err(|error| failed(&error))?;
     let ink = Ink::new(io::stdout().is_terminal());

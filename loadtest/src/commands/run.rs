@@ -14,6 +14,7 @@ use crate::agents::controller::Agents;
 use crate::capacity::{Capacity, Verdict};
 use crate::cli::RunArgs;
 use crate::profile::{Drive, Profile};
+use crate::proof::provision::Admin;
 use crate::report::Report;
 use crate::report::conditions::Conditions;
 use crate::report::live::Live;
@@ -41,12 +42,23 @@ struct Desk<'a> {
     terminal: bool,
     ink: Ink,
     metrics: Option<Metrics>,
+    /// Where cards are enrolled before each run.
+    admin: Option<Admin>,
 }
 
 fn measure(args: &RunArgs) -> Result<u8, (u8, String)> {
     let profile = Profile::load(&args.profile, &overrides(&args.connect, &args.load))
         .map_err(|error| (exit::CONFIG, error.to_string()))?;
     known_cases(&profile, &args.threshold).map_err(|error| (exit::USAGE, error))?;
+    let admin = match (&args.provision, &args.token_file) {
+        (Some(url), Some(file)) => Some(Admin::new(url, file).map_err(|error| (exit::USAGE, error))?),
+        _ => None,
+    };
+    if args.find_capacity.is_some() && admin.is_none() && !profile.programs.is_empty() {
+        let why =
+            "--find-capacity: every run needs codes of its own, so a profile with programs needs --provision";
+        return Err((exit::USAGE, why.to_string()));
+    }
     let stop = stop_on_signals().map_err(failed)?;
     let outputs = Outputs::open(args).map_err(failed)?;
     let (out, terminal): (Box<dyn Write>, bool) = if outputs.take_stdout() {
@@ -62,7 +74,7 @@ fn measure(args: &RunArgs) -> Result<u8, (u8, String)> {
     if let Some(metrics) = &metrics {
         eprintln!("loadtest: http://{}/metrics", metrics.address());
     }
-    let mut desk = Desk { args, stop, outputs, out, terminal, ink: Ink::new(terminal), metrics };
+    let mut desk = Desk { args, stop, outputs, out, terminal, ink: Ink::new(terminal), metrics, admin };
     let report = match args.find_capacity {
         None => desk.run(&profile, !args.quiet)?,
         Some(searches) => desk.find_capacity(profile, usize::from(searches))?,
@@ -83,6 +95,8 @@ fn failed(error: impl std::fmt::Display) -> (u8, String) {
 impl Desk<'_> {
     /// One run.
     fn run(&mut self, profile: &Profile, show: bool) -> Result<Report, (u8, String)> {
+        let provisioned = self.provisioned(profile, show)?;
+        let profile = provisioned.as_ref().unwrap_or(profile);
         let agents = self.agents(profile)?;
         let machines = agents.as_ref().map_or(Vec::new(), |agents| agents.conditions.clone());
         let mut rows = Vec::new();
@@ -119,6 +133,17 @@ impl Desk<'_> {
         Ok(report)
     }
 
+    /// The profile with codes that a switch was just told about, where one is to be told.
+    fn provisioned(&mut self, profile: &Profile, show: bool) -> Result<Option<Profile>, (u8, String)> {
+        let Some(admin) = &self.admin else { return Ok(None) };
+        let mut profile = profile.clone();
+        let cards = admin.provision(&mut profile).map_err(failed)?;
+        if show {
+            let _ = writeln!(self.out, "{cards} cards are enrolled at the switch, with unused codes");
+        }
+        Ok(Some(profile))
+    }
+
     /// The agents that were asked for, ready; each has at least one link per worker.
     fn agents(&self, profile: &Profile) -> Result<Option<Agents>, (u8, String)> {
         let addresses = &self.args.agents;
@@ -132,7 +157,7 @@ impl Desk<'_> {
         }
         let text = Profile::text(&self.args.profile).map_err(|error| (exit::CONFIG, error.to_string()))?;
         let overrides = overrides(&self.args.connect, &self.args.load);
-        Agents::prepare(addresses, &text, &overrides).map(Some).map_err(failed)
+        Agents::prepare(addresses, (&text, &overrides), profile).map(Some).map_err(failed)
     }
 
     /// Takes the terminal, where there is one to take and nobody wants lines. Where it cannot be taken there are lines.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use codecs::iso8583::{Dialect, Version, built_in};
 
+use super::program::check_programs;
 use super::raw::{RawCase, RawFlaw, RawLink, RawLoad, RawProfile, RawReversals, RawTerminals, Spread};
 use super::{
     Case, CaseMessage, Drive, Feed, First, Flaw, Link, Load, Manners, Profile, ProfileError, Reversals,
@@ -13,6 +14,7 @@ use super::{
 };
 use crate::clock::{Clock, Stamp};
 use crate::codes::Code;
+use crate::proof::Program;
 use crate::shape::Shape;
 use crate::units;
 
@@ -40,7 +42,7 @@ const CASES_MAX: usize = 256;
 const AMOUNT_MAX: u64 = 999_999_999_999;
 
 /// Refuses with a text unless `holds`.
-fn require(holds: bool, text: impl FnOnce() -> String) -> Result<(), ProfileError> {
+pub(super) fn require(holds: bool, text: impl FnOnce() -> String) -> Result<(), ProfileError> {
     if holds { Ok(()) } else { Err(ProfileError(text())) }
 }
 
@@ -52,10 +54,11 @@ pub(super) fn check(raw: RawProfile, folder: &Path) -> Result<Profile, ProfileEr
     require((1..=CASES_MAX).contains(&raw.case.len()), || {
         format!("a profile has 1 to {CASES_MAX} [[case]] tables, this one has {}", raw.case.len())
     })?;
+    let programs = check_programs(&raw.program, folder)?;
     let mut cases = Vec::with_capacity(raw.case.len());
     for case in raw.case {
         let name = case.name.clone();
-        let checked = check_case(case, link.dialect, folder)
+        let checked = check_case(case, link.dialect, &programs, folder)
             .map_err(|error| ProfileError(format!("case `{name}`: {error}")))?;
         require(cases.iter().all(|other: &Case| other.name != name), || {
             format!("case `{name}` stands there twice")
@@ -74,6 +77,7 @@ pub(super) fn check(raw: RawProfile, folder: &Path) -> Result<Profile, ProfileEr
         link,
         reversals,
         terminals,
+        programs,
         cases,
     })
 }
@@ -119,8 +123,42 @@ fn check_reversals(raw: &RawReversals) -> Result<Reversals, ProfileError> {
     Ok(Reversals { repeats: raw.repeats, every })
 }
 
+/// The program of a case, which has its cards. Its codes stand in the track, and only 1987 has an entry mode for it.
+fn check_program(
+    raw: &RawCase,
+    version: Version,
+    programs: &[Arc<Program>],
+) -> Result<Option<usize>, ProfileError> {
+    let Some(name) = &raw.program else {
+        require(raw.flaw != Some(RawFlaw::Code), || {
+            "flaw: only a case with a program has a code".to_string()
+        })?;
+        return Ok(None);
+    };
+    let at = programs.iter().position(|program| program.name == *name);
+    let at = at.ok_or_else(|| ProfileError(format!("program: no [[program]] has that name: `{name}`")))?;
+    let own = raw.iin.is_some() || raw.cards.is_some() || raw.feed.is_some() || raw.card_digits.is_some();
+    let other_flaw = raw.flaw.is_some_and(|flaw| flaw != RawFlaw::Code);
+    require(!own && raw.track2 != Some(false) && !other_flaw, || {
+        "program: it has the cards and writes the track, so neither iin, cards, card_digits, feed, track2 nor \
+         another flaw than `code` is set"
+            .to_string()
+    })?;
+    require(version == Version::V1987, || {
+        "program: a dialect of 1987 is needed, 1993 has no entry mode for a contactless stripe".to_string()
+    })?;
+    Ok(Some(at))
+}
+
 /// Cards of a feed replace prefix and count; without one both come from the profile.
-fn check_cards(raw: &RawCase, folder: &Path) -> Result<(String, usize, Option<Arc<Feed>>), ProfileError> {
+fn check_cards(
+    raw: &RawCase,
+    program: Option<&Program>,
+    folder: &Path,
+) -> Result<(String, usize, Option<Arc<Feed>>), ProfileError> {
+    if let Some(program) = program {
+        return Ok((program.iin.clone(), program.card_digits, None));
+    }
     let Some(file) = &raw.feed else {
         let iin =
             raw.iin.clone().ok_or_else(|| ProfileError("iin: leading digits are needed".to_string()))?;
@@ -198,7 +236,12 @@ fn check_terminals(raw: RawTerminals) -> Result<Terminals, ProfileError> {
     Ok(Terminals { count: raw.count, zipf })
 }
 
-fn check_case(raw: RawCase, dialect: &Dialect, folder: &Path) -> Result<Case, ProfileError> {
+fn check_case(
+    raw: RawCase,
+    dialect: &Dialect,
+    programs: &[Arc<Program>],
+    folder: &Path,
+) -> Result<Case, ProfileError> {
     require(raw.weight.is_finite() && raw.weight >= 0.0, || format!("weight: {} is below 0", raw.weight))?;
     let expect = raw
         .expect
@@ -209,14 +252,19 @@ fn check_case(raw: RawCase, dialect: &Dialect, folder: &Path) -> Result<Case, Pr
             Ok(code.in_version(dialect.version))
         })
         .collect::<Result<Vec<Code>, ProfileError>>()?;
-    let message = if raw.repeat {
-        let shaped = raw.mti.is_some() || raw.iin.is_some() || raw.amount.is_some() || raw.flaw.is_some();
+    let shaped = raw.mti.is_some() || raw.iin.is_some() || raw.amount.is_some() || raw.flaw.is_some();
+    let message = if raw.replay {
+        require(!shaped && !raw.repeat && raw.program.is_none() && !programs.is_empty(), || {
+            "a replay is the track of a case with a program: nothing more than `expect` to set".to_string()
+        })?;
+        CaseMessage::Replay
+    } else if raw.repeat {
         require(!shaped && expect.is_empty(), || {
             "a repeat is what its original was, and is answered likewise: nothing more to set".to_string()
         })?;
         CaseMessage::Repeat
     } else {
-        CaseMessage::First(check_first(&raw, dialect.version, folder)?)
+        CaseMessage::First(check_first(&raw, dialect.version, programs, folder)?)
     };
     Ok(Case { name: raw.name, weight: raw.weight, message, expect })
 }
@@ -234,14 +282,20 @@ mod usual {
 /// Types a case may send, in the words of the 1987 edition.
 const MTIS: [&str; 4] = ["0100", "0200", "0120", "0220"];
 
-fn check_first(raw: &RawCase, version: Version, folder: &Path) -> Result<First, ProfileError> {
+fn check_first(
+    raw: &RawCase,
+    version: Version,
+    programs: &[Arc<Program>],
+    folder: &Path,
+) -> Result<First, ProfileError> {
     let mti = raw.mti.as_deref().unwrap_or(usual::MTI);
     require(MTIS.contains(&mti), || format!("mti: `{mti}` is none of {}", MTIS.join(", ")))?;
     let mut mti: [u8; 4] = digits(mti, "mti")?;
     if version == Version::V1993 {
         mti[0] = b'1';
     }
-    let (iin, card_digits, feed) = check_cards(raw, folder)?;
+    let program = check_program(raw, version, programs)?;
+    let (iin, card_digits, feed) = check_cards(raw, program.map(|at| &*programs[at]), folder)?;
     require(is_digits(&iin, 4..=11) && iin.starts_with("9999"), || {
         format!("iin: `{iin}` is not 4 to 11 digits of the test range 9999")
     })?;
@@ -271,8 +325,10 @@ fn check_first(raw: &RawCase, version: Version, folder: &Path) -> Result<First, 
         flaw: match raw.flaw {
             Some(RawFlaw::Luhn) => Some(Flaw::Luhn),
             Some(RawFlaw::Format) => Some(Flaw::Format),
+            Some(RawFlaw::Code) => Some(Flaw::Code),
             Some(RawFlaw::Expired) | None => None,
         },
+        program,
     })
 }
 
@@ -289,7 +345,7 @@ fn digits<const N: usize>(text: &str, key: &str) -> Result<[u8; N], ProfileError
     text.as_bytes().try_into().map_err(|_| ProfileError(format!("{key}: not {N} digits")))
 }
 
-fn is_digits(text: &str, lengths: std::ops::RangeInclusive<usize>) -> bool {
+pub(super) fn is_digits(text: &str, lengths: std::ops::RangeInclusive<usize>) -> bool {
     lengths.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 

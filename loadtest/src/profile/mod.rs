@@ -3,6 +3,7 @@
 
 mod check;
 mod feed;
+mod program;
 mod raw;
 
 use std::ops::RangeInclusive;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codes::Code;
 use crate::pace::Arrivals;
+use crate::proof::Program;
 use crate::shape::Shape;
 
 pub use check::dialect;
@@ -39,6 +41,8 @@ pub struct Profile {
     pub reversals: Option<Reversals>,
     /// Where the cards are presented.
     pub terminals: Terminals,
+    /// Cards whose track carries a code.
+    pub programs: Vec<Arc<Program>>,
     /// The kinds of messages; never empty, at least one is not a repeat.
     pub cases: Vec<Case>,
 }
@@ -194,6 +198,9 @@ pub enum CaseMessage {
     First(First),
     /// An answered message of the run once more, with the repeat mark (0101, 0201, 0121).
     Repeat,
+    /// The track of an approved message of a program once more, under an identity of its own: what a thief does who
+    /// has read it.
+    Replay,
 }
 
 /// The shape of a first message.
@@ -221,12 +228,20 @@ pub struct First {
     pub track2: bool,
     /// What is wrong with it on purpose, beside an expiry in the past.
     pub flaw: Option<Flaw>,
+    /// Which of the profile's programs has the cards, if one has: then the track carries a code.
+    pub program: Option<usize>,
 }
 
 impl First {
     /// The reversal of such a message: an advice, so that it must be delivered (0420, 1420).
     pub fn reversal(&self) -> First {
-        First { mti: [self.mti[0], b'4', b'2', b'0'], track2: false, flaw: None, ..self.clone() }
+        First {
+            mti: [self.mti[0], b'4', b'2', b'0'],
+            track2: false,
+            flaw: None,
+            program: None,
+            ..self.clone()
+        }
     }
 }
 
@@ -237,6 +252,8 @@ pub enum Flaw {
     Luhn,
     /// A letter stands in the amount.
     Format,
+    /// The code in the track is another than the right one.
+    Code,
 }
 
 /// A profile that cannot be used, and why. The text names the place.
@@ -259,6 +276,9 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("outage", include_str!("../../profiles/outage.toml")),
     ("storm", include_str!("../../profiles/storm.toml")),
     ("slow_issuer", include_str!("../../profiles/slow_issuer.toml")),
+    ("wallet", include_str!("../../profiles/wallet.toml")),
+    ("replay_attack", include_str!("../../profiles/replay_attack.toml")),
+    ("wrong_codes", include_str!("../../profiles/wrong_codes.toml")),
 ];
 
 impl Profile {
@@ -268,6 +288,29 @@ impl Profile {
         let folder = Path::new(name_or_path).parent().unwrap_or(Path::new(""));
         Profile::parse_in(folder, &text, overrides)
             .map_err(|error| ProfileError(format!("{name_or_path}: {error}")))
+    }
+
+    /// Messages with a code of program `at` that are to be expected of a run; none in a closed loop, of which nobody
+    /// knows.
+    pub fn codes_expected(&self, at: usize) -> Option<f64> {
+        let Drive::Open { rate, .. } = self.load.drive else { return None };
+        let all: f64 = self.cases.iter().map(|case| case.weight).sum();
+        // What stands in for a repeat or replay without an original may fall on any of the first messages.
+        let ours = |case: &&Case| match &case.message {
+            CaseMessage::First(first) => first.program == Some(at),
+            CaseMessage::Repeat | CaseMessage::Replay => true,
+        };
+        let share: f64 = self.cases.iter().filter(ours).map(|case| case.weight).sum::<f64>() / all;
+        Some(rate * self.load.length.as_secs_f64() * self.load.shape.mean(self.load.length) * share)
+    }
+
+    /// Codes of program `at` that a run should have: so many more that workers whose shares fall out unequal do not run
+    /// dry. In a closed loop a thousand for each card.
+    pub fn codes_wanted(&self, at: usize) -> u64 {
+        let Some(expected) = self.codes_expected(at) else { return 1_000 * self.programs[at].cards };
+        let workers = self.load.workers_in_all() as f64;
+        let of_one = expected / workers;
+        ((of_one + 6.0 * of_one.sqrt() + 10.0) * workers).ceil() as u64
     }
 
     /// The text of a built-in profile or of a file.

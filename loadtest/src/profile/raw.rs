@@ -23,6 +23,8 @@ pub struct RawProfile {
     pub(super) terminals: RawTerminals,
     pub(super) reversals: Option<RawReversals>,
     #[serde(default)]
+    pub(super) program: Vec<RawProgram>,
+    #[serde(default)]
     pub(super) case: Vec<RawCase>,
 }
 
@@ -136,6 +138,11 @@ pub(super) struct RawCase {
     /// Instead of everything below: send an answered message once more.
     #[serde(default)]
     pub(super) repeat: bool,
+    /// Instead of everything below: send the track of an approved message of a program under a fresh identity.
+    #[serde(default)]
+    pub(super) replay: bool,
+    /// The program whose cards pay; it has the card's digits.
+    pub(super) program: Option<String>,
     pub(super) mti: Option<String>,
     pub(super) iin: Option<String>,
     pub(super) cards: Option<u64>,
@@ -155,6 +162,53 @@ pub(super) enum RawFlaw {
     Luhn,
     Expired,
     Format,
+    Code,
+}
+
+/// Cards whose track carries a code.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawProgram {
+    pub(super) name: String,
+    pub(super) kind: RawKind,
+    /// The master key, 32 hexadecimal digits; or the file that has them in its first line.
+    pub(super) test_key: Option<RawKey>,
+    pub(super) test_key_file: Option<PathBuf>,
+    pub(super) layout: Option<RawLayout>,
+    pub(super) iin: String,
+    #[serde(default = "usual_cards")]
+    pub(super) cards: u64,
+    #[serde(default)]
+    pub(super) psn: u8,
+    pub(super) funding_iin: Option<String>,
+    /// JSON lines that say what each card was given.
+    pub(super) grants: Option<PathBuf>,
+}
+
+/// A key as it is written; it is never shown.
+#[derive(Clone, Deserialize)]
+pub(super) struct RawKey(pub(super) String);
+
+impl std::fmt::Debug for RawKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RawKey")
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RawKind {
+    RotatingAtc,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+pub(super) enum RawLayout {
+    R,
+    R19,
+}
+
+fn usual_cards() -> u64 {
+    100
 }
 
 fn one() -> u64 {

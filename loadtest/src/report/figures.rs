@@ -71,6 +71,8 @@ pub struct Counts {
     pub not_sent_link_down: u64,
     /// Of these, messages that found their link full.
     pub not_sent_link_full: u64,
+    /// Of these, messages for which no unused code was left.
+    pub not_sent_out_of_codes: u64,
     /// Messages answered in time.
     pub answered: u64,
     /// Of these, approved.
@@ -183,6 +185,7 @@ impl Counts {
             not_sent: planned - sent,
             not_sent_link_down: tally.links.refused_down,
             not_sent_link_full: tally.links.refused_full,
+            not_sent_out_of_codes: tally.out_of_codes,
             answered: tally.sum(|case| case.answered),
             approved: tally.sum(|case| case.approved),
             late: tally.late,
@@ -217,10 +220,12 @@ impl Verdict {
         if counts.not_sent > 0 {
             let mut why = Vec::new();
             let (down, full) = (counts.not_sent_link_down, counts.not_sent_link_full);
-            let other = counts.not_sent.saturating_sub(down + full);
+            let codes = counts.not_sent_out_of_codes;
+            let other = counts.not_sent.saturating_sub(down + full + codes);
             for (count, text) in [
                 (down, "found no link up"),
                 (full, "found the host not reading"),
+                (codes, "found every code used up"),
                 (other, "were never reached"),
             ] {
                 if count > 0 {

@@ -1,0 +1,130 @@
+//! The programs of a profile, checked.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use codecs::discretionary::Layout;
+
+use super::ProfileError;
+use super::check::{is_digits, require};
+use super::raw::{RawKind, RawLayout, RawProgram};
+use crate::proof::key::TestKey;
+use crate::proof::supply::Grant;
+use crate::proof::{Kind, Program};
+
+/// Programs of a profile.
+const PROGRAMS_MAX: usize = 16;
+/// Cards of a program.
+const CARDS_MAX: u64 = 1_000_000;
+
+pub(super) fn check_programs(raw: &[RawProgram], folder: &Path) -> Result<Vec<Arc<Program>>, ProfileError> {
+    require(raw.len() <= PROGRAMS_MAX, || format!("at most {PROGRAMS_MAX} [[program]] tables"))?;
+    let mut programs: Vec<Arc<Program>> = Vec::new();
+    for raw in raw {
+        let named = |error: ProfileError| ProfileError(format!("program `{}`: {error}", raw.name));
+        let program = check_program(raw, folder).map_err(named)?;
+        require(programs.iter().all(|other| other.name != program.name), || {
+            format!("program `{}` stands there twice", raw.name)
+        })?;
+        let meets =
+            |other: &Program| other.iin.starts_with(&program.iin) || program.iin.starts_with(&other.iin);
+        require(!programs.iter().any(|other| meets(other)), || {
+            format!("program `{}`: iin: another program has cards in it", raw.name)
+        })?;
+        programs.push(Arc::new(program));
+    }
+    Ok(programs)
+}
+
+fn check_program(raw: &RawProgram, folder: &Path) -> Result<Program, ProfileError> {
+    let RawKind::RotatingAtc = raw.kind;
+    let key = match (&raw.test_key, &raw.test_key_file) {
+        (Some(key), None) => TestKey::parse(&key.0).map_err(|error| format!("test_key: {error}")),
+        (None, Some(file)) => TestKey::read(&folder.join(file)),
+        _ => Err("test_key or test_key_file: one of them is needed".to_string()),
+    };
+    let key = key.map_err(ProfileError)?;
+    let (layout, card_digits) = match raw.layout.unwrap_or(RawLayout::R) {
+        RawLayout::R => (Layout::ROTATING, 16),
+        RawLayout::R19 => (Layout::ROTATING_19, 19),
+    };
+    for (name, iin) in [("iin", Some(&raw.iin)), ("funding_iin", raw.funding_iin.as_ref())] {
+        require(iin.is_none_or(|iin| is_digits(iin, 4..=9) && iin.starts_with("9999")), || {
+            format!("{name}: 4 to 9 digits of the test range 9999 are expected")
+        })?;
+    }
+    require(raw.psn <= 99, || "psn: 0 to 99".to_string())?;
+    let cards_max = CARDS_MAX.min(10_u64.pow((16 - raw.iin.len() - 1) as u32) - 1);
+    require((1..=cards_max).contains(&raw.cards), || format!("cards: 1 to {cards_max}"))?;
+    let grants = raw.grants.as_ref().map(|file| Grant::read(&folder.join(file)));
+    let grants = grants.transpose().map_err(ProfileError)?;
+    let fits = |grant: &Grant| grant.pan.len() == card_digits && grant.pan.starts_with(&raw.iin);
+    require(grants.iter().flatten().all(fits), || {
+        format!("grants: every card begins with iin and has {card_digits} digits")
+    })?;
+    Ok(Program {
+        name: raw.name.clone(),
+        kind: Kind::RotatingAtc,
+        key,
+        layout,
+        iin: raw.iin.clone(),
+        cards: raw.cards,
+        card_digits,
+        psn: raw.psn,
+        funding_iin: raw.funding_iin.clone(),
+        grants: grants.map(Arc::new),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{CaseMessage, Overrides, Profile};
+
+    const KEY: &str = "test_key = '000102030405060708090a0b0c0d0e0f'";
+    const CASE: &str = "[[case]]\nname = 'tap'\nweight = 1\nprogram = 'wallet'\n";
+
+    fn profile(program: &str, case: &str) -> Result<Profile, String> {
+        let head = "name = 'x'\n[[program]]\nname = 'wallet'\nkind = 'rotating_atc'";
+        let text = format!("{head}\n{program}\n{CASE}{case}");
+        Profile::parse(&text, &Overrides::default()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_case_has_the_cards_of_its_program() {
+        let profile = profile(&format!("{KEY}\niin = '999910'\nlayout = 'R19'"), "").unwrap();
+        let CaseMessage::First(first) = &profile.cases[0].message else { panic!() };
+        assert_eq!((first.program, first.card_digits, first.iin.as_str()), (Some(0), 19, "999910"));
+        // Ten seconds at a thousand a second, and some more.
+        assert!((10_001..11_000).contains(&profile.codes_wanted(0)), "{}", profile.codes_wanted(0));
+        assert!(!format!("{profile:?}").contains("0c0d"), "a key can be seen");
+    }
+
+    #[test]
+    fn faults_name_their_place() {
+        let iin = "iin = '999910'";
+        for (program, case, part) in [
+            (iin.to_string(), "", "program `wallet`: test_key or test_key_file"),
+            (format!("{iin}\ntest_key = '0001'"), "", "test_key: 32 hexadecimal"),
+            (format!("{KEY}\niin = '411111'"), "", "iin: 4 to 9 digits"),
+            (format!("{KEY}\n{iin}\nfunding_iin = '4'"), "", "funding_iin"),
+            (format!("{KEY}\n{iin}\ncards = 0"), "", "cards: 1 to"),
+            (format!("{KEY}\n{iin}"), "iin = '99996'", "case `tap`: program"),
+            (format!("{KEY}\n{iin}"), "track2 = false", "case `tap`: program"),
+            (format!("{KEY}\n{iin}\n[link]\ndialect = 'iso93-ascii'"), "", "1987"),
+            (
+                format!("{KEY}\n{iin}\n[[case]]\nname='r'\nweight=1\nreplay=true\niin='99996'"),
+                "",
+                "case `r`: a replay",
+            ),
+        ] {
+            let said = profile(&program, case).expect_err(part);
+            assert!(said.contains(part) && !said.contains("0001"), "{program}: {said}");
+        }
+        let said =
+            profile(&format!("{KEY}\n{iin}"), "[[case]]\nname='b'\nweight=1\nprogram='purse'").unwrap_err();
+        assert!(said.contains("no [[program]] has that name"), "{said}");
+        let plain = "name = 'x'\n[[case]]\nname='a'\nweight=1\niin='99996'\nflaw='code'";
+        let said = Profile::parse(plain, &Overrides::default()).unwrap_err().to_string();
+        assert!(said.contains("flaw"), "{said}");
+    }
+}

@@ -1,0 +1,274 @@
+//! Which codes a run may use: each of them once.
+//!
+//! A run's supply is a list of entries, cards in turn, so that neighbours in time are not neighbours on a card.
+//! Workers take entries as they take numbers: of three, the second has 1, 4, 7, ... What is used up is used up: a
+//! message that finds no code is not sent.
+
+use std::path::Path;
+
+use codecs::discretionary::{Digits, DynamicData, Layout};
+use serde::{Deserialize, Serialize};
+
+use super::rotating::{self, RotatingCodes};
+use super::{Kind, Program, pan_of};
+use crate::mix::PAN_DIGITS_MAX;
+
+/// Public ATCs have four digits in every layout.
+pub const ATC_MAX: u16 = 9_999;
+/// The bundle that a host is taken to know when nobody said otherwise, with every public ATC.
+const ASSUMED_BUNDLE: u32 = 1;
+/// More than any run needs; what is above stays unused.
+const ENTRIES_MAX: usize = 50_000_000;
+
+/// What a card was given: a line of a file, or what a switch was told.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grant {
+    /// Its number.
+    pub pan: String,
+    /// Its sequence number.
+    #[serde(default)]
+    pub psn: u8,
+    /// The number of a bundle.
+    pub bundle: u32,
+    /// Its first public ATC.
+    pub first: u16,
+    /// How many there are.
+    pub count: u16,
+}
+
+impl std::fmt::Debug for Grant {
+    // Written by hand because it holds a card number.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Grant").field("bundle", &self.bundle).finish_non_exhaustive()
+    }
+}
+
+impl Grant {
+    /// Reads a file of JSON lines. Errors name the line and never what stands in it.
+    pub fn read(path: &Path) -> Result<Vec<Grant>, String> {
+        let named = |error: String| format!("{}: {error}", path.display());
+        let text = std::fs::read_to_string(path).map_err(|error| named(error.to_string()))?;
+        let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+        let grants = lines.map(|(at, line)| {
+            let grant: Grant = serde_json::from_str(line)
+                .map_err(|_| format!("line {}: no JSON object with pan, bundle, first and count", at + 1))?;
+            grant.check().map_err(|error| format!("line {}: {error}", at + 1))?;
+            Ok(grant)
+        });
+        let grants = grants.collect::<Result<Vec<Grant>, String>>().map_err(named)?;
+        if grants.is_empty() { Err(named("no grants".to_string())) } else { Ok(grants) }
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
+        let digits = self.pan.bytes().all(|digit| digit.is_ascii_digit());
+        if !digits || !self.pan.starts_with("9999") || !(13..=PAN_DIGITS_MAX).contains(&self.pan.len()) {
+            return Err("pan: 13 to 19 digits of the test range 9999 are expected");
+        }
+        if self.psn > 99 {
+            return Err("psn: 0 to 99");
+        }
+        if self.count == 0 || u32::from(self.first) + u32::from(self.count) > u32::from(ATC_MAX) + 1 {
+            return Err("first, count: public ATCs end with 9999");
+        }
+        Ok(())
+    }
+}
+
+/// The codes of one program, ready to be used.
+#[derive(Debug)]
+pub struct Supply {
+    layout: Layout,
+    codes: RotatingCodes,
+    cards: Vec<Card>,
+    entries: Vec<Entry>,
+}
+
+/// A card with one bundle.
+struct Card {
+    pan: [u8; PAN_DIGITS_MAX],
+    account: [u8; 8],
+    bundle: u32,
+}
+
+impl std::fmt::Debug for Card {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Card")
+    }
+}
+
+/// One use of a card.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    card: u32,
+    atc: u16,
+}
+
+impl Supply {
+    /// What a program has, `wanted` at most: what was granted, or by convention bundle 1 with every public ATC for
+    /// every card.
+    pub fn new(program: &Program, wanted: usize) -> Supply {
+        let Kind::RotatingAtc = program.kind;
+        let assumed: Vec<Grant>;
+        let grants = match &program.grants {
+            Some(grants) => grants.as_slice(),
+            None => {
+                assumed = (1..=program.cards)
+                    .map(|number| Grant {
+                        pan: pan_of(&program.iin, program.card_digits, number),
+                        psn: program.psn,
+                        bundle: ASSUMED_BUNDLE,
+                        first: 0,
+                        count: ATC_MAX + 1,
+                    })
+                    .collect();
+                &assumed
+            }
+        };
+        let cards = grants.iter().map(|grant| {
+            let mut pan = [b'0'; PAN_DIGITS_MAX];
+            pan[..grant.pan.len()].copy_from_slice(grant.pan.as_bytes());
+            let account = rotating::account(grant.pan.as_bytes(), grant.psn);
+            Card { pan, account, bundle: grant.bundle }
+        });
+        let mut entries = Vec::new();
+        let longest = grants.iter().map(|grant| grant.count).max().unwrap_or(0);
+        'all: for place in 0..longest {
+            for (card, grant) in grants.iter().enumerate().filter(|(_, grant)| place < grant.count) {
+                if entries.len() >= wanted.min(ENTRIES_MAX) {
+                    break 'all;
+                }
+                entries.push(Entry { card: card as u32, atc: grant.first + place });
+            }
+        }
+        Supply {
+            layout: program.layout,
+            codes: RotatingCodes::new(&program.key),
+            cards: cards.collect(),
+            entries,
+        }
+    }
+
+    /// How many codes there are.
+    pub fn len(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The number of the card that an entry belongs to; as long as all of its program, and zeros behind it.
+    #[inline]
+    pub(crate) fn pan(&self, entry: u32) -> &[u8; PAN_DIGITS_MAX] {
+        &self.cards[self.entries[entry as usize].card as usize].pan
+    }
+
+    /// The digits that a device puts at the end of its track for one entry and the terminal's number, as many as
+    /// there is room for; `add` makes the code wrong.
+    #[inline]
+    pub(crate) fn discretionary(&self, entry: u32, un: u32, add: u64, out: &mut [u8]) {
+        let Entry { card, atc } = self.entries[entry as usize];
+        let card = &self.cards[card as usize];
+        let code = self.codes.code(card.account, card.bundle, atc, un).wrapping_add(add);
+        let (un_digits, code_digits) = field_digits(&self.layout);
+        let data = DynamicData {
+            atc: Digits::low(u64::from(atc), 4),
+            reference: Digits::NONE,
+            un: Digits::low(u64::from(un), un_digits),
+            code: Digits::low(code, code_digits),
+            holder_verified: false,
+        };
+        let placed = self.layout.place(&data, out);
+        debug_assert!(placed.is_some(), "the layout was checked against the card's length");
+    }
+}
+
+/// Digits of the terminal's number, and of a code.
+pub(crate) fn field_digits(layout: &Layout) -> (u8, u8) {
+    match layout {
+        Layout::Fixed { un, code, .. } => (un.digits, code.digits),
+        Layout::Bitmaps { pcvc3, punatc, natc } => {
+            ((punatc.count_ones() as u8).saturating_sub(*natc), pcvc3.count_ones() as u8)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proof::key::TestKey;
+
+    fn program(cards: u64) -> Program {
+        Program {
+            name: "wallet".to_string(),
+            kind: Kind::RotatingAtc,
+            key: TestKey::parse("000102030405060708090a0b0c0d0e0f").unwrap(),
+            layout: Layout::ROTATING,
+            iin: "999910".to_string(),
+            cards,
+            card_digits: 16,
+            psn: 1,
+            funding_iin: None,
+            grants: None,
+        }
+    }
+
+    #[test]
+    fn the_track_of_the_worked_example() {
+        let supply = Supply::new(&program(1), 100);
+        let mut digits = [0; 13];
+        supply.discretionary(42, 731, 0, &mut digits);
+        assert_eq!(&digits, b"7004273147853");
+        supply.discretionary(42, 731, 1, &mut digits);
+        assert_eq!(&digits, b"7004273147863");
+        assert_eq!(&supply.pan(42)[..16], b"9999100000000010");
+    }
+
+    #[test]
+    fn no_card_has_an_atc_twice_and_cards_take_turns() {
+        let supply = Supply::new(&program(7), 1_000);
+        assert_eq!(supply.len(), 1_000);
+        let mut seen: Vec<(u32, u16)> = supply.entries.iter().map(|entry| (entry.card, entry.atc)).collect();
+        assert!(seen[..7].iter().all(|(_, atc)| *atc == 0));
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), 1_000);
+        assert_eq!(Supply::new(&program(1), usize::MAX).len(), 10_000);
+    }
+
+    #[test]
+    fn grants_of_different_lengths_are_all_used() {
+        let grant = |number, first, count| Grant {
+            pan: pan_of("999910", 16, number),
+            psn: 1,
+            bundle: 3,
+            first,
+            count,
+        };
+        let grants = vec![grant(1, 40, 2), grant(2, 0, 5)];
+        let supply = Supply::new(&Program { grants: Some(grants.into()), ..program(9) }, 100);
+        let seen: Vec<(u32, u16)> = supply.entries.iter().map(|entry| (entry.card, entry.atc)).collect();
+        assert_eq!(seen, [(0, 40), (1, 0), (0, 41), (1, 1), (1, 2), (1, 3), (1, 4)]);
+    }
+
+    #[test]
+    fn faults_of_a_file_name_the_line_and_no_card() {
+        let path = std::env::temp_dir().join(format!("loadtest-grants-{}.jsonl", std::process::id()));
+        for (text, part) in [
+            ("{\"pan\": \"4111111111111111\", \"bundle\": 1, \"first\": 0, \"count\": 1}", "line 1: pan"),
+            ("\n{\"pan\": \"9999100000000010\"}", "line 2: no JSON object"),
+            ("{\"pan\": \"9999100000000010\", \"bundle\": 1, \"first\": 9999, \"count\": 2}", "9999"),
+            ("", "no grants"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = Grant::read(&path).unwrap_err();
+            assert!(error.contains(part) && !error.contains("1111") && !error.contains("99991"), "{error}");
+        }
+        let good = "{\"pan\": \"9999100000000010\", \"psn\": 1, \"bundle\": 1, \"first\": 40, \"count\": 10}";
+        std::fs::write(&path, good).unwrap();
+        assert_eq!(Grant::read(&path).unwrap().len(), 1);
+        std::fs::remove_file(&path).unwrap();
+    }
+}

@@ -1,0 +1,153 @@
+//! `loadtest` against a switch with a real token: the codes that it computes are the ones that the token finds right, and
+//! each of them is used once.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+use tests::message_text::unhex;
+use tests::rig::process;
+use tests::{Rig, Setup, TestToken};
+
+/// The key in the profiles that come with `loadtest`.
+const KEY: &str = "000102030405060708090A0B0C0D0E0F";
+
+/// A model issuer in a process of its own; ended when dropped.
+struct Issuer {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Issuer {
+    fn start() -> Option<Issuer> {
+        let mut command = Command::new(loadtest()?);
+        command.args(["issuer", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped());
+        let mut process = command.spawn().expect("loadtest runs");
+        let mut line = String::new();
+        let out = process.stdout.as_mut().expect("it is piped");
+        BufReader::new(out).read_line(&mut line).expect("it says where it listens");
+        let address = line.trim().rsplit(' ').next().expect("an address").parse().expect("an address");
+        Some(Issuer { process, address })
+    }
+}
+
+impl Drop for Issuer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A switch whose program serves the cards of the profiles, its token and its issuer.
+fn start() -> Option<(Rig, TestToken, Issuer)> {
+    let token = TestToken::new()?;
+    let issuer = Issuer::start()?;
+    let check_value = token.import("counters", "rotating-atc-session", KEY);
+    let program = format!(
+        "name = \"wallet\"\nkind = \"rotating_atc\"\niins = [\"99991\"]\nkey = \"counters\"\n\
+         check_value = \"{check_value}\"\nexposure = \"session\""
+    );
+    let setup = Setup::new().token(&token).table("program", &program).set("issuer.maple.window", 4096);
+    let rig = setup.played_at("maple", issuer.address).start()?;
+    rig.watch_secret(&unhex(KEY));
+    rig.await_links("maple", 1);
+    Some((rig, token, issuer))
+}
+
+/// `loadtest`, which is built beside the switch.
+fn loadtest() -> Option<PathBuf> {
+    let beside = process::binary()?.with_file_name("loadtest");
+    if !beside.is_file() {
+        process::not_run("the loadtest binary: `make build`");
+        return None;
+    }
+    Some(beside)
+}
+
+/// Runs a profile against a switch that is told about the cards; returns exit code, report and what was said.
+fn run(rig: &Rig, profile: &str, arguments: &[&str]) -> Option<(Option<i32>, Value, String)> {
+    let (admin, address) = (format!("http://{}", rig.admin()), rig.address("north").to_string());
+    let token = rig.folder().join("access.token");
+    let report = rig.folder().join(format!("{profile}.json"));
+    let output = Command::new(loadtest()?)
+        .args(["run", profile, "--connect", &address, "--provision", &admin, "--token-file"])
+        .arg(&token)
+        .arg("--json")
+        .arg(&report)
+        .args(["--rate", "400", "--seconds", "2", "--threshold", "missing=0", "--threshold", "unexpected=0"])
+        .args(arguments)
+        .output()
+        .expect("loadtest runs");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8(said).expect("text");
+    assert!(!said.contains("99991"), "a card number was shown: {said}");
+    let text = std::fs::read_to_string(&report).unwrap_or_default();
+    std::fs::remove_file(&report).ok();
+    Some((output.status.code(), serde_json::from_str(&text).unwrap_or(Value::Null), said))
+}
+
+fn codes<'a>(report: &'a Value, case: &str) -> &'a serde_json::Map<String, Value> {
+    let cases = report["cases"].as_array().expect("cases");
+    let case = cases.iter().find(|row| row["name"] == case).expect("the case");
+    case["codes"].as_object().expect("codes")
+}
+
+#[test]
+fn rotating_codes_are_right_and_a_run_can_be_made_again() {
+    let Some((rig, _token, _issuer)) = start() else { return };
+    let mut used = 0.0;
+    // The second run finds the cards there, and revokes what they had.
+    for _ in 0..2 {
+        let Some((code, report, said)) = run(&rig, "wallet", &["--workers", "2"]) else { return };
+        assert_eq!(code, Some(0), "{said}");
+        let codes = codes(&report, "tap");
+        assert_eq!(codes.keys().collect::<Vec<_>>(), ["00"], "{said}");
+        used += codes["00"].as_f64().expect("a count");
+        rig.await_metric("proofs_total{program=wallet,outcome=right}", used);
+    }
+    assert!(used > 1000.0, "{used}");
+}
+
+#[test]
+fn replayed_tracks_are_refused_and_the_others_pay() {
+    let Some((rig, _token, _issuer)) = start() else { return };
+    let Some((code, report, said)) = run(&rig, "replay_attack", &[]) else { return };
+    assert_eq!(code, Some(0), "{said}");
+    let replays = codes(&report, "replay");
+    assert!(replays["82"].as_u64().expect("a count") > 80, "{said}");
+    // What stood in for a replay before there was anything to replay was approved.
+    assert!(replays.get("00").is_none_or(|count| count.as_u64() < Some(80)), "{said}");
+    assert_eq!(codes(&report, "tap").keys().collect::<Vec<_>>(), ["00"], "{said}");
+    rig.await_metric(
+        "program_declined_total{program=wallet,reason=atc_used}",
+        replays["82"].as_f64().expect("a count"),
+    );
+}
+
+#[test]
+fn guessed_codes_are_refused_and_block_their_cards_alone() {
+    let Some((rig, _token, _issuer)) = start() else { return };
+    let Some((code, report, said)) = run(&rig, "wrong_codes", &[]) else { return };
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(codes(&report, "tap").keys().collect::<Vec<_>>(), ["00"], "{said}");
+    let guesses = codes(&report, "guess");
+    assert!(guesses["82"].as_u64().expect("a count") > 40, "{said}");
+    let refused = guesses["82"].as_f64().expect("a count");
+    rig.await_metric("program_declined_total{program=wallet,reason=code_mismatch}", refused);
+}
+
+#[test]
+fn a_run_with_a_wrong_key_is_refused_whole() {
+    let Some((rig, _token, _issuer)) = start() else { return };
+    let profile = rig.folder().join("other_key.toml");
+    let text = "name = 'other_key'\n[[program]]\nname = 'wallet'\nkind = 'rotating_atc'\niin = '999910'\npsn = 1\n\
+                funding_iin = '99996'\ntest_key = 'ff0102030405060708090a0b0c0d0e0f'\n\
+                [[case]]\nname = 'tap'\nweight = 1\nprogram = 'wallet'\nexpect = ['00']\n";
+    std::fs::write(&profile, text).expect("a file");
+    let Some((code, _, said)) = run(&rig, profile.to_str().expect("text"), &[]) else { return };
+    std::fs::remove_file(&profile).ok();
+    assert_eq!(code, Some(99), "{said}");
+    assert!(said.contains("unexpected=0") && said.contains("approved             0"), "{said}");
+}
