@@ -9,18 +9,20 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 /// Crates and what they may depend on inside the workspace.
-const MAY_KNOW: [(&str, &[&str]); 7] = [
+const MAY_KNOW: [(&str, &[&str]); 8] = [
     ("codecs", &[]),
     ("switch/authorizer", &["codecs"]),
     ("switch", &["authorizer", "codecs", "hsm"]),
-    ("hsm", &[]),
+    ("hsm", &["devtoken"]),
+    ("hsm/devtoken", &[]),
     ("loadtest", &["authorizer", "codecs", "hsm", "switch"]),
     ("grafana", &["switch"]),
     ("benches", &["authorizer", "codecs", "hsm", "switch", "loadtest"]),
 ];
 
 /// Everything that is a crate of this workspace, by package name.
-const OURS: [&str; 8] = ["authorizer", "benches", "codecs", "grafana", "hsm", "loadtest", "switch", "tests"];
+const OURS: [&str; 9] =
+    ["authorizer", "benches", "codecs", "devtoken", "grafana", "hsm", "loadtest", "switch", "tests"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the workspace")

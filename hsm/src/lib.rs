@@ -23,10 +23,12 @@ pub mod worker;
 mod card;
 mod challenge;
 mod compare;
+mod delivery;
 mod derive;
 mod device;
 mod digits;
 mod error;
+mod hpke;
 mod plan;
 mod question;
 mod rotating;
@@ -37,10 +39,12 @@ mod verifier;
 #[path = "../tests/tokens/mod.rs"]
 mod tokens;
 
+pub use delivery::{Bundle, Courier};
 pub use derive::{Card, Derivation};
 pub use device::Device;
 pub use digits::{Challenge, Code, CodeLength, Pan, Psn};
 pub use error::{Cause, HsmError, Retry};
+pub use hpke::Sealed;
 pub use plan::{KeyRequest, Plan, PlanError, Purpose};
 pub use question::{
     Answer, Candidates, Cvc3, DynamicCvv, EnrolCvc3, Ivcvc3, KeyId, Kind, MAX_CANDIDATES, Printed, Question,

@@ -18,14 +18,14 @@ use crate::token::{CardKeyUse, Master, Stream, Token};
 
 /// Checks the code of one entry.
 pub(crate) fn check(token: &Token, master: &Master, asked: &RotatingCode) -> Result<Answer, Cause> {
-    let private = token.derive(master, &counter_block(asked), CardKeyUse::Ecb)?;
+    let private = token.derive(master, &block_of(asked), CardKeyUse::Ecb)?;
     let made = private.encrypt_block(&purchase_block(asked))?;
     Ok(judge(asked, &made))
 }
 
 /// Checks many codes with one call of the token, which tells their private counters.
 pub(crate) fn check_exposed(counters: &mut Stream, asked: &[&RotatingCode]) -> Result<Vec<Answer>, Cause> {
-    let blocks: Vec<[u8; 16]> = asked.iter().map(|asked| counter_block(asked)).collect();
+    let blocks: Vec<[u8; 16]> = asked.iter().map(|asked| block_of(asked)).collect();
     let mut private = Zeroizing::new(vec![[0; 16]; asked.len()]);
     counters.encrypt(&blocks, &mut private)?;
     let judged = asked.iter().zip(private.iter()).map(|(asked, private)| {
@@ -44,12 +44,17 @@ fn judge(asked: &RotatingCode, made: &[u8; 16]) -> Answer {
     if is_right { Answer::Right } else { Answer::Wrong }
 }
 
-fn counter_block(asked: &RotatingCode) -> [u8; 16] {
+/// What a private counter is the encryption of.
+pub(crate) fn counter_block(account: &[u8; 8], bundle: u32, index: u32) -> [u8; 16] {
     let mut block = [0; 16];
-    block[..8].copy_from_slice(&asked.account);
-    block[8..12].copy_from_slice(&asked.bundle.to_be_bytes());
-    block[12..].copy_from_slice(&asked.index.to_be_bytes());
+    block[..8].copy_from_slice(account);
+    block[8..12].copy_from_slice(&bundle.to_be_bytes());
+    block[12..].copy_from_slice(&index.to_be_bytes());
     block
+}
+
+fn block_of(asked: &RotatingCode) -> [u8; 16] {
+    counter_block(&asked.account, asked.bundle, asked.index)
 }
 
 fn purchase_block(asked: &RotatingCode) -> [u8; 16] {

@@ -167,7 +167,7 @@ fn translate(
 }
 
 /// The account as its counters know it: the rightmost sixteen digits of number and sequence number, packed.
-fn account(pan: &[u8], psn: u8) -> [u8; 8] {
+pub(crate) fn account(pan: &[u8], psn: u8) -> [u8; 8] {
     let psn = [psn / 10 % 10, psn % 10];
     let mut digits = pan.iter().copied().chain(psn).rev().map(|digit| digit & 0x0F);
     let mut packed = [0; 8];

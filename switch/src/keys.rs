@@ -1,12 +1,14 @@
 //! `signalbox keys`: a token made ready by its custodians. Not a part of the running switch.
 
+mod deliver;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
 use hsm::Secret;
-use hsm::token::{Ceremony, Usage, initialise};
+use hsm::token::{Ceremony, Surveyed, Token, Usage, Verdict, initialise};
 
 /// What is to be done with a token.
 #[derive(Subcommand)]
@@ -41,6 +43,34 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         danger_clear_file: PathBuf,
     },
+    /// Seal the private counters of bundles to the keys of the devices that are to have them (HPKE, RFC 9180).
+    #[command(after_help = deliver::HELP)]
+    Deliver {
+        /// Which token.
+        #[command(flatten)]
+        token: TokenArguments,
+        /// The label of the master key: one of usage rotating-atc-session.
+        #[arg(long, value_name = "LABEL")]
+        label: String,
+        /// Its check value.
+        #[arg(long, value_name = "HEX")]
+        check_value: String,
+        /// Let the key be modifiable: for development.
+        #[arg(long)]
+        modifiable_key: bool,
+        /// One JSON object on each line; standard input without a file.
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Try what the switch would ask of a module: what it lists, what works, and how fast.
+    Probe {
+        /// Which token. Keys of known value are made in its session, none on it.
+        #[command(flatten)]
+        token: TokenArguments,
+        /// For programs.
+        #[arg(long)]
+        json: bool,
+    },
     /// List the keys with their check values, and what each is good for.
     List {
         /// Which token.
@@ -52,7 +82,7 @@ pub enum Command {
 /// Which token.
 #[derive(Args)]
 pub struct TokenArguments {
-    /// The PKCS#11 module's library.
+    /// The PKCS#11 module's library, or "devtoken": the development token, in the folder that SIGNALBOX_DEVTOKEN names.
     #[arg(long, value_name = "FILE")]
     module: PathBuf,
     /// The token's label.
@@ -127,6 +157,14 @@ fn perform(command: &Command) -> Result<String, String> {
             let made = open(token)?.danger_import_clear(&key.label, key.usage.into(), &value);
             made.map(|check_value| format!("{} {check_value}", key.label)).map_err(|why| why.to_string())
         }
+        Command::Deliver { token, label, check_value, modifiable_key, file } => {
+            deliver::deliver(token, label, check_value, *modifiable_key, file.as_deref())
+        }
+        Command::Probe { token, json } => {
+            let opened = Token::open(&token.module, &token.token, &first_line(&token.pin_file)?);
+            let surveyed = opened.map_err(|why| why.to_string())?.survey().map_err(|why| why.to_string())?;
+            Ok(if *json { survey_as_json(&surveyed) } else { survey_as_text(&surveyed) })
+        }
         Command::List { token } => {
             let listed = open(token)?.list().map_err(|why| why.to_string())?;
             let line = |key: &hsm::token::Listed| {
@@ -142,6 +180,31 @@ fn perform(command: &Command) -> Result<String, String> {
             Ok(listed.iter().map(line).collect::<Vec<_>>().join("\n"))
         }
     }
+}
+
+fn survey_as_text(surveyed: &[Surveyed]) -> String {
+    let mut text = format!("{:<26} {:<20} listed {:>12}  outcome", "mechanism", "used as", "a second");
+    for line in surveyed {
+        let Surveyed { mechanism, is_listed, verdict, .. } = line;
+        let (used_as, listed) = (line.capability.to_string(), if *is_listed { "yes" } else { "no" });
+        let rate = line.per_second.map_or(String::from("-"), |rate| format!("{rate:.0}"));
+        text.push_str(&format!("\n{mechanism:<26} {used_as:<20} {listed:<6} {rate:>12}  {verdict}"));
+    }
+    text
+}
+
+fn survey_as_json(surveyed: &[Surveyed]) -> String {
+    let line = |line: &Surveyed| {
+        serde_json::json!({
+            "mechanism": line.mechanism,
+            "used_as": line.capability.to_string(),
+            "listed": line.is_listed,
+            "works": line.verdict == Verdict::Works,
+            "outcome": line.verdict.to_string(),
+            "per_second": line.per_second.map(f64::round),
+        })
+    };
+    serde_json::Value::Array(surveyed.iter().map(line).collect()).to_string()
 }
 
 fn open(token: &TokenArguments) -> Result<Ceremony, String> {

@@ -14,7 +14,7 @@
 //! | `issuer` | a leg becomes a message, a message becomes an answer |
 //! | `envelope`, `edge`, `hop` | raw messages kept, one shard's world, shards talking |
 //! | `metrics`, `catalogue`, `board`, `process`, `admin`, `log` | what operators see |
-//! | `api` | cards enrolled, bundles and challenges given, over HTTP |
+//! | `api`, `cards` | cards enrolled, bundles and challenges given, over HTTP; the command that asks for it |
 //! | `config`, `tables`, `setup`, `run` | how it starts, and how it stops |
 #![forbid(unsafe_code)]
 
@@ -22,6 +22,7 @@ pub mod acquirer;
 mod admin;
 mod api;
 mod board;
+pub mod cards;
 pub mod catalogue;
 pub mod config;
 mod connect;
@@ -33,6 +34,7 @@ mod envelope;
 pub mod frame;
 pub mod homes;
 mod hop;
+mod http;
 pub mod issuer;
 pub mod journal;
 pub mod keys;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use switch::cards;
 use switch::config::{self, Config};
 use switch::demo;
 use switch::journal::{self, history::History};
@@ -51,6 +52,8 @@ enum Command {
     /// Make a PKCS#11 token ready: initialise it, make keys, list them.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Enrol cards, issue bundles, make challenges, look: JSON lines through the /v1 of a running switch.
+    Cards(cards::Arguments),
     /// Write every request of a journal and what became of it, as JSON lines. Reads only.
     Export {
         /// The data directory.
@@ -75,10 +78,11 @@ Examples:
   signalbox export --journal signalbox-data > payments.jsonl
   signalbox verify --journal signalbox-data
   signalbox keys list --module libsofthsm2.so --token switch --pin-file pin
+  signalbox cards enrol cards.jsonl --token-file access.token
 
 Every setting can be overridden by the environment: SIGNALBOX__SWITCH__SHARDS=2
-Exit codes: 0 clean, 3 journal damaged, 4 store error, 64 usage, 70 internal fault or broken law,
-75 stop cut short, 78 configuration";
+Exit codes: 0 clean, 3 journal damaged, 4 store error, 64 usage, 65 cards refused, 69 no switch answers,
+70 internal fault or broken law, 75 stop cut short, 78 configuration";
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -96,6 +100,7 @@ fn main() -> ExitCode {
         }
         Command::Check { config } => load(&config).map_or_else(|code| code, |config| approve(&config)),
         Command::Keys(command) => keys::run(&command),
+        Command::Cards(arguments) => cards::run(&arguments),
         Command::Export { journal } => export(&journal),
         Command::Verify { journal } => verify(&journal),
         Command::Demo(arguments) => demo::run(&arguments),

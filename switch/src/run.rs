@@ -406,8 +406,13 @@ fn ready(setup: &Setup) -> Health {
         (false, Some(_)) => "journal",
         (false, None) => "memory only",
     };
+    let token = setup.config.hsm.as_ref().map(|hsm| {
+        let kind = if hsm::token::is_devtoken(&hsm.module) { "DEV-ONLY" } else { "PKCS#11" };
+        json!({ "label": hsm.token, "kind": kind })
+    });
     let body = json!({
-        "ready": ok, "reasons": reasons, "profile": setup.config.switch.profile.name(), "journal": journal, "cards": cards, "issuers": issuers,
+        "ready": ok, "reasons": reasons, "profile": setup.config.switch.profile.name(), "journal": journal,
+        "cards": cards, "token": token, "issuers": issuers,
     });
     Health { ok, body }
 }

@@ -3,7 +3,8 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use tests::{Rig, Setup, TestToken, purchase};
+use tests::message_text::unhex;
+use tests::{Plain, Rig, Setup, TestToken, purchase};
 
 /// The proxy card, without a sequence number.
 const P3: &str = "9999150000000015";
@@ -14,14 +15,30 @@ const WRONG: &str = "9999150000000015=29122018081598474800";
 const NONE: &str = "9999150000000015=29122010000000000000";
 
 fn start(more: &str) -> Option<(Rig, TestToken)> {
-    let token = TestToken::new()?;
+    let token = TestToken::of(super::TOKEN)?;
     let check_value = token.import("responses", "challenge", KEY);
     let program = format!(
         "name = \"wallet\"\nkind = \"challenge\"\niins = [\"999915\"]\nkey = \"responses\"\ncheck_value = \"{check_value}\"\n{more}"
     );
-    let rig = Setup::new().token(&token).table("program", &program).start()?;
+    let setup = Setup::new().token(&token).table("program", &program);
+    let rig = setup.environment("SIGNALBOX_LOG", "trace").start()?;
+    watch(&rig);
     enrol(&rig, P3);
     Some((rig, token))
+}
+
+/// What nothing that the switch writes may hold: its key, the account's, and the data of the proxy card with its
+/// response, which no issuer may see either.
+fn watch(rig: &Rig) {
+    for secret in [KEY, "5B238CC021A3F5D3FF71CD7601581A14"] {
+        rig.watch_secret(&unhex(secret));
+    }
+    for track in [GOOD, WRONG] {
+        rig.watch_proxy(&Plain::of(&tap(1, track)));
+        // Reference and response as they stand in the track, without what is around them.
+        rig.watch_digits(&track[24..]);
+        rig.watch_digits(&track[25..35]);
+    }
 }
 
 fn enrol(rig: &Rig, pan: &str) {

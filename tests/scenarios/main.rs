@@ -3,7 +3,6 @@
 #![forbid(unsafe_code)]
 
 mod advice;
-mod challenge;
 mod drain;
 mod duplicate;
 mod format;
@@ -12,13 +11,34 @@ mod local_decline;
 mod matching;
 mod metrics;
 mod order;
+mod provisioning;
 mod purchase;
 mod recovery;
 mod reversal;
 mod rights;
-mod rotating_atc;
 mod routing;
 mod shards;
 mod sign_on;
 mod snapshot;
 mod timeout;
+
+/// The programs whose codes a token checks, over each token there is: the same scenarios.
+#[path = "."]
+mod on_softhsm {
+    const TOKEN: tests::TokenKind = tests::TokenKind::SoftHsm;
+
+    #[path = "challenge.rs"]
+    mod challenge;
+    #[path = "rotating_atc.rs"]
+    mod rotating_atc;
+}
+
+#[path = "."]
+mod on_devtoken {
+    const TOKEN: tests::TokenKind = tests::TokenKind::Devtoken;
+
+    #[path = "challenge.rs"]
+    mod challenge;
+    #[path = "rotating_atc.rs"]
+    mod rotating_atc;
+}

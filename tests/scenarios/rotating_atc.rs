@@ -12,6 +12,20 @@ const KEY: &str = "000102030405060708090A0B0C0D0E0F";
 const GOOD: &str = "9999100000000010=29122017004273147853";
 const WRONG: &str = "9999100000000010=29122017004273147863";
 
+/// The private counters of the public ATCs 0040 to 0049, which no wire, log, metric or file may hold.
+const PRIVATE: [&str; 10] = [
+    "8E4BC1C09454DAD0AEE396592E4197C9",
+    "7444A7E7F71B4E59F78B60EA0DAC2B65",
+    "D72C36C9D86D20658DBB3DF7658C6F68",
+    "D8604F8598AE6AEAAE00A1CCB55C4E6D",
+    "852B7C05C5D442E2EB01B7DB553F64B3",
+    "5BB3D6F8F593FA10A7B26DA3661171A4",
+    "BEDCE96773E68CD7D95D81536E14FA9D",
+    "B2FB97034A735486D71C951113FFF2D2",
+    "76B36D57572B1BD0216DA97EC4F85B10",
+    "6998DD82653C476B9A2FB0800537308F",
+];
+
 fn program(check_value: &str) -> String {
     format!(
         "name = \"wallet\"\nkind = \"rotating_atc\"\niins = [\"99991\"]\nkey = \"counters\"\ncheck_value = \"{check_value}\""
@@ -20,11 +34,26 @@ fn program(check_value: &str) -> String {
 
 /// A switch with the proxy card enrolled, and the token it asks.
 fn start(setup: impl FnOnce(Setup) -> Setup) -> Option<(Rig, TestToken)> {
-    let token = TestToken::new()?;
+    let token = TestToken::of(super::TOKEN)?;
     let check_value = token.import("counters", "rotating-atc", KEY);
-    let rig = setup(Setup::new().token(&token).table("program", &program(&check_value))).start()?;
+    let setup = setup(Setup::new().token(&token).table("program", &program(&check_value)));
+    let rig = setup.environment("SIGNALBOX_LOG", "trace").start()?;
+    watch(&rig);
     enrol(&rig);
     Some((rig, token))
+}
+
+/// What nothing that the switch writes may hold: its keys, the private counters of the bundle, and the data of the
+/// proxy card, which no issuer may see either.
+fn watch(rig: &Rig) {
+    rig.watch_secret(&unhex(KEY));
+    PRIVATE.iter().for_each(|counter| rig.watch_secret(&unhex(counter)));
+    for track in [GOOD, WRONG] {
+        rig.watch_proxy(&Plain::of(&tap(1, track)));
+        // Number and code of the purchase as they stand in the track, without what is around them.
+        rig.watch_digits(&track[24..]);
+        rig.watch_digits(&track[29..]);
+    }
 }
 
 /// The proxy card, its funding card and its bundle.
@@ -92,7 +121,7 @@ fn neither_side_sees_the_other_sides_card_in_any_element() {
 
 #[test]
 fn a1_to_a7_with_exposure_session() {
-    let Some(token) = TestToken::new() else { return };
+    let Some(token) = TestToken::of(super::TOKEN) else { return };
     let check_value = token.import("counters", "rotating-atc-session", KEY);
     let program = format!("{}\nexposure = \"session\"", program(&check_value));
     let Some(rig) = Setup::new().token(&token).table("program", &program).start() else { return };
@@ -108,13 +137,10 @@ fn a1_to_a7_with_exposure_session() {
     assert_eq!(codes.iter().filter(|code| *code == "82").count(), 99, "{codes:?}");
 }
 
-/// The private counter of public ATC 0042, which no wire, log, metric or file may hold.
-const PRIVATE: &str = "D72C36C9D86D20658DBB3DF7658C6F68";
-
 #[test]
 fn the_proxys_data_and_its_keys_are_seen_by_nobody() {
     for exposure in ["none", "session"] {
-        let Some(token) = TestToken::new() else { return };
+        let Some(token) = TestToken::of(super::TOKEN) else { return };
         let usage = if exposure == "none" { "rotating-atc" } else { "rotating-atc-session" };
         let check_value = token.import("counters", usage, KEY);
         let program = format!("{}\nexposure = \"{exposure}\"", program(&check_value));
@@ -123,7 +149,7 @@ fn the_proxys_data_and_its_keys_are_seen_by_nobody() {
         let Some(rig) = setup.start() else { return };
         enrol(&rig);
         let secrets = Canaries::default();
-        for secret in [KEY, PRIVATE] {
+        for secret in [KEY, PRIVATE[2]] {
             secrets.note_secret(&unhex(secret));
             // Searched for in logs, metrics and files too, when the rig ends.
             rig.watch_secret(&unhex(secret));
@@ -139,10 +165,32 @@ fn the_proxys_data_and_its_keys_are_seen_by_nobody() {
         let seen = rig.issuer("maple").wait_seen(1);
         secrets.insist_on_absence("what the issuer sees", &seen[0].received.bytes);
         // The search itself: a planted private counter and track are found.
-        for planted in [PRIVATE.to_lowercase(), format!("track={GOOD}")] {
+        for planted in [PRIVATE[2].to_lowercase(), format!("track={GOOD}")] {
             assert!(!secrets.hits(planted.as_bytes()).is_empty(), "{planted} was planted");
         }
     }
+}
+
+/// The search that every scenario here ends with finds what is planted: in what the switch prints, and in what it
+/// sends to an issuer.
+#[test]
+fn a_leak_that_is_planted_is_found() {
+    let found = |rig: Rig| {
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(rig)));
+        let why = ended.expect_err("a leak was planted");
+        why.downcast_ref::<String>().expect("a sentence").clone()
+    };
+    // The folder of the journal is printed at the start; it is called like the card.
+    let Some((rig, _token)) = start(|setup| setup.set("journal.dir", P1)) else { return };
+    rig.acquirer("north").ask(&tap(1, GOOD), "0110 39=00");
+    let why = found(rig);
+    assert!(why.contains("card data in standard") && !why.contains(P1), "{why}");
+    // A terminal's operator puts the code of a phone into a field that is passed on.
+    let Some((rig, _token)) = start(|setup| setup) else { return };
+    let leaky = format!("11=000002 43={:<40}", &GOOD[17..]);
+    rig.acquirer("north").ask(&purchase(&leaky), "0110 39=00");
+    let why = found(rig);
+    assert!(why.contains("card data in what maple was sent"), "{why}");
 }
 
 #[test]

@@ -19,6 +19,6 @@ pub use rig::acquirer::Acquirer;
 pub use rig::issuer::{Act, Issuer};
 pub use rig::noise::Noise;
 pub use rig::setup::Setup;
-pub use rig::token::TestToken;
+pub use rig::token::{TestToken, TokenKind};
 pub use rig::{PATIENCE, Rig};
 pub use wire::{Received, Wire};

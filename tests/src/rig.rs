@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use crate::message_text::Plain;
 use crate::wire::Wire;
 use acquirer::Acquirer;
 use canary::Canaries;
@@ -49,6 +50,8 @@ pub struct Rig {
     acquirers: BTreeMap<String, Door>,
     issuers: BTreeMap<String, Issuer>,
     canaries: Canaries,
+    /// What no issuer may see.
+    proxies: Canaries,
     expected_exit: i32,
     start: Start,
     /// Links to wait for.
@@ -168,6 +171,21 @@ impl Rig {
         (code, String::from_utf8_lossy(&process.stdout()).into_owned())
     }
 
+    /// The same, with what it says of faults: exit code, standard output, standard error.
+    #[must_use]
+    pub fn run_whole(&self, arguments: &[&str]) -> (i32, String, String) {
+        let process = self.start.process(arguments, &self.folder);
+        let code = process.exit_code(PATIENCE);
+        let [out, err] = [process.stdout(), process.stderr()];
+        (code, String::from_utf8_lossy(&out).into_owned(), String::from_utf8_lossy(&err).into_owned())
+    }
+
+    /// The operators' listener.
+    #[must_use]
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// Every request in the journal with what became of it, one JSON object each.
     #[must_use]
     pub fn export(&self) -> Vec<serde_json::Value> {
@@ -192,6 +210,19 @@ impl Rig {
     /// Adds bytes to what is searched for in everything the switch has written, when the test ends.
     pub fn watch_secret(&self, secret: &[u8]) {
         self.canaries.note_secret(secret);
+        self.proxies.note_secret(secret);
+    }
+
+    /// The same for digits, such as a code with what stands beside it. Few digits turn up by chance: at least eight.
+    pub fn watch_digits(&self, digits: &str) {
+        self.canaries.note_digits(digits);
+        self.proxies.note_digits(digits);
+    }
+
+    /// Adds the card data of a message to what is searched for in everything the issuers were sent, when the test
+    /// ends.
+    pub fn watch_proxy(&self, message: &Plain) {
+        self.proxies.note(message);
     }
 
     /// One page of the admin listener.
@@ -277,6 +308,11 @@ impl Rig {
         self.canaries.insist_on_absence("the metrics page", page.as_bytes());
         self.canaries.insist_on_absence("standard output", &self.process.stdout());
         self.canaries.insist_on_absence("standard error", &self.process.stderr());
+        for (name, issuer) in &self.issuers {
+            for seen in issuer.seen() {
+                self.proxies.insist_on_absence(&format!("what {name} was sent"), &seen.received.bytes);
+            }
+        }
         for file in files_below(&self.folder) {
             if !self.own_files.contains(&file) {
                 self.canaries

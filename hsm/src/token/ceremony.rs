@@ -31,7 +31,7 @@ pub struct Listed {
 }
 
 fn start(module: &Path) -> Result<Pkcs11, OpenError> {
-    let context = Pkcs11::new(module).map_err(|why| OpenError::Load { path: module.to_owned(), why })?;
+    let context = super::load(module)?;
     match context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
         Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => Ok(context),
         Err(why) => Err(OpenError::Module(why)),

@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`probe`](self::Capability) asks each mechanism a question with a known answer,
 //! `policy` says which attributes a key must have, `key` finds it and copies it into the session, `stream`
-//! keeps an encryption under it open, `card_key` derives from it; `ceremony` makes tokens and keys. `raw` makes the calls that cryptoki cannot.
+//! keeps an encryption under it open, `card_key` derives from it; `ceremony` makes tokens and keys, `survey` says how fast a module is. `raw` makes the calls that cryptoki cannot.
 
 mod card_key;
 mod ceremony;
@@ -15,6 +15,7 @@ mod probe;
 )]
 mod raw;
 mod stream;
+mod survey;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,7 @@ pub(crate) use policy::Cipher;
 pub use policy::{Usage, Weakness};
 pub use probe::{Capability, Finding, Verdict};
 pub(crate) use stream::Stream;
+pub use survey::Surveyed;
 
 /// A token that somebody is logged in to.
 ///
@@ -58,17 +60,19 @@ pub(crate) struct Module {
 }
 
 impl Token {
-    /// Loads the module at `path`, finds the one token with this label, logs in and probes it.
+    /// Loads the module at `path` ([`DEVTOKEN`] for the one that is linked in), finds the one token with this label,
+    /// logs in and probes it.
     ///
     /// A capability that is missing is no error here: it refuses the keys that need it, when they are loaded.
     pub fn open(path: &Path, label: &str, pin: &Secret) -> Result<Token, OpenError> {
-        let context = Pkcs11::new(path).map_err(|why| OpenError::Load { path: path.to_owned(), why })?;
+        let context = load(path)?;
         match context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
             // A module is initialised once per process; another token of it may be open.
             Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => (),
             Err(why) => return Err(OpenError::Module(why)),
         }
-        let raw = Raw::load(path).map_err(OpenError::Module)?;
+        let raw = if is_devtoken(path) { Raw::devtoken() } else { Raw::load(path) };
+        let raw = raw.map_err(OpenError::Module)?;
         let slot = slot_of(&context, label)?;
         let module = Module { slot, raw, context };
         let session = module.open_session().map_err(OpenError::Module)?;
@@ -127,6 +131,21 @@ impl Module {
     fn open_session(&self) -> Result<Session, Error> {
         self.context.open_ro_session(self.slot)
     }
+}
+
+/// Whether a module's path is the name of the development token, which is a part of this program: keys in memory and
+/// in a file, never for production.
+#[must_use]
+pub fn is_devtoken(module: &Path) -> bool {
+    module == Path::new(DEVTOKEN)
+}
+
+/// In place of a path, the development token.
+pub const DEVTOKEN: &str = "devtoken";
+
+fn load(module: &Path) -> Result<Pkcs11, OpenError> {
+    let context = if is_devtoken(module) { Pkcs11::new_from_self() } else { Pkcs11::new(module) };
+    context.map_err(|why| OpenError::Load { path: module.to_owned(), why })
 }
 
 fn slot_of(context: &Pkcs11, label: &str) -> Result<Slot, OpenError> {

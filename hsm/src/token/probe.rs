@@ -7,7 +7,10 @@ use cryptoki::error::Result;
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
-use cryptoki_sys::{CK_MECHANISM_TYPE, CKM_AES_CMAC};
+use cryptoki_sys::{
+    CK_MECHANISM_TYPE, CKM_AES_CMAC, CKM_AES_ECB, CKM_AES_ECB_ENCRYPT_DATA, CKM_DES3_ECB,
+    CKM_DES3_ECB_ENCRYPT_DATA,
+};
 
 use super::card_key::{CardKeyUse, derived};
 use super::policy::Cipher;
@@ -34,6 +37,17 @@ pub enum Capability {
 }
 
 impl Capability {
+    /// Its mechanism, by name and number.
+    pub(super) fn mechanism(self) -> (&'static str, CK_MECHANISM_TYPE) {
+        match self {
+            Capability::TripleDesEcb | Capability::TripleDesStream => ("CKM_DES3_ECB", CKM_DES3_ECB),
+            Capability::TripleDesDerivation => ("CKM_DES3_ECB_ENCRYPT_DATA", CKM_DES3_ECB_ENCRYPT_DATA),
+            Capability::AesEcb | Capability::AesStream => ("CKM_AES_ECB", CKM_AES_ECB),
+            Capability::AesDerivation => ("CKM_AES_ECB_ENCRYPT_DATA", CKM_AES_ECB_ENCRYPT_DATA),
+            Capability::AesCmac => ("CKM_AES_CMAC", CKM_AES_CMAC),
+        }
+    }
+
     /// Whether the known answer of a derivation shows this as well.
     pub(super) fn is_part_of_another(self) -> bool {
         matches!(self, Capability::TripleDesEcb | Capability::AesEcb)
@@ -86,6 +100,60 @@ pub(super) fn verdict(session: &Session, raw: &Raw, capability: Capability) -> V
         Ok(false) => Verdict::WrongAnswer,
         Err(why) => Verdict::Fails(Cause::from(why)),
     }
+}
+
+/// Does what a capability is, one block a time, until it is enough.
+pub(super) fn repeat(
+    session: &Session,
+    raw: &Raw,
+    capability: Capability,
+    mut enough: impl FnMut() -> bool,
+) -> Result<()> {
+    let probe = Probe { session, raw };
+    let (cipher, may) = match capability {
+        Capability::TripleDesEcb | Capability::TripleDesStream => {
+            (Cipher::TripleDes, Attribute::Encrypt(true))
+        }
+        Capability::TripleDesDerivation => (Cipher::TripleDes, Attribute::Derive(true)),
+        Capability::AesEcb | Capability::AesStream => (Cipher::Aes, Attribute::Encrypt(true)),
+        Capability::AesDerivation => (Cipher::Aes, Attribute::Derive(true)),
+        Capability::AesCmac => (Cipher::Aes, Attribute::Sign(true)),
+    };
+    let template = known_key(cipher, &AES_KEY, may, capability.mechanism().1);
+    let is_stream = matches!(capability, Capability::TripleDesStream | Capability::AesStream);
+    let (block, mut out) = (&AES_IN[..cipher.block_bytes()], [0; 16]);
+    let once = |key, out: &mut [u8]| match capability {
+        Capability::TripleDesEcb | Capability::AesEcb => {
+            raw.encrypt_init(session, cipher.ecb(), key)?;
+            raw.encrypt(session, block, out).map(drop)
+        }
+        Capability::TripleDesStream | Capability::AesStream => {
+            raw.encrypt_update(session, block, out).map(drop)
+        }
+        Capability::TripleDesDerivation | Capability::AesDerivation => {
+            let template = derived(cipher, CardKeyUse::Ecb);
+            session.destroy_object(raw.derive(session, key, cipher.derivation(), &AES_IN, &template)?)
+        }
+        Capability::AesCmac => session.sign(&Mechanism::AesCMac, key, block).map(drop),
+    };
+    probe
+        .with(session.create_object(&template)?, |key| {
+            if is_stream {
+                raw.encrypt_init(session, cipher.ecb(), key)?;
+            }
+            let outcome = loop {
+                match once(key, &mut out) {
+                    Ok(()) if enough() => break Ok(true),
+                    Ok(()) => (),
+                    Err(why) => break Err(why),
+                }
+            };
+            if is_stream {
+                session.encrypt_final()?;
+            }
+            outcome
+        })
+        .map(drop)
 }
 
 struct Probe<'a> {

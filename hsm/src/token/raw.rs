@@ -18,8 +18,8 @@ use cryptoki::error::{Error, Result, Rv};
 use cryptoki::object::{Attribute, ObjectHandle};
 use cryptoki::session::Session;
 use cryptoki_sys::{
-    CK_ATTRIBUTE, CK_FUNCTION_LIST, CK_KEY_DERIVATION_STRING_DATA, CK_MECHANISM, CK_MECHANISM_TYPE, CK_ULONG,
-    CK_UNAVAILABLE_INFORMATION, CKA_ALLOWED_MECHANISMS,
+    CK_ATTRIBUTE, CK_FUNCTION_LIST, CK_KEY_DERIVATION_STRING_DATA, CK_MECHANISM, CK_MECHANISM_TYPE,
+    CK_SLOT_ID, CK_ULONG, CK_UNAVAILABLE_INFORMATION, CKA_ALLOWED_MECHANISMS,
 };
 
 /// The module's function list, kept together with the library that it points into.
@@ -27,7 +27,8 @@ pub(crate) struct Raw {
     functions: CK_FUNCTION_LIST,
     /// Keys derived through it.
     derivations: AtomicU64,
-    _library: cryptoki_sys::Pkcs11,
+    /// None for the development token, which is a part of this program.
+    _library: Option<cryptoki_sys::Pkcs11>,
 }
 
 impl Raw {
@@ -49,7 +50,18 @@ impl Raw {
         // SAFETY: not null, and the standard says that it points to the module's own static list, which is
         // copied here while the library is loaded.
         let functions = unsafe { *list };
-        Ok(Raw { functions, derivations: AtomicU64::new(0), _library: library })
+        Ok(Raw { functions, derivations: AtomicU64::new(0), _library: Some(library) })
+    }
+
+    /// The development token, which is linked in.
+    pub(crate) fn devtoken() -> Result<Raw> {
+        let mut list = null_mut();
+        // SAFETY: the pointer to write to is valid for the call.
+        let code = unsafe { devtoken::C_GetFunctionList(&mut list) };
+        Rv::from(code).into_result(Function::GetFunctionList)?;
+        // SAFETY: the call succeeded, so it points to the token's own static list.
+        let functions = unsafe { *list };
+        Ok(Raw { functions, derivations: AtomicU64::new(0), _library: None })
     }
 
     /// Encrypts `data` under the base key and makes the result a key with the attributes of `template`.
@@ -144,6 +156,21 @@ impl Raw {
         };
         Rv::from(code).into_result(Function::Encrypt)?;
         Ok(usize::try_from(written)?)
+    }
+
+    /// The mechanisms that the module lists for a slot.
+    pub(crate) fn mechanisms(&self, slot: CK_SLOT_ID) -> Result<Vec<CK_MECHANISM_TYPE>> {
+        let list = self.functions.C_GetMechanismList.ok_or(Error::NullFunctionPointer)?;
+        let mut count = 0;
+        // SAFETY: asks for the number alone.
+        let code = unsafe { list(slot, null_mut(), &mut count) };
+        Rv::from(code).into_result(Function::GetMechanismList)?;
+        let mut mechanisms = vec![0; usize::try_from(count)?];
+        // SAFETY: the room is as long as `count` says.
+        let code = unsafe { list(slot, mechanisms.as_mut_ptr(), &mut count) };
+        Rv::from(code).into_result(Function::GetMechanismList)?;
+        mechanisms.truncate(usize::try_from(count)?);
+        Ok(mechanisms)
     }
 
     /// The mechanisms that a key may be used with: none if it names none, or more than could be useful.

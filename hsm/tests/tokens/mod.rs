@@ -8,11 +8,13 @@
 #![allow(
     dead_code,
     unreachable_pub,
+    unused_imports,
     reason = "shared by the unit tests and the conformance suite, each of which uses a part"
 )]
 
 mod vectors;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -45,16 +47,23 @@ const CHILD: &str = "SIGNALBOX_TOKEN_TEST";
 /// A PKCS#11 module that every case runs over.
 struct Module {
     name: &'static str,
-    /// Where its library may be.
+    /// Where its library may be. None: it is linked into this program.
     places: &'static [&'static str],
-    /// Writes what its process needs into a folder, without the mechanisms named, and tells the variable of the
-    /// environment that leads there.
-    configure: fn(&Path, &str) -> (&'static str, PathBuf),
+    /// Writes what its process needs into a folder, without the mechanisms named, and tells the variables of the
+    /// environment that lead there.
+    configure: fn(&Path, &str) -> Variables,
     /// What to say when it is not there.
     needs: &'static str,
 }
 
-const MODULES: [Module; 1] = [Module {
+type Variables = Vec<(&'static str, OsString)>;
+
+const MODULES: [Module; 2] = [DEVTOKEN, SOFTHSM];
+
+const DEVTOKEN: Module =
+    Module { name: "devtoken", places: &[], configure: configure_devtoken, needs: "nothing" };
+
+const SOFTHSM: Module = Module {
     name: "softhsm",
     places: &[
         "/usr/lib/softhsm/libsofthsm2.so",
@@ -64,7 +73,7 @@ const MODULES: [Module; 1] = [Module {
     ],
     configure: configure_softhsm,
     needs: "SoftHSM2, which hsm/setup.sh installs",
-}];
+};
 
 /// Runs a test against a fresh token of each module. `name` is the test's own, with its path.
 pub fn run(name: &str, test: impl FnOnce(&TestToken)) {
@@ -76,12 +85,21 @@ pub fn run_without(name: &str, mechanisms: &str, test: impl FnOnce(&TestToken)) 
     let child = env::var(CHILD).ok();
     for module in &MODULES {
         let process = format!("{name} over {}", module.name);
-        let library = module.places.iter().map(Path::new).find(|path| path.exists());
-        match (library, &child) {
+        match (module.library(), &child) {
             (Some(library), Some(child)) if *child == process => return test(&TestToken::new(library)),
             (_, Some(_)) => (),
             (Some(_), None) => in_a_process(module, name, &process, mechanisms),
             (None, None) => not_run(&process, module.needs),
+        }
+    }
+}
+
+impl Module {
+    /// What it is called when a token of it is opened; none when it is not there.
+    fn library(&self) -> Option<&'static Path> {
+        match self.places {
+            [] => Some(Path::new(self.name)),
+            places => places.iter().map(Path::new).find(|path| path.exists()),
         }
     }
 }
@@ -95,10 +113,10 @@ fn not_run(name: &str, needs: &str) {
 
 fn in_a_process(module: &Module, name: &str, process: &str, without: &str) {
     let folder = Folder::new(process);
-    let (variable, value) = (module.configure)(&folder.0, without);
+    let variables = (module.configure)(&folder.0, without);
     let output = Command::new(env::current_exe().expect("this test"))
         .args([name, "--exact", "--nocapture", "--test-threads=1"])
-        .env(variable, value)
+        .envs(variables)
         .env(CHILD, process)
         .output()
         .expect("a process");
@@ -108,7 +126,12 @@ fn in_a_process(module: &Module, name: &str, process: &str, without: &str) {
     assert!(output.status.success() && said.contains("1 passed"), "{process}: {}\n{said}", output.status);
 }
 
-fn configure_softhsm(folder: &Path, without: &str) -> (&'static str, PathBuf) {
+fn configure_devtoken(folder: &Path, without: &str) -> Variables {
+    fs::create_dir_all(folder).expect("a folder for the token");
+    vec![("SIGNALBOX_DEVTOKEN", folder.into()), ("SIGNALBOX_DEVTOKEN_WITHOUT", without.into())]
+}
+
+fn configure_softhsm(folder: &Path, without: &str) -> Variables {
     let tokens = folder.join("tokens");
     fs::create_dir_all(&tokens).expect("a folder for tokens");
     let config = folder.join("softhsm2.conf");
@@ -119,7 +142,7 @@ fn configure_softhsm(folder: &Path, without: &str) -> (&'static str, PathBuf) {
         tokens.display()
     );
     fs::write(&config, text).expect("a configuration");
-    ("SOFTHSM2_CONF", config)
+    vec![("SOFTHSM2_CONF", config.into())]
 }
 
 /// A folder that is removed with what is in it.
@@ -148,7 +171,8 @@ pub struct TestToken {
 
 impl TestToken {
     fn new(module: &Path) -> TestToken {
-        let context = Pkcs11::new(module).expect("the module");
+        let linked = module == Path::new(DEVTOKEN.name);
+        let context = if linked { Pkcs11::new_from_self() } else { Pkcs11::new(module) }.expect("the module");
         context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).expect("a start");
         let slot = context.get_slots_with_token().expect("slots")[0];
         context.init_token(slot, &AuthPin::from(SO_PIN), LABEL).expect("a token");
@@ -158,6 +182,11 @@ impl TestToken {
         session.logout().expect("a log-out");
         session.login(UserType::User, Some(&AuthPin::from(PIN))).expect("a user");
         TestToken { module: module.to_owned(), session, context }
+    }
+
+    /// The session of the user who may make keys.
+    pub fn session(&self) -> &Session {
+        &self.session
     }
 
     /// Makes a key on the token and returns its check value.

@@ -7,6 +7,7 @@
 //! Not here yet: roles, private counters for delivery to devices, and a file that outlives the process.
 
 mod form;
+mod read;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use dashmap::DashMap;
 use serde::de::DeserializeOwned;
@@ -96,18 +97,38 @@ struct Door {
     token: Arc<Option<AccessToken>>,
 }
 
+/// Every path under `/v1` with what is sent to it. `openapi.json` describes the same.
+macro_rules! paths {
+    ($($path:literal => $form:ty;)*) => {
+        fn forms(router: Router<Door>) -> Router<Door> {
+            router$(.route($path, post(change::<$form>)))*
+        }
+
+        #[cfg(test)]
+        const PATHS: &[&str] = &[$($path),*];
+    };
+}
+
+paths! {
+    "/v1/cards" => form::Enrol;
+    "/v1/cards/look" => form::Look;
+    "/v1/cards/block" => form::Block;
+    "/v1/cards/unblock" => form::Unblock;
+    "/v1/bundles" => form::IssueBundle;
+    "/v1/bundles/confirm" => form::ConfirmBundle;
+    "/v1/bundles/revoke" => form::RevokeBundle;
+    "/v1/challenges" => form::NewChallenge;
+}
+
+/// What a program needs to know to write a client (OpenAPI 3.1).
+const DESCRIPTION: &str = include_str!("openapi.json");
+
 /// The pages under `/v1`.
 pub(crate) fn router(setup: Arc<Setup>, token: Option<AccessToken>) -> Router {
-    Router::new()
-        .route("/v1/cards", post(change::<form::Enrol>))
-        .route("/v1/cards/look", post(change::<form::Look>))
-        .route("/v1/cards/block", post(change::<form::Block>))
-        .route("/v1/cards/unblock", post(change::<form::Unblock>))
-        .route("/v1/bundles", post(change::<form::IssueBundle>))
-        .route("/v1/bundles/confirm", post(change::<form::ConfirmBundle>))
-        .route("/v1/bundles/revoke", post(change::<form::RevokeBundle>))
-        .route("/v1/challenges", post(change::<form::NewChallenge>))
+    let description = get(async || ([(header::CONTENT_TYPE, "application/json")], DESCRIPTION));
+    forms(Router::new())
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .route("/v1/openapi.json", description)
         .with_state(Door { setup, token: Arc::new(token) })
 }
 
@@ -130,13 +151,9 @@ async fn change<F: Form + DeserializeOwned>(
         }
         Some(_) => {}
     }
-    let form: F = match serde_json::from_slice(&body) {
+    let form: F = match read::form(&body) {
         Ok(form) => form,
-        // The reader's own words may quote what was sent.
-        Err(error) => {
-            let why = format!("not the JSON that is expected here (column {})", error.column());
-            return refuse(StatusCode::BAD_REQUEST, "", &why);
-        }
+        Err(read::Flaw { field, why }) => return refuse(StatusCode::BAD_REQUEST, &field, &why),
     };
     match form.change(&door.setup.config, &door.setup.programs) {
         Ok((pan, change)) => {
@@ -204,4 +221,19 @@ fn drawn() -> Option<[u8; 8]> {
         number /= 10;
         digit
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_description_has_every_path_and_no_other() {
+        let description: serde_json::Value = serde_json::from_str(DESCRIPTION).expect("JSON");
+        let described = description["paths"].as_object().expect("paths").keys().map(String::as_str);
+        let [described, served]: [BTreeSet<&str>; 2] = [described.collect(), PATHS.iter().copied().collect()];
+        assert_eq!(described, served);
+    }
 }

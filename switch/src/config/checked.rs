@@ -259,7 +259,7 @@ pub struct Route {
 /// A PKCS#11 token. It works inside the shards.
 #[derive(Clone, Debug)]
 pub struct Hsm {
-    /// The module's library.
+    /// The module's library, or the name of the development token.
     pub module: PathBuf,
     /// The token's label.
     pub token: String,

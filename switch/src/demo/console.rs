@@ -1,12 +1,11 @@
 //! What the switch says of itself, read from its own pages and told to a person.
 
 use std::fmt;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// How long a page may take.
-const PAGE_WAIT: Duration = Duration::from_secs(2);
+use crate::http;
+
 /// Figures are published four times a second; after this the last ones are on the page.
 const SETTLE: Duration = Duration::from_millis(700);
 
@@ -14,21 +13,12 @@ const SETTLE: Duration = Duration::from_millis(700);
 pub(super) fn wait_until_ready(admin: SocketAddr, patience: Duration) -> Result<(), String> {
     let until = Instant::now() + patience;
     while Instant::now() < until {
-        if page(admin, "/readyz").is_ok_and(|page| page.starts_with("HTTP/1.1 200")) {
+        if http::get(admin, "/readyz").is_ok_and(|(status, _)| status == 200) {
             return Ok(());
         }
         std::thread::sleep(Duration::from_millis(20));
     }
     Err(format!("the switch was not ready within {} s", patience.as_secs()))
-}
-
-fn page(admin: SocketAddr, path: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&admin, PAGE_WAIT)?;
-    stream.set_read_timeout(Some(PAGE_WAIT))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n")?;
-    let mut page = String::new();
-    stream.read_to_string(&mut page)?;
-    Ok(page)
 }
 
 /// The switch's own count of the demonstration.
@@ -49,7 +39,7 @@ impl Summary {
     /// Reads the figures once they have settled.
     pub(super) fn read(admin: SocketAddr) -> Result<Self, String> {
         std::thread::sleep(SETTLE);
-        let page = page(admin, "/metrics").map_err(|error| format!("the switch's figures: {error}"))?;
+        let page = http::get(admin, "/metrics").map_err(|error| format!("the switch's figures: {error}"))?.1;
         let sum = |name: &str| series(&page, name).map(|(_, value)| value as u64).sum();
         let network =
             series(&page, "signalbox_received_total").filter(|(labels, _)| labels.contains("\"network\""));
@@ -67,8 +57,8 @@ impl Summary {
             repeats: sum("signalbox_duplicates_total"),
             timed_out: sum("signalbox_timed_out_total"),
             reversals: [
-                transmitted(&page, "\"first\""),
-                transmitted(&page, "\"repeat\""),
+                with(&page, "signalbox_saf_sent_total", "\"first\""),
+                with(&page, "signalbox_saf_sent_total", "\"repeat\""),
                 sum("signalbox_saf_done_total"),
             ],
             own_share: series(&page, "signalbox_switch_seconds_bucket")
@@ -116,9 +106,9 @@ impl fmt::Display for Summary {
     }
 }
 
-fn transmitted(page: &str, transmission: &str) -> u64 {
-    let sent = series(page, "signalbox_saf_sent_total").filter(|(labels, _)| labels.contains(transmission));
-    sent.map(|(_, value)| value as u64).sum()
+/// The sum of a metric's series whose labels have this among them.
+fn with(page: &str, name: &str, label: &str) -> u64 {
+    series(page, name).filter(|(labels, _)| labels.contains(label)).map(|(_, value)| value as u64).sum()
 }
 
 /// The series of a metric on a page: labels and value.

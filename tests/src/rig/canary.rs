@@ -46,6 +46,12 @@ impl Canaries {
         locked(&self.0).insert(Canary::Binary(secret.to_vec()));
     }
 
+    /// Remembers digits that must not show.
+    pub fn note_digits(&self, digits: &str) {
+        assert!(digits.len() >= 8, "fewer would turn up by chance");
+        locked(&self.0).insert(Canary::Text(digits.to_owned()));
+    }
+
     /// Every place where a canary shows, named without showing it.
     #[must_use]
     pub fn hits(&self, bytes: &[u8]) -> Vec<String> {

@@ -33,7 +33,7 @@ pub fn free_address() -> SocketAddr {
 const PORTS: std::ops::Range<u32> = 10_000..32_000;
 
 /// A port that is taken, so that nobody else gets it, and refuses; kept until the program ends.
-pub(super) fn refusing_address() -> SocketAddr {
+pub fn refusing_address() -> SocketAddr {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
     let address = socket.local_addr().expect("bound").as_socket().expect("IPv4");

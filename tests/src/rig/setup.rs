@@ -227,8 +227,8 @@ impl Setup {
         ];
         let hsm = hsm.into_iter().map(|(key, value)| (key.to_owned(), Value::String(value)));
         self.config.insert("hsm".into(), Value::Table(hsm.collect()));
-        let config = token.config().display().to_string();
-        self.environment("SOFTHSM2_CONF", &config)
+        let (variable, place) = token.environment();
+        self.environment(variable, &place)
             .secret_file("access.token", ACCESS_TOKEN)
             .set("admin.token_file", "access.token")
     }
@@ -258,6 +258,7 @@ impl Setup {
             acquirers,
             issuers,
             canaries,
+            proxies: Canaries::default(),
             expected_exit: 0,
             start,
             links,

@@ -1,4 +1,5 @@
-//! A SoftHSM2 token for one test, made ready as its custodians would: by `signalbox keys`.
+//! A token for one test, made ready as its custodians would: by `signalbox keys`. SoftHSM2, or the development token
+//! that is a part of the binary.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -15,11 +16,26 @@ const MODULES: [&str; 4] = [
     "/usr/lib64/pkcs11/libsofthsm2.so",
 ];
 
+/// Whose token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenKind {
+    /// SoftHSM2.
+    SoftHsm,
+    /// The development token.
+    Devtoken,
+}
+
+impl TokenKind {
+    /// Every kind.
+    pub const ALL: [TokenKind; 2] = [TokenKind::SoftHsm, TokenKind::Devtoken];
+}
+
 /// A token with a user PIN, in a folder of its own that is removed with it.
 #[derive(Debug)]
 pub struct TestToken {
     folder: PathBuf,
     module: &'static Path,
+    kind: TokenKind,
     binary: PathBuf,
 }
 
@@ -29,11 +45,21 @@ impl TestToken {
     /// The user PIN of every such token.
     pub const PIN: &'static str = "4711-0815";
 
-    /// A fresh token; `None` when there is no binary or no SoftHSM2.
+    /// A fresh token of SoftHSM2; `None` when there is no binary or no SoftHSM2.
     #[must_use]
     pub fn new() -> Option<TestToken> {
+        TestToken::of(TokenKind::SoftHsm)
+    }
+
+    /// A fresh token of this kind; `None` when there is no binary or no such module.
+    #[must_use]
+    pub fn of(kind: TokenKind) -> Option<TestToken> {
         let binary = process::binary()?;
-        let Some(module) = MODULES.into_iter().map(Path::new).find(|path| path.exists()) else {
+        let module = match kind {
+            TokenKind::Devtoken => Some(Path::new("devtoken")),
+            TokenKind::SoftHsm => MODULES.into_iter().map(Path::new).find(|path| path.exists()),
+        };
+        let Some(module) = module else {
             process::not_run("SoftHSM2, which hsm/setup.sh installs");
             return None;
         };
@@ -45,7 +71,7 @@ impl TestToken {
             format!("directories.tokendir = {tokens}\nlog.level = ERROR\n"),
         )
         .expect("a file");
-        let token = TestToken { folder, module, binary };
+        let token = TestToken { folder, module, kind, binary };
         token.secret("pin", Self::PIN);
         let officer = token.secret("officer", "9999-9999");
         let _ = token.keys("init", &["--officer-pin-file", &officer.display().to_string()]);
@@ -77,7 +103,7 @@ impl TestToken {
             .arg("--pin-file")
             .arg(self.pin_file())
             .args(arguments)
-            .env("SOFTHSM2_CONF", self.config())
+            .envs([self.environment()])
             .output()
             .expect("the binary runs")
     }
@@ -94,10 +120,14 @@ impl TestToken {
         self.folder.join("pin")
     }
 
-    /// The file that tells the module where the token is.
+    /// The variable of the environment that tells the module where the token is.
     #[must_use]
-    pub fn config(&self) -> PathBuf {
-        self.folder.join("softhsm2.conf")
+    pub fn environment(&self) -> (&'static str, String) {
+        let (variable, path) = match self.kind {
+            TokenKind::SoftHsm => ("SOFTHSM2_CONF", "softhsm2.conf"),
+            TokenKind::Devtoken => ("SIGNALBOX_DEVTOKEN", "tokens"),
+        };
+        (variable, self.folder.join(path).display().to_string())
     }
 
     /// Takes the token's files away from the module, or gives them back.
@@ -105,6 +135,12 @@ impl TestToken {
         let (here, away) = (self.folder.join("tokens"), self.folder.join("away"));
         let (from, to) = if hide { (here, away) } else { (away, here) };
         fs::rename(from, to).expect("our own folder");
+    }
+
+    /// A file beside the token, for its owner alone.
+    #[must_use]
+    pub fn file(&self, name: &str, content: &str) -> PathBuf {
+        self.secret(name, content)
     }
 
     fn secret(&self, name: &str, content: &str) -> PathBuf {

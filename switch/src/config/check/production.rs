@@ -10,9 +10,6 @@ use super::Check;
 use crate::config::given::Given;
 use crate::config::raw::{Hsm, Program, Raw};
 
-/// The module that is no file: the development token.
-const DEVELOPMENT_TOKEN: &str = "devtoken";
-
 impl Check<'_, '_> {
     pub(super) fn production(&mut self, raw: &Raw) {
         let profile = raw.switch.profile.as_ref().and_then(|given| given.value.as_deref().ok());
@@ -37,14 +34,14 @@ impl Check<'_, '_> {
         }
     }
 
-    fn production_token(&mut self, hsm: &Spanned<Hsm>) {
-        let (at, hsm) = (hsm.span(), hsm.get_ref());
-        if let Some(given) = &hsm.module
-            && given.value.as_deref() == Ok(DEVELOPMENT_TOKEN)
+    fn production_token(&mut self, raw: &Spanned<Hsm>) {
+        let (at, raw) = (raw.span(), raw.get_ref());
+        if let Some(given) = &raw.module
+            && given.value.as_deref() == Ok(hsm::token::DEVTOKEN)
         {
             self.refuse(&given.at, "the development token", "the library of a token that keeps its keys");
         }
-        let placement = hsm.placement.as_ref();
+        let placement = raw.placement.as_ref();
         if placement.is_none_or(|given| given.value.as_deref() == Ok("inline")) {
             let at = placement.map_or(&at, |given| &given.at);
             self.refuse(at, "placement \"inline\"", "a token whose module cannot take the switch along");

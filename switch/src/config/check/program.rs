@@ -88,7 +88,12 @@ impl Check<'_, '_> {
         if let Some(placement) = &raw.placement {
             self.report.one_of(placement, "placement", &PLACEMENTS);
         }
-        let module = self.file(&raw.module, &at, "module");
+        // No file, but a part of this program.
+        let is_devtoken = |given: &Given<String>| given.value.as_deref() == Ok(hsm::token::DEVTOKEN);
+        let module = match &raw.module {
+            Some(given) if is_devtoken(given) => Some(PathBuf::from(hsm::token::DEVTOKEN)),
+            given => self.file(given, &at, "module"),
+        };
         let token = self.report.required(&raw.token, &at, "token");
         let pin_file = self.private_file(&raw.pin_file, &at, "pin_file");
         let deadline = self.report.period(&raw.deadline, Duration::from_millis(250), TIMER);

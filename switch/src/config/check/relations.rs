@@ -87,13 +87,17 @@ impl Check<'_, '_> {
     }
 }
 
-/// What is allowed but looks like a mistake.
+/// What is allowed but looks like a mistake, or must not be overlooked.
 pub(super) fn warnings(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
     for (index, issuer) in config.issuers.iter().enumerate() {
         if !config.routes.iter().any(|route| route.issuers.contains(&index)) {
             warnings.push(format!("issuer {}: no route leads to it", issuer.name));
         }
+    }
+    if config.hsm.as_ref().is_some_and(|hsm| hsm::token::is_devtoken(&hsm.module)) {
+        let why = "DEV-ONLY token: its keys are in the memory of this process, and whoever has its file can try PINs";
+        warnings.push(why.to_owned());
     }
     warnings
 }
