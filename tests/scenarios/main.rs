@@ -21,3 +21,4 @@ mod routing;
 mod shards;
 mod sign_on;
 mod timeout;
+mod token;

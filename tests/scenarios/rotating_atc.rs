@@ -6,13 +6,13 @@ use tests::rig::canary::Canaries;
 use tests::{Plain, Rig, Setup, TestToken, purchase};
 
 /// The proxy card: sequence number 01, bundle 1 with the public ATCs 0040 to 0049.
-const P1: &str = "9999100000000010";
-const KEY: &str = "000102030405060708090A0B0C0D0E0F";
+pub(super) const P1: &str = "9999100000000010";
+pub(super) const KEY: &str = "000102030405060708090A0B0C0D0E0F";
 /// Public ATC 0042, unpredictable number 731, code 4785.
-const GOOD: &str = "9999100000000010=29122017004273147853";
-const WRONG: &str = "9999100000000010=29122017004273147863";
+pub(super) const GOOD: &str = "9999100000000010=29122017004273147853";
+pub(super) const WRONG: &str = "9999100000000010=29122017004273147863";
 
-fn program(check_value: &str) -> String {
+pub(super) fn program(check_value: &str) -> String {
     format!(
         "name = \"wallet\"\nkind = \"rotating_atc\"\niins = [\"99991\"]\nkey = \"counters\"\ncheck_value = \"{check_value}\""
     )
@@ -28,7 +28,7 @@ fn start(setup: impl FnOnce(Setup) -> Setup) -> Option<(Rig, TestToken)> {
 }
 
 /// The proxy card, its funding card and its bundle.
-fn enrol(rig: &Rig) {
+pub(super) fn enrol(rig: &Rig) {
     rig.change(
         "/v1/cards",
         r#"{"pan":"9999100000000010","psn":1,"funding":{"pan":"9999600000000019","expiry":"3011"}}"#,
@@ -37,7 +37,7 @@ fn enrol(rig: &Rig) {
     rig.change("/v1/bundles/confirm", r#"{"pan":"9999100000000010","id":1}"#);
 }
 
-fn tap(stan: u32, track: &str) -> String {
+pub(super) fn tap(stan: u32, track: &str) -> String {
     purchase(&format!("2={P1} 11={stan:06} 14=2912 22=910 35={track}"))
 }
 

@@ -7,7 +7,7 @@ use codecs::iso8583::Version;
 
 use super::Check;
 use super::peer::{DIALECT, ISSUER_TIMEOUT, PATIENCE, name_of};
-use crate::config::checked::Config;
+use crate::config::checked::{Config, Placement};
 use crate::config::given::{Given, Period};
 use crate::config::raw::{self, Raw};
 
@@ -94,6 +94,10 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         if !config.routes.iter().any(|route| route.issuers.contains(&index)) {
             warnings.push(format!("issuer {}: no route leads to it", issuer.name));
         }
+    }
+    if config.hsm.as_ref().is_some_and(|hsm| hsm.placement == Placement::Inline) {
+        warnings
+            .push("hsm: placement inline: a module that hangs or crashes takes the switch along".to_owned());
     }
     warnings
 }
