@@ -25,6 +25,8 @@ pub struct Device {
     /// Whether the module is this one's alone, so that it may be shut down.
     is_alone: bool,
     tended: Option<Instant>,
+    /// The PIN was refused: tokens count that, and lock.
+    is_shut_out: bool,
     /// Keys derived through modules that were shut down.
     derivations: u64,
 }
@@ -33,7 +35,15 @@ impl Device {
     /// Opens the token and loads the keys. `is_alone` says that nothing else in this process uses the module.
     pub fn open(plan: Plan, is_alone: bool) -> Result<Device, PlanError> {
         let verifier = Some(plan.open()?);
-        Ok(Device { plan, verifier, fault: String::new(), is_alone, tended: None, derivations: 0 })
+        Ok(Device {
+            plan,
+            verifier,
+            fault: String::new(),
+            is_alone,
+            tended: None,
+            is_shut_out: false,
+            derivations: 0,
+        })
     }
 
     /// Answers each question, in their order.
@@ -86,6 +96,9 @@ impl Device {
 
     /// The module shut down and started, the token logged in to, its keys loaded.
     fn reopen(&mut self) -> bool {
+        if self.is_shut_out {
+            return false;
+        }
         if let Some(verifier) = self.verifier.take() {
             self.derivations += verifier.derivations();
             if self.is_alone {
@@ -100,6 +113,7 @@ impl Device {
                 true
             }
             Err(why) => {
+                self.is_shut_out = why.is_refused_pin();
                 self.fault = why.to_string();
                 false
             }

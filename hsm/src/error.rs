@@ -63,8 +63,10 @@ impl Cause {
     /// What may help against it.
     pub fn retry(self) -> Retry {
         match self {
-            Cause::SessionLost | Cause::WrongLength | Cause::WrongAnswer => Retry::FreshSession,
-            Cause::LoggedOut | Cause::KeyLost | Cause::DeviceLost => Retry::FreshToken,
+            Cause::SessionLost | Cause::KeyLost | Cause::WrongLength | Cause::WrongAnswer => {
+                Retry::FreshSession
+            }
+            Cause::LoggedOut | Cause::DeviceLost => Retry::FreshToken,
             Cause::Busy | Cause::Other(_) => Retry::OtherDevice,
             Cause::NotThatKey | Cause::Refused | Cause::Module => Retry::Never,
         }
@@ -93,6 +95,7 @@ fn of_code(code: RvError) -> Cause {
         RvError::GeneralError
         | RvError::DeviceError
         | RvError::DeviceRemoved
+        | RvError::SlotIdInvalid
         | RvError::TokenNotPresent
         | RvError::TokenNotRecognized
         | RvError::CryptokiNotInitialized => Cause::DeviceLost,
@@ -101,7 +104,19 @@ fn of_code(code: RvError) -> Cause {
         | RvError::KeySizeRange
         | RvError::MechanismInvalid
         | RvError::MechanismParamInvalid
-        | RvError::FunctionNotSupported => Cause::Refused,
+        | RvError::FunctionNotSupported
+        | RvError::ArgumentsBad
+        | RvError::DataInvalid
+        | RvError::DataLenRange
+        | RvError::AttributeReadOnly
+        | RvError::AttributeSensitive
+        | RvError::AttributeTypeInvalid
+        | RvError::AttributeValueInvalid
+        | RvError::TemplateIncomplete
+        | RvError::TemplateInconsistent
+        | RvError::ActionProhibited
+        | RvError::KeyUnextractable
+        | RvError::KeyNotWrappable => Cause::Refused,
         other => Cause::Other(other),
     }
 }
@@ -158,10 +173,39 @@ mod tests {
         assert_eq!(Cause::from(Error::NullFunctionPointer), Cause::Module);
     }
 
+    /// Every code that the standard names, and some that it does not: none is anything but a failure, and what helps
+    /// against it is not more than it needs.
+    #[test]
+    fn every_code_of_the_standard_has_what_helps_against_it() {
+        use cryptoki::error::Rv;
+        let of = |code: u64| match Rv::from(code) {
+            Rv::Error(code) => of_code(code).retry(),
+            Rv::Ok => panic!("{code:#x} is no error"),
+        };
+        // Sessions, operations and keys: these are loaded again in a fresh session.
+        let fresh_session = [0x60, 0x82, 0x90, 0x91, 0xB0, 0xB3];
+        // Device, token, slot, module and login that are gone.
+        let fresh_token = [0x03, 0x05, 0x30, 0x32, 0xE0, 0xE1, 0x101, 0x190];
+        // About the key or the question itself.
+        let never = [
+            0x07, 0x10, 0x11, 0x12, 0x13, 0x1B, 0x20, 0x21, 0x54, 0x62, 0x63, 0x68, 0x69, 0x6A, 0x70, 0x71,
+            0xD0, 0xD1,
+        ];
+        for code in (1..=0x300).chain([0x8000_0000, 0x8000_0042, u64::from(u32::MAX)]) {
+            let expected = match code {
+                code if fresh_session.contains(&code) => Retry::FreshSession,
+                code if fresh_token.contains(&code) => Retry::FreshToken,
+                code if never.contains(&code) => Retry::Never,
+                _ => Retry::OtherDevice,
+            };
+            assert_eq!(of(code), expected, "{code:#x}");
+        }
+    }
+
     #[test]
     fn says_what_was_asked_and_why_it_failed() {
         let error = HsmError::new(Kind::StaticCode, Cause::KeyLost);
         assert_eq!(error.to_string(), "static code: key lost");
-        assert_eq!(error.retry, Retry::FreshToken);
+        assert_eq!(error.retry, Retry::FreshSession);
     }
 }

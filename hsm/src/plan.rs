@@ -4,6 +4,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use cryptoki::error::{Error, RvError};
+
 use crate::question::KeyId;
 use crate::secret::Secret;
 use crate::token::{KeyError, KeySpec, OpenError, Token};
@@ -83,6 +85,23 @@ pub enum PlanError {
     Token(OpenError),
     /// A key cannot be used.
     Key(KeyError),
+}
+
+impl PlanError {
+    /// Whether the token refused the PIN: it is not to be tried again.
+    pub(crate) fn is_refused_pin(&self) -> bool {
+        let PlanError::Token(OpenError::Login { why: Error::Pkcs11(code, _), .. }) = self else {
+            return false;
+        };
+        matches!(
+            code,
+            RvError::PinIncorrect
+                | RvError::PinInvalid
+                | RvError::PinLenRange
+                | RvError::PinExpired
+                | RvError::PinLocked
+        )
+    }
 }
 
 impl fmt::Display for PlanError {

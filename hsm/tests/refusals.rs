@@ -38,7 +38,9 @@ fn a_token_that_is_lost_makes_errors_and_no_answers() {
         let master = bench.master(vector.input("master_key"), MasterUsage::Response);
         hsm.log_out();
         let error = bench.ask(response(master, &vector)).expect_err("nobody is logged in");
-        assert_eq!((error.question, error.retry), (Kind::Response, Retry::FreshToken), "{error}");
+        assert_eq!(error.question, Kind::Response);
+        // Modules differ in what they miss first: the login, or the keys that it shows. A fresh session has both.
+        assert!(matches!(error.retry, Retry::FreshSession | Retry::FreshToken), "{error}");
         hsm.shut_down();
         for (question, kind) in
             [(response(master, &vector), Kind::Response), (static_code(cvk, &cvv, "561"), Kind::StaticCode)]

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use authorizer::buckets::View;
 use authorizer::event::{IssuerId, ShardId};
@@ -14,6 +15,7 @@ use crate::door::DoorCounts;
 use crate::metrics::Snapshot;
 use crate::process;
 use crate::setup::Setup;
+use crate::token;
 
 /// The newest figures and the handles they go to.
 pub(crate) struct Board {
@@ -65,6 +67,20 @@ impl Board {
             metric.publish(&world, &mut by_hand);
         }
         self.page.render() + &by_hand
+    }
+}
+
+impl Board {
+    /// How the token stands, for the page of readiness. Messages that need no code go on whatever it says.
+    pub(crate) fn token(&self) -> serde_json::Value {
+        let Some(hsm) = &self.setup.config.hsm else { return "none".into() };
+        let is_up = self.shards.iter().all(|shard| shard.token_up);
+        let workers: Vec<_> = self.shards.iter().flat_map(|shard| &shard.workers).map(token::told).collect();
+        let has_spare = self.setup.has_spare.load(Ordering::Relaxed);
+        let kind = if hsm::token::is_devtoken(&hsm.module) { "DEV-ONLY" } else { "PKCS#11" };
+        serde_json::json!({
+            "label": hsm.token, "kind": kind, "placement": hsm.placement.name(), "up": is_up, "workers": workers, "spare": has_spare,
+        })
     }
 }
 

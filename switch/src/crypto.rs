@@ -1,152 +1,184 @@
-//! The authorizer's question to the token's: the code is read from the raw message here, checked by a
-//! PKCS#11 token in one batch per turn, and what comes back is right, wrong, or unknown.
+//! The authorizer's question to the token's: the code is read from the raw message here, a PKCS#11 token is asked once a
+//! turn, and what comes back is right, wrong, or unknown.
 //!
-//! The token works on the shard's own thread. One that is slow makes everything on that shard slow: worker
-//! processes are the cure, and not there yet. A token that fails is opened again, at most once a second;
-//! meanwhile nothing is known, so whatever needs a proof is declined.
+//! Usually the token is in processes of its own ([`crate::token`]), and its answers come later. Placed inline it works on
+//! the shard's own thread: one that is slow makes everything on that shard slow, and one that crashes ends the switch.
 
 use authorizer::event::Event;
 use authorizer::programs::{ProgramId, Question};
 use authorizer::verify::{Judgement, ProofId};
 use codecs::iso8583::Message;
-use hsm::token::{CheckValue, KeySpec, Token};
+use hsm::token::{CheckValue, KeySpec};
 use hsm::{
-    Answer, Challenge, Code, CodeLength, KeyId, MasterUsage, Pan, Response, RotatingCode,
-    UnpredictableNumber, Verifier,
+    Answer, Challenge, Code, CodeLength, Device, HsmError, KeyId, KeyRequest, MasterUsage, Pan, Plan,
+    Purpose, Response, RotatingCode, Secret, UnpredictableNumber,
 };
 
 use crate::config::{Config, Hsm, Program, ProgramKind};
-use crate::programs::Programs;
+use crate::setup::Setup;
+use crate::token::{Crew, Figures};
 
-/// How long a token that failed is left alone.
+/// How long a token that was lost is left alone.
 const REOPEN_US: u64 = 1_000_000;
 
-/// A token that is logged in to, with the keys of all programs.
-pub(crate) struct Opened {
-    verifier: Verifier,
-    /// By program.
-    keys: Vec<KeyId>,
-}
-
-/// Opens the token and loads what the programs need.
-pub(crate) fn open(config: &Config, hsm: &Hsm) -> Result<Opened, String> {
-    let token = Token::open(&hsm.module, &hsm.token, &crate::keys::first_line(&hsm.pin_file)?)
-        .map_err(|error| error.to_string())?;
-    let mut verifier = Verifier::new(token);
-    let mut load = |program: &Program| {
-        let spec = KeySpec {
+/// Which token, and which keys in which order: one for each program.
+pub(crate) fn plan(config: &Config, hsm: &Hsm, pin: Secret) -> Plan {
+    let key = |program: &Program| KeyRequest {
+        spec: KeySpec {
             label: program.key.clone(),
             check_value: CheckValue(program.check_value),
             danger_modifiable: program.modifiable_key,
-        };
-        let loaded = match program.kind {
-            ProgramKind::RotatingAtc { is_exposed: true } => verifier.load_exposed_counters(&spec),
-            ProgramKind::RotatingAtc { is_exposed: false } => {
-                verifier.load_master(&spec, MasterUsage::Counter)
-            }
-            ProgramKind::Challenge { .. } => verifier.load_master(&spec, MasterUsage::Response),
-        };
-        loaded.map_err(|error| format!("program {:?}: {error}", program.name))
+        },
+        purpose: match program.kind {
+            ProgramKind::RotatingAtc { is_exposed: true } => Purpose::ExposedCounters,
+            ProgramKind::RotatingAtc { is_exposed: false } => Purpose::Master(MasterUsage::Counter),
+            ProgramKind::Challenge { .. } => Purpose::Master(MasterUsage::Response),
+        },
     };
-    let keys = config.programs.iter().map(&mut load).collect::<Result<_, _>>()?;
-    Ok(Opened { verifier, keys })
+    let keys = config.programs.iter().map(key).collect();
+    Plan { module: hsm.module.clone(), token: hsm.token.clone(), pin, keys }
+}
+
+/// The key of a program in [`plan`].
+fn key_of(program: ProgramId) -> KeyId {
+    KeyId::of_place(program.0)
+}
+
+/// Only a right answer is right; only a wrong code is wrong.
+pub(crate) fn judgement(answer: &Result<Answer, HsmError>) -> Judgement {
+    match answer {
+        Ok(answer) if answer.is_right() => Judgement::Right,
+        Ok(Answer::Wrong | Answer::WrongLength) => Judgement::Wrong,
+        Ok(_) | Err(_) => Judgement::Unknown,
+    }
 }
 
 /// One shard's questions to the token.
-pub(crate) struct Crypto {
-    opened: Option<Opened>,
-    asked: Vec<(ProofId, hsm::Question)>,
-    failed_us: u64,
+pub(crate) enum Crypto {
+    /// No program needs one.
+    Nothing,
+    /// In this thread.
+    Inline(Box<Inline>),
+    /// In other processes.
+    Workers(Crew),
 }
 
 impl Crypto {
-    /// With a token, or with none where no program needs one.
-    pub(crate) fn new(opened: Option<Opened>) -> Self {
-        Self { opened, asked: Vec::new(), failed_us: 0 }
-    }
-
     /// Whether the token answers, as far as is known.
     pub(crate) fn is_up(&self) -> bool {
-        self.opened.is_some()
+        match self {
+            Self::Nothing => false,
+            Self::Inline(inline) => inline.device.fault().is_none(),
+            Self::Workers(crew) => crew.is_up(),
+        }
     }
 
-    /// Notes what the token is to be asked at the end of the turn. Nothing where it cannot be asked.
+    /// How each worker stands.
+    pub(crate) fn figures(&self) -> Vec<Figures> {
+        match self {
+            Self::Nothing | Self::Inline(_) => Vec::new(),
+            Self::Workers(crew) => crew.figures(),
+        }
+    }
+
+    /// Notes what the token is to be asked at the end of the turn. False where it cannot be asked.
     pub(crate) fn ask(
         &mut self,
         proof: ProofId,
         (program, question): (ProgramId, Question),
         message: Option<&Message<'_>>,
-        programs: &Programs,
-        config: &Config,
-    ) -> Option<()> {
-        let key = *self.opened.as_ref()?.keys.get(usize::from(program.0))?;
-        let digits = config.programs.get(usize::from(program.0))?.code_digits;
-        let question = translate(question, key, digits, program, message?, programs)?;
-        self.asked.push((proof, question));
-        Some(())
+        setup: &Setup,
+    ) -> bool {
+        let Some((question, card)) = message.and_then(|message| translate(question, program, message, setup))
+        else {
+            return false;
+        };
+        match self {
+            Self::Nothing => false,
+            Self::Inline(inline) => inline.ask(proof, question),
+            Self::Workers(crew) => crew.ask(card, proof, &question, setup.now_us()),
+        }
     }
 
     /// Puts everything noted to the token at once.
-    pub(crate) fn submit(&mut self, config: &Config, now_us: u64, judged: impl Fn(Event)) {
-        if self.opened.is_none() && now_us.saturating_sub(self.failed_us) >= REOPEN_US {
-            self.reopen(config, now_us);
-        }
-        if self.asked.is_empty() {
-            return;
-        }
-        let (proofs, questions): (Vec<_>, Vec<_>) = self.asked.drain(..).unzip();
-        let Some(opened) = &mut self.opened else {
-            proofs.into_iter().for_each(|proof| judged(Event::Judged(proof, Judgement::Unknown)));
-            return;
-        };
-        let mut failed = None;
-        for (proof, answer) in proofs.into_iter().zip(opened.verifier.answer(&questions)) {
-            let judgement = match answer {
-                Ok(answer) if answer.is_right() => Judgement::Right,
-                Ok(Answer::Wrong | Answer::WrongLength) => Judgement::Wrong,
-                Ok(_) => Judgement::Unknown,
-                Err(error) => {
-                    failed = Some(error);
-                    Judgement::Unknown
-                }
-            };
-            judged(Event::Judged(proof, judgement));
-        }
-        if let Some(error) = failed {
-            tracing::error!(%error, "the token failed; it is opened again");
-            self.opened = None;
-            self.failed_us = now_us;
+    pub(crate) fn submit(&mut self, now_us: u64, judged: impl Fn(Event)) {
+        let judged = |proof, judgement| judged(Event::Judged(proof, judgement));
+        match self {
+            Self::Nothing => {}
+            Self::Inline(inline) => inline.submit(now_us, &judged),
+            Self::Workers(crew) => crew.submit(now_us, &judged),
         }
     }
 
-    fn reopen(&mut self, config: &Config, now_us: u64) {
-        let Some(hsm) = &config.hsm else { return };
-        self.failed_us = now_us;
-        match open(config, hsm) {
-            Ok(opened) => {
-                tracing::info!("the token answers again");
-                self.opened = Some(opened);
-            }
-            Err(error) => tracing::debug!(error, "the token cannot be opened"),
+    /// The shard's workers, where it has some.
+    pub(crate) fn crew(&mut self) -> Option<&mut Crew> {
+        match self {
+            Self::Nothing | Self::Inline(_) => None,
+            Self::Workers(crew) => Some(crew),
         }
     }
 }
 
+/// A token in the shard's own thread.
+pub(crate) struct Inline {
+    device: Device,
+    proofs: Vec<ProofId>,
+    questions: Vec<hsm::Question>,
+    probed_us: u64,
+}
+
+impl Inline {
+    /// With an open token.
+    pub(crate) fn new(device: Device) -> Self {
+        Self { device, proofs: Vec::new(), questions: Vec::new(), probed_us: 0 }
+    }
+
+    fn ask(&mut self, proof: ProofId, question: hsm::Question) -> bool {
+        self.proofs.push(proof);
+        self.questions.push(question);
+        true
+    }
+
+    fn submit(&mut self, now_us: u64, judged: &impl Fn(ProofId, Judgement)) {
+        if self.device.fault().is_some() && now_us.saturating_sub(self.probed_us) >= REOPEN_US {
+            self.probed_us = now_us;
+            match self.device.probe() {
+                Ok(()) => tracing::info!("the token answers again"),
+                Err(error) => tracing::debug!(error, "the token cannot be opened"),
+            }
+        }
+        if self.questions.is_empty() {
+            return;
+        }
+        let was_there = self.device.fault().is_none();
+        for (proof, answer) in self.proofs.drain(..).zip(self.device.answer(&self.questions)) {
+            judged(proof, judgement(&answer));
+        }
+        self.questions.clear();
+        if let Some(error) = self.device.fault().filter(|_| was_there) {
+            self.probed_us = now_us;
+            tracing::error!(error, "the token is lost: tried again each second");
+        }
+    }
+}
+
+/// The question and the hash of its card. The account is named by the number that stands in the track.
 fn translate(
     question: Question,
-    key: KeyId,
-    digits: usize,
     program: ProgramId,
     message: &Message<'_>,
-    programs: &Programs,
-) -> Option<hsm::Question> {
+    setup: &Setup,
+) -> Option<(hsm::Question, u64)> {
     let track = message.track2().ok()??;
-    let data = programs.read(program, &track)?;
+    let data = setup.programs.read(program, &track)?;
     let presented = Code::parse(data.code.as_bytes())?;
+    let digits = setup.config.programs.get(usize::from(program.0))?.code_digits;
     let length = CodeLength::new(digits)?;
+    let key = key_of(program);
     let pan = track.pan();
+    let card = setup.homes.account(&pan).0;
     let pan = pan.danger_clear_digits();
-    Some(match question {
+    let question = match question {
         Question::RotatingCode { psn, bundle, atc } => hsm::Question::RotatingCode(RotatingCode {
             key,
             account: account(pan, psn),
@@ -163,7 +195,8 @@ fn translate(
             presented,
             length,
         }),
-    })
+    };
+    Some((question, card))
 }
 
 /// The account as its counters know it: the rightmost sixteen digits of number and sequence number, packed.

@@ -4,6 +4,7 @@
 //! atomic. Only the mailboxes in [`Setup`] are touched by others.
 
 use std::cell::{Cell, RefCell};
+use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -174,16 +175,36 @@ impl Edge {
     pub(crate) fn ask(&self, ticket: Ticket, proof: ProofId, program: ProgramId, question: Question) {
         let envelopes = self.envelopes.borrow();
         let message = envelopes.get(ticket).and_then(|envelope| self.message(envelope));
-        let asked = self.crypto.borrow_mut().ask(
-            proof,
-            (program, question),
-            message.as_ref(),
-            &self.setup.programs,
-            &self.setup.config,
-        );
-        if asked.is_none() {
-            self.happened(Event::Judged(proof, Judgement::Unknown));
+        let asked = (program, question);
+        if !self.crypto.borrow_mut().ask(proof, asked, message.as_ref(), &self.setup) {
+            self.judged(proof, Judgement::Unknown);
         }
+    }
+
+    /// A token worker takes a place.
+    pub(crate) fn token_seat(&self, place: u16, number: u64, stream: UnixStream) {
+        if let Some(crew) = self.crypto.borrow_mut().crew() {
+            crew.seat(place, number, stream, &|proof, judgement| self.judged(proof, judgement));
+        }
+    }
+
+    /// A token worker said something.
+    pub(crate) fn token_heard(&self, place: u16, number: u64, heard: &mut Vec<u8>) {
+        let now_us = self.setup.now_us();
+        if let Some(crew) = self.crypto.borrow_mut().crew() {
+            crew.heard(place, number, heard, now_us, &|proof, judgement| self.judged(proof, judgement));
+        }
+    }
+
+    /// A token worker is gone.
+    pub(crate) fn token_lost(&self, place: u16, number: u64, why: &'static str) {
+        if let Some(crew) = self.crypto.borrow_mut().crew() {
+            crew.lost(place, number, why, &|proof, judgement| self.judged(proof, judgement));
+        }
+    }
+
+    fn judged(&self, proof: ProofId, judgement: Judgement) {
+        self.happened(Event::Judged(proof, judgement));
     }
 
     /// Draws a challenge for a card at home here.

@@ -7,6 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::task::Context;
 
 use atomic_waker::AtomicWaker;
@@ -40,6 +41,8 @@ pub(crate) enum Hop {
     Reply(AcquirerLink, Vec<u8>),
     /// A request that came over this link is no longer in flight.
     Finished(AcquirerLink),
+    /// A token worker for a place of this shard: its number and its stream.
+    Worker(u16, u64, UnixStream),
     /// Something the authorizer must know.
     Event(Box<Event>),
 }

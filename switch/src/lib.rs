@@ -9,6 +9,7 @@
 //! | `link`, `wire` | bytes cut into messages; frames written once a turn |
 //! | `acquirer`, `homes` | a message becomes a request, and finds its shard |
 //! | `programs`, `crypto` | what a track presents to a program; questions to the token |
+//! | `token` | the token in processes of its own: launcher, workers, a breaker for each |
 //! | `shard`, `ports`, `live` | the turn: events in, facts durable, effects out |
 //! | `journal` | facts on the disk before anything that follows from them is seen |
 //! | `issuer` | a leg becomes a message, a message becomes an answer |
@@ -55,5 +56,6 @@ pub mod shard;
 mod tables;
 mod throttle;
 mod tls;
+pub mod token;
 mod wall;
 mod wire;

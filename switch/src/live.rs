@@ -93,11 +93,7 @@ impl Ports for Live {
     }
 
     fn submit(&mut self) {
-        let setup = &self.edge.setup;
-        self.edge
-            .crypto
-            .borrow_mut()
-            .submit(&setup.config, self.now.monotonic_us, |judged| self.edge.happened(judged));
+        self.edge.crypto.borrow_mut().submit(self.now.monotonic_us, |judged| self.edge.happened(judged));
     }
 
     fn tell(&mut self, asker: Asker, standing: Result<Box<Standing>, Refused>) {

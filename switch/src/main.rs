@@ -13,6 +13,7 @@ use switch::journal::{self, history::History};
 use switch::keys;
 use switch::log::{self, LogFormat};
 use switch::run::{self, Ended, Fault};
+use switch::token;
 
 /// Exit codes of the one table (sysexits where it has them).
 mod exit {
@@ -66,6 +67,18 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         journal: PathBuf,
     },
+    /// The process that starts the token's workers; started by the switch.
+    #[command(hide = true)]
+    HsmLauncher {
+        /// The process number of the switch.
+        parent: u32,
+    },
+    /// A process that holds the token; started by the launcher.
+    #[command(hide = true)]
+    HsmWorker {
+        /// The process number of the launcher.
+        parent: u32,
+    },
     /// Show it working: two model issuers, a fleet of terminals, a live line, a summary.
     Demo(demo::Arguments),
 }
@@ -103,6 +116,8 @@ fn main() -> ExitCode {
         Command::Cards(arguments) => cards::run(&arguments),
         Command::Export { journal } => export(&journal),
         Command::Verify { journal } => verify(&journal),
+        Command::HsmLauncher { parent } => token::launch(parent),
+        Command::HsmWorker { parent } => token::work(parent),
         Command::Demo(arguments) => demo::run(&arguments),
     }
 }

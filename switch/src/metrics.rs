@@ -14,6 +14,7 @@ use codecs::value::ResponseCode;
 
 use crate::config::Config;
 use crate::edge::Edge;
+use crate::token::Figures;
 use crate::wire::Goodbye;
 
 /// How often a shard's figures are published, microseconds.
@@ -133,6 +134,8 @@ pub(crate) struct Snapshot {
     pub(crate) connections: Vec<(u64, u64)>,
     /// Requests that wait, by issuer.
     pub(crate) in_flight_of: Vec<u64>,
+    /// How each of its token workers stands.
+    pub(crate) workers: Vec<Figures>,
     /// Reversals that wait, by issuer.
     pub(crate) saf: Vec<Depth>,
     /// Zero without a journal.
@@ -154,6 +157,7 @@ impl Snapshot {
             cards: 0,
             // It was opened before anything else.
             token_up: true,
+            workers: Vec::new(),
             connections: vec![(0, 0); acquirers],
             in_flight_of: vec![0; issuers],
             saf: vec![Depth::default(); issuers],
@@ -175,6 +179,7 @@ impl Snapshot {
             remembered: authorizer.remembered(),
             cards: authorizer.cards(),
             token_up: edge.crypto.borrow().is_up(),
+            workers: edge.crypto.borrow().figures(),
             connections: connections(edge, tally.acquirers.len()),
             in_flight_of: issuers().map(|issuer| authorizer.in_flight_of(issuer)).collect(),
             saf: issuers().map(|issuer| authorizer.saf_depth(issuer)).collect(),

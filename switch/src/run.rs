@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use authorizer::Authorizer;
 use authorizer::event::{Event, IssuerId, ShardId};
+use hsm::{Device, Secret};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -22,14 +23,15 @@ use tokio::time::{Instant, interval};
 use crate::admin::{self, Health, QUESTIONS_MAX, Question};
 use crate::api;
 use crate::board::{Board, links_up};
-use crate::config::{Config, Door, TlsFiles};
-use crate::crypto::{self, Crypto, Opened};
+use crate::config::{Config, Door, Placement, TlsFiles};
+use crate::crypto::{self, Crypto, Inline};
 use crate::door::{self, DoorCounts};
 use crate::homes::Homes;
 use crate::hop::Hop;
 use crate::journal::{self, Archive, Directory, Found, Fresh, Journal, MasterKey, history};
 use crate::setup::{Clock, Setup};
 use crate::tls::Tls;
+use crate::token::{Crew, Launcher, Started, Supervisor};
 use crate::wall::Wall;
 use crate::{serve, tables};
 
@@ -78,7 +80,7 @@ impl From<journal::Fault> for Fault {
 pub fn run(config: Config) -> Result<Ended, Fault> {
     let acquirer_tls = read_tls(config.acquirers.iter().map(|acquirer| &acquirer.door))?;
     let issuer_tls = read_tls(config.issuers.iter().map(|issuer| &issuer.door))?;
-    let tokens = open_tokens(&config)?;
+    let tokens = Tokens::open(&config)?;
     let access = read_access_token(&config)?;
     let (homes, books) = open_books(&config)?;
     let (snapshots, taken) = mpsc::channel(usize::from(config.switch.shards) * 4);
@@ -100,7 +102,7 @@ fn internal(error: impl std::fmt::Display) -> Fault {
 async fn run_with(
     setup: Arc<Setup>,
     mut books: Books,
-    tokens: Vec<Option<Opened>>,
+    tokens: Tokens,
     access: Option<api::AccessToken>,
     mut taken: mpsc::Receiver<Box<crate::metrics::Snapshot>>,
 ) -> Result<Ended, Fault> {
@@ -113,8 +115,13 @@ async fn run_with(
     let mut interrupt = signal(SignalKind::interrupt()).map_err(internal)?;
 
     let (journals, archive) = books.open(&setup)?;
+    let (cryptos, supervisor) = tokens.place(&setup).map_err(internal)?;
     let shards =
-        start_shards(&setup, std::mem::take(&mut books.authorizers), journals, tokens).map_err(internal)?;
+        start_shards(&setup, std::mem::take(&mut books.authorizers), journals, cryptos).map_err(internal)?;
+    let mut supervising = JoinSet::new();
+    if let Some(supervisor) = supervisor {
+        supervising.spawn(supervisor.run());
+    }
     let counts = DoorCounts::new(&setup);
     let mut accepting = JoinSet::new();
     for door in doors {
@@ -163,13 +170,70 @@ async fn told_to_stop(terminate: &mut Signal, interrupt: &mut Signal) {
     }
 }
 
-/// A session with the token for each shard. A switch whose programs could prove nothing does not start.
-fn open_tokens(config: &Config) -> Result<Vec<Option<Opened>>, Fault> {
-    let open = |_| match &config.hsm {
-        Some(hsm) => crypto::open(config, hsm).map(Some).map_err(Fault::Config),
-        None => Ok(None),
-    };
-    (0..config.switch.shards).map(open).collect()
+/// The token, before there are shards to ask it.
+enum Tokens {
+    Nothing,
+    /// One for each shard.
+    Inline(Vec<Device>),
+    /// A launcher, and a worker for each place of each shard.
+    Workers(Launcher, Vec<Started>),
+}
+
+/// What shards may have to say of their workers before the supervisor listens.
+const NEWS_MAX: usize = 1_024;
+
+impl Tokens {
+    /// Opens it. A switch whose programs could prove nothing does not start.
+    fn open(config: &Config) -> Result<Self, Fault> {
+        let Some(hsm) = &config.hsm else { return Ok(Self::Nothing) };
+        let shards = config.switch.shards;
+        match hsm.placement {
+            Placement::Inline => {
+                let open = |_| {
+                    let pin = crate::keys::first_line(&hsm.pin_file).map_err(Fault::Config)?;
+                    let plan = crypto::plan(config, hsm, pin);
+                    Device::open(plan, shards == 1).map_err(|why| unusable(config, why.to_string()))
+                };
+                (0..shards).map(open).collect::<Result<_, _>>().map(Self::Inline)
+            }
+            Placement::Worker => {
+                let plan = crypto::plan(config, hsm, Secret::new(Vec::new()));
+                let launcher = Launcher::start(hsm, &plan).map_err(internal)?;
+                let count = u64::from(shards) * u64::from(hsm.workers);
+                let workers = launcher.first_workers(count).map_err(|why| unusable(config, why))?;
+                Ok(Self::Workers(launcher, workers))
+            }
+        }
+    }
+
+    /// What each shard asks, and who looks after the workers.
+    fn place(self, setup: &Arc<Setup>) -> std::io::Result<(Vec<Crypto>, Option<Supervisor>)> {
+        let (shards, hsm) = (0..setup.shards(), setup.config.hsm.as_ref());
+        match (self, hsm) {
+            (Self::Inline(devices), _) => {
+                let inline = |device| Crypto::Inline(Box::new(Inline::new(device)));
+                Ok((devices.into_iter().map(inline).collect(), None))
+            }
+            (Self::Workers(launcher, workers), Some(hsm)) => {
+                let (news, heard) = mpsc::channel(NEWS_MAX);
+                let next = workers.len() as u64;
+                Supervisor::seat_first(setup, workers)?;
+                let crews =
+                    shards.map(|shard| Crypto::Workers(Crew::new(shard, hsm, news.clone()))).collect();
+                Ok((crews, Some(Supervisor::new(setup.clone(), launcher, heard, next))))
+            }
+            (Self::Nothing | Self::Workers(..), _) => Ok((shards.map(|_| Crypto::Nothing).collect(), None)),
+        }
+    }
+}
+
+/// Why the token cannot be used; with the program whose key it is about.
+fn unusable(config: &Config, why: String) -> Fault {
+    let program = config.programs.iter().find(|program| why.starts_with(&format!("key {:?} ", program.key)));
+    Fault::Config(match program {
+        Some(program) => format!("program {:?}: {why}", program.name),
+        None => why,
+    })
 }
 
 /// What the switch knows before it takes anything: what earlier processes wrote down, and where that goes on.
@@ -223,16 +287,16 @@ fn start_shards(
     setup: &Arc<Setup>,
     authorizers: Vec<Authorizer>,
     journals: Vec<Option<Journal>>,
-    tokens: Vec<Option<Opened>>,
+    cryptos: Vec<Crypto>,
 ) -> std::io::Result<Vec<JoinHandle<()>>> {
     (0..setup.shards())
         .map(ShardId)
         .zip(authorizers.into_iter().zip(journals))
-        .zip(tokens)
-        .map(|((shard, (authorizer, journal)), token)| {
+        .zip(cryptos)
+        .map(|((shard, (authorizer, journal)), crypto)| {
             let setup = setup.clone();
             std::thread::Builder::new().name(format!("shard-{}", shard.0)).spawn(move || {
-                if let Err(error) = serve::run(shard, &setup, authorizer, Crypto::new(token), journal) {
+                if let Err(error) = serve::run(shard, &setup, authorizer, crypto, journal) {
                     tracing::error!(shard = shard.0, %error, "a shard could not start");
                 }
             })
@@ -274,7 +338,7 @@ fn announce(setup: &Setup, found: &Found) {
         tracing::info!(
             token = hsm.token,
             module = %hsm.module.display(),
-            placement = "inline",
+            placement = hsm.placement.name(),
             programs = setup.config.programs.len(),
             "the token was opened"
         );
@@ -371,7 +435,7 @@ fn answer(setup: &Setup, board: &Board, question: Question) {
     match question {
         Question::Metrics(to) => drop(to.send(board.page())),
         Question::Alive(to) => drop(to.send(alive(setup))),
-        Question::Ready(to) => drop(to.send(ready(setup))),
+        Question::Ready(to) => drop(to.send(ready(setup, board))),
     }
 }
 
@@ -386,7 +450,7 @@ fn alive(setup: &Setup) -> Health {
     Health { ok: stuck.is_empty(), body: json!({ "alive": stuck.is_empty(), "stuck_shards": stuck }) }
 }
 
-fn ready(setup: &Setup) -> Health {
+fn ready(setup: &Setup, board: &Board) -> Health {
     let issuers: serde_json::Map<String, serde_json::Value> = (0_u16..)
         .zip(&setup.config.issuers)
         .map(|(id, issuer)| (issuer.name.clone(), json!({ "links_up": links_up(setup, IssuerId(id)) })))
@@ -406,13 +470,9 @@ fn ready(setup: &Setup) -> Health {
         (false, Some(_)) => "journal",
         (false, None) => "memory only",
     };
-    let token = setup.config.hsm.as_ref().map(|hsm| {
-        let kind = if hsm::token::is_devtoken(&hsm.module) { "DEV-ONLY" } else { "PKCS#11" };
-        json!({ "label": hsm.token, "kind": kind })
-    });
     let body = json!({
         "ready": ok, "reasons": reasons, "profile": setup.config.switch.profile.name(), "journal": journal,
-        "cards": cards, "token": token, "issuers": issuers,
+        "cards": cards, "token": board.token(), "issuers": issuers,
     });
     Health { ok, body }
 }

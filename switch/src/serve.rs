@@ -171,6 +171,13 @@ fn deliver(edge: &Rc<Edge>, hop: Hop) {
         }
         Hop::Undo(leg, frame) => edge.append_undo(leg, &frame),
         Hop::Finished(link) => edge.finished(link),
+        Hop::Worker(place, number, stream) => match stream.try_clone() {
+            Ok(heard) => {
+                edge.token_seat(place, number, stream);
+                spawn_local(crate::token::listen(edge.clone(), place, number, heard));
+            }
+            Err(error) => tracing::error!(%error, place, "a token worker cannot be heard"),
+        },
         Hop::Event(event) => {
             if matches!(*event, Event::Stop) {
                 edge.stopping.set(true);

@@ -39,6 +39,8 @@ pub(crate) struct Setup {
     /// Who waits for the outcome of a change of a card.
     pub(crate) askers: Askers,
     pub(crate) draining: AtomicBool,
+    /// Whether a token worker is warm beside those that work.
+    pub(crate) has_spare: AtomicBool,
     /// Configurations taken since the start, this one included.
     pub(crate) config_generation: AtomicU64,
     pub(crate) snapshots: mpsc::Sender<Box<Snapshot>>,
@@ -112,6 +114,7 @@ impl Setup {
             links: DashMap::new(),
             askers: Askers::default(),
             draining: AtomicBool::new(false),
+            has_spare: AtomicBool::new(false),
             config_generation: AtomicU64::new(1),
             snapshots,
             clock,

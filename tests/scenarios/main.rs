@@ -21,6 +21,7 @@ mod shards;
 mod sign_on;
 mod snapshot;
 mod timeout;
+mod token;
 
 /// The programs whose codes a token checks, over each token there is: the same scenarios.
 #[path = "."]
@@ -30,7 +31,7 @@ mod on_softhsm {
     #[path = "challenge.rs"]
     mod challenge;
     #[path = "rotating_atc.rs"]
-    mod rotating_atc;
+    pub(crate) mod rotating_atc;
 }
 
 #[path = "."]

@@ -6,11 +6,11 @@ use tests::rig::canary::Canaries;
 use tests::{Plain, Rig, Setup, TestToken, purchase};
 
 /// The proxy card: sequence number 01, bundle 1 with the public ATCs 0040 to 0049.
-const P1: &str = "9999100000000010";
-const KEY: &str = "000102030405060708090A0B0C0D0E0F";
+pub(crate) const P1: &str = "9999100000000010";
+pub(crate) const KEY: &str = "000102030405060708090A0B0C0D0E0F";
 /// Public ATC 0042, unpredictable number 731, code 4785.
-const GOOD: &str = "9999100000000010=29122017004273147853";
-const WRONG: &str = "9999100000000010=29122017004273147863";
+pub(crate) const GOOD: &str = "9999100000000010=29122017004273147853";
+pub(crate) const WRONG: &str = "9999100000000010=29122017004273147863";
 
 /// The private counters of the public ATCs 0040 to 0049, which no wire, log, metric or file may hold.
 const PRIVATE: [&str; 10] = [
@@ -26,7 +26,7 @@ const PRIVATE: [&str; 10] = [
     "6998DD82653C476B9A2FB0800537308F",
 ];
 
-fn program(check_value: &str) -> String {
+pub(crate) fn program(check_value: &str) -> String {
     format!(
         "name = \"wallet\"\nkind = \"rotating_atc\"\niins = [\"99991\"]\nkey = \"counters\"\ncheck_value = \"{check_value}\""
     )
@@ -57,7 +57,7 @@ fn watch(rig: &Rig) {
 }
 
 /// The proxy card, its funding card and its bundle.
-fn enrol(rig: &Rig) {
+pub(crate) fn enrol(rig: &Rig) {
     rig.change(
         "/v1/cards",
         r#"{"pan":"9999100000000010","psn":1,"funding":{"pan":"9999600000000019","expiry":"3011"}}"#,
@@ -66,7 +66,7 @@ fn enrol(rig: &Rig) {
     rig.change("/v1/bundles/confirm", r#"{"pan":"9999100000000010","id":1}"#);
 }
 
-fn tap(stan: u32, track: &str) -> String {
+pub(crate) fn tap(stan: u32, track: &str) -> String {
     purchase(&format!("2={P1} 11={stan:06} 14=2912 22=910 35={track}"))
 }
 

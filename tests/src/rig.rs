@@ -180,12 +180,6 @@ impl Rig {
         (code, String::from_utf8_lossy(&out).into_owned(), String::from_utf8_lossy(&err).into_owned())
     }
 
-    /// The operators' listener.
-    #[must_use]
-    pub fn admin(&self) -> SocketAddr {
-        self.admin
-    }
-
     /// Every request in the journal with what became of it, one JSON object each.
     #[must_use]
     pub fn export(&self) -> Vec<serde_json::Value> {

@@ -20,7 +20,7 @@ use crate::programs::{Need, ProgramId, Question};
 use crate::request::Request;
 
 /// Names a request that waits for the token. A place is used again, a serial number is not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ProofId {
     place: u32,
     serial: u32,

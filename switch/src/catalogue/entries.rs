@@ -16,6 +16,7 @@ use super::{At, Entry, World};
 use crate::board::{links_connected, links_up};
 use crate::config::Way;
 use crate::metrics::Snapshot;
+use crate::token::Figures;
 use crate::wire::Goodbye;
 
 /// Every metric, by what it is about.
@@ -230,7 +231,7 @@ static SAF: [Entry; 7] = [
     ),
 ];
 
-static PROGRAMS: [Entry; 8] = [
+static PROGRAMS: [Entry; 15] = [
     entry(
         "signalbox_programs",
         "Programs that are configured.",
@@ -281,6 +282,48 @@ static PROGRAMS: [Entry; 8] = [
             let is_up = world.shards().all(|shard| shard.token_up);
             truth(!world.setup.config.programs.is_empty() && is_up)
         }),
+    ),
+    entry(
+        "signalbox_token_workers_up",
+        "Token workers that are there and asked.",
+        &[],
+        Level(|shard, _| of_workers(shard, |worker| worker.is_up.into())),
+    ),
+    entry(
+        "signalbox_token_spare",
+        "Whether a token worker is warm beside those that work: 1 or 0.",
+        &[],
+        LevelOfAll(|world, _| truth(world.setup.has_spare.load(Ordering::Relaxed))),
+    ),
+    entry(
+        "signalbox_token_breakers_open",
+        "Token workers that are there and not asked: their breaker is open.",
+        &[],
+        Level(|shard, _| of_workers(shard, |worker| worker.is_open.into())),
+    ),
+    entry(
+        "signalbox_token_restarts_total",
+        "Token workers that took the place of another.",
+        &[],
+        Count(|shard, _| of_workers(shard, |worker| worker.restarts)),
+    ),
+    entry(
+        "signalbox_token_given_up_total",
+        "Questions that a token worker did not answer in time, or ended with.",
+        &[],
+        Count(|shard, _| of_workers(shard, |worker| worker.given_up)),
+    ),
+    entry(
+        "signalbox_token_late_total",
+        "Answers of token workers to questions that were given up.",
+        &[],
+        Count(|shard, _| of_workers(shard, |worker| worker.late)),
+    ),
+    entry(
+        "signalbox_token_derivations",
+        "Keys derived by the present token workers.",
+        &[],
+        Level(|shard, _| of_workers(shard, |worker| worker.derivations)),
     ),
 ];
 
@@ -486,4 +529,9 @@ fn refused(world: &World<'_>, [reason, _]: At) -> u64 {
 fn certificate_end(world: &World<'_>, [peer, which]: At) -> f64 {
     let links = world.setup.acquirer_tls.iter().chain(&world.setup.issuer_tls).flatten();
     links.map(|tls| tls.ends[which] as f64).nth(peer).unwrap_or(0.0)
+}
+
+/// A figure of token workers, added up.
+fn of_workers(shard: &Snapshot, figure: fn(&Figures) -> u64) -> u64 {
+    shard.workers.iter().map(figure).sum()
 }

@@ -256,7 +256,7 @@ pub struct Route {
     pub issuers: Vec<usize>,
 }
 
-/// A PKCS#11 token. It works inside the shards.
+/// A PKCS#11 token.
 #[derive(Clone, Debug)]
 pub struct Hsm {
     /// The module's library, or the name of the development token.
@@ -265,8 +265,33 @@ pub struct Hsm {
     pub token: String,
     /// The file that holds the user PIN in its first line; nobody but the owner can read it.
     pub pin_file: PathBuf,
+    /// Where it works.
+    pub placement: Placement,
+    /// Worker processes for each shard, 1 to 16.
+    pub workers: u16,
+    /// Keys that a worker derives before it is replaced; 0 for no end.
+    pub recycle_after: u64,
     /// How long a request waits for the token.
     pub deadline: Duration,
+}
+
+/// Where a token works.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Placement {
+    /// In processes of its own.
+    Worker,
+    /// In the shards' threads.
+    Inline,
+}
+
+impl Placement {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Placement::Worker => "worker",
+            Placement::Inline => "inline",
+        }
+    }
 }
 
 /// A program and the card ranges it serves.

@@ -30,8 +30,8 @@ mod tests;
 use std::path::Path;
 
 pub use checked::{
-    Acquirer, Admin, Config, Door, Hsm, Issuer, Limits, Profile, Program, ProgramKind, Route, Switch, Timers,
-    TlsFiles, Way,
+    Acquirer, Admin, Config, Door, Hsm, Issuer, Limits, Placement, Profile, Program, ProgramKind, Route,
+    Switch, Timers, TlsFiles, Way,
 };
 pub use fault::{Fault, Faults, Place};
 

@@ -172,6 +172,8 @@ pub(super) struct Hsm {
     pub(super) token: Option<Given<String>>,
     pub(super) pin_file: Option<Given<String>>,
     pub(super) placement: Option<Given<String>>,
+    pub(super) workers: Option<Given<u64>>,
+    pub(super) recycle_after: Option<Given<u64>>,
     pub(super) deadline: Option<Given<Period>>,
 }
 

@@ -12,7 +12,7 @@ use super::canary::Canaries;
 use super::issuer::Issuer;
 use super::places::{free_address, raise_own_file_limit, refusing_address, scratch_folder};
 use super::process;
-use super::token::TestToken;
+use super::token::{Shim, TestToken};
 use super::{Door, Rig, SERVE, Start, Way};
 use crate::wire::Wire;
 
@@ -231,6 +231,13 @@ impl Setup {
         self.environment(variable, &place)
             .secret_file("access.token", ACCESS_TOKEN)
             .set("admin.token_file", "access.token")
+    }
+
+    /// Puts another module in front of the token's.
+    #[must_use]
+    pub fn shim(self, shim: &Shim) -> Setup {
+        let setup = self.set("hsm.module", shim.module().display().to_string());
+        shim.environment().into_iter().fold(setup, |setup, (name, value)| setup.environment(name, &value))
     }
 
     /// Starts hosts and switch and waits until every link is in use; `None` when there is no binary.

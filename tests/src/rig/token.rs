@@ -130,6 +130,18 @@ impl TestToken {
         (variable, self.folder.join(path).display().to_string())
     }
 
+    /// A module in front of this token's, which spoils the calls that a test names.
+    #[must_use]
+    pub fn shim(&self) -> Shim {
+        // Beside the running test: cargo builds it as what the tests depend on.
+        let beside = std::env::current_exe().expect("a test").with_file_name("libpkcs11_shim.so");
+        assert!(beside.is_file(), "{} is not built", beside.display());
+        let shim =
+            Shim { module: beside, behind: self.module.to_owned(), faults: self.folder.join("faults") };
+        shim.heal();
+        shim
+    }
+
     /// Takes the token's files away from the module, or gives them back.
     pub fn hide(&self, hide: bool) {
         let (here, away) = (self.folder.join("tokens"), self.folder.join("away"));
@@ -154,5 +166,41 @@ impl TestToken {
 impl Drop for TestToken {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A module that passes calls on to another one, and spoils some of them.
+#[derive(Debug)]
+pub struct Shim {
+    module: PathBuf,
+    behind: PathBuf,
+    faults: PathBuf,
+}
+
+impl Shim {
+    /// Its library.
+    #[must_use]
+    pub fn module(&self) -> &Path {
+        &self.module
+    }
+
+    /// What it reads from the environment.
+    #[must_use]
+    pub fn environment(&self) -> [(&'static str, String); 2] {
+        let text = |path: &Path| path.display().to_string();
+        [("SIGNALBOX_SHIM_MODULE", text(&self.behind)), ("SIGNALBOX_SHIM_FAULTS", text(&self.faults))]
+    }
+
+    /// From now on: a function and a fault, such as `C_DeriveKey hang`.
+    pub fn spoil(&self, faults: &str) {
+        // Never half written.
+        let fresh = self.faults.with_extension("new");
+        fs::write(&fresh, format!("{faults}\n")).expect("our own file");
+        fs::rename(fresh, &self.faults).expect("our own file");
+    }
+
+    /// All is well from now on.
+    pub fn heal(&self) {
+        self.spoil("");
     }
 }

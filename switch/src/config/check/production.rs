@@ -22,7 +22,7 @@ impl Check<'_, '_> {
             self.refuse_true(given, "plain_tcp_beyond_loopback", "tls where others could listen");
         }
         if let Some(hsm) = &raw.hsm {
-            self.production_token(hsm);
+            self.production_token(hsm.get_ref());
         }
         for program in &raw.program {
             if let Some(given) = &program.get_ref().modifiable_key {
@@ -34,17 +34,20 @@ impl Check<'_, '_> {
         }
     }
 
-    fn production_token(&mut self, raw: &Spanned<Hsm>) {
-        let (at, raw) = (raw.span(), raw.get_ref());
+    fn production_token(&mut self, raw: &Hsm) {
         if let Some(given) = &raw.module
             && given.value.as_deref() == Ok(hsm::token::DEVTOKEN)
         {
             self.refuse(&given.at, "the development token", "the library of a token that keeps its keys");
         }
-        let placement = raw.placement.as_ref();
-        if placement.is_none_or(|given| given.value.as_deref() == Ok("inline")) {
-            let at = placement.map_or(&at, |given| &given.at);
-            self.refuse(at, "placement \"inline\"", "a token whose module cannot take the switch along");
+        if let Some(given) = &raw.placement
+            && given.value.as_deref() == Ok("inline")
+        {
+            self.refuse(
+                &given.at,
+                "placement \"inline\"",
+                "\"worker\": a module that cannot take the switch along",
+            );
         }
     }
 

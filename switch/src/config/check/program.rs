@@ -11,12 +11,15 @@ use toml::Spanned;
 use super::Check;
 use super::peer::name_of;
 use super::settings::TIMER;
-use crate::config::checked::{Hsm, Program, ProgramKind};
+use crate::config::checked::{Hsm, Placement, Program, ProgramKind};
 use crate::config::given::Given;
 use crate::config::raw::{self, Raw};
 
-/// Where codes may be checked. Worker processes come later.
-const PLACEMENTS: [(&str, ()); 1] = [("inline", ())];
+/// Where codes may be checked.
+const PLACEMENTS: [(&str, Placement); 2] = [("worker", Placement::Worker), ("inline", Placement::Inline)];
+
+/// SoftHSM2 2.6.1 keeps 243 bytes of each derived key, so a worker has grown by 243 MB when it is replaced.
+const RECYCLE_AFTER: u64 = 1_000_000;
 
 /// The layouts by name, with the digits of a code, the tries and the ceiling that each declares.
 const LAYOUTS: [(&str, &Layouts); 3] = [("R", &ROTATING), ("R19", &ROTATING_19), ("Q", &QUESTION)];
@@ -85,9 +88,12 @@ impl Check<'_, '_> {
         let Some(raw) = raw else { return Some(None) };
         let at = raw.span();
         let raw = raw.get_ref();
-        if let Some(placement) = &raw.placement {
-            self.report.one_of(placement, "placement", &PLACEMENTS);
-        }
+        let placement = match &raw.placement {
+            Some(placement) => self.report.one_of(placement, "placement", &PLACEMENTS),
+            None => Some(Placement::Worker),
+        };
+        let workers = self.report.count(&raw.workers, 1, 1..=16);
+        let recycle_after = self.report.count(&raw.recycle_after, RECYCLE_AFTER, 0..=1_000_000_000);
         // No file, but a part of this program.
         let is_devtoken = |given: &Given<String>| given.value.as_deref() == Ok(hsm::token::DEVTOKEN);
         let module = match &raw.module {
@@ -97,7 +103,15 @@ impl Check<'_, '_> {
         let token = self.report.required(&raw.token, &at, "token");
         let pin_file = self.private_file(&raw.pin_file, &at, "pin_file");
         let deadline = self.report.period(&raw.deadline, Duration::from_millis(250), TIMER);
-        Some(Some(Hsm { module: module?, token: token?, pin_file: pin_file?, deadline: deadline? }))
+        Some(Some(Hsm {
+            module: module?,
+            token: token?,
+            pin_file: pin_file?,
+            placement: placement?,
+            workers: workers?,
+            recycle_after: recycle_after?,
+            deadline: deadline?,
+        }))
     }
 
     pub(super) fn programs(&mut self, raw: &Raw) -> Vec<Option<Program>> {

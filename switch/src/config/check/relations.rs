@@ -7,7 +7,7 @@ use codecs::iso8583::Version;
 
 use super::Check;
 use super::peer::{DIALECT, ISSUER_TIMEOUT, PATIENCE, name_of};
-use crate::config::checked::Config;
+use crate::config::checked::{Config, Placement};
 use crate::config::given::{Given, Period};
 use crate::config::raw::{self, Raw};
 
@@ -98,6 +98,10 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     if config.hsm.as_ref().is_some_and(|hsm| hsm::token::is_devtoken(&hsm.module)) {
         let why = "DEV-ONLY token: its keys are in the memory of this process, and whoever has its file can try PINs";
         warnings.push(why.to_owned());
+    }
+    if config.hsm.as_ref().is_some_and(|hsm| hsm.placement == Placement::Inline) {
+        warnings
+            .push("hsm: placement inline: a module that hangs or crashes takes the switch along".to_owned());
     }
     warnings
 }
