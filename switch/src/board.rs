@@ -42,7 +42,7 @@ impl Board {
     pub(crate) fn new(setup: Arc<Setup>, counts: Arc<DoorCounts>) -> Self {
         let recorder = PrometheusBuilder::new().build_recorder();
         let metrics = catalogue::entries().map(|entry| Metric::new(entry, &setup, &recorder)).collect();
-        let shards = (0..setup.shards()).map(|shard| Snapshot::zero(ShardId(shard), &setup.config)).collect();
+        let shards = (0..setup.shards()).map(|shard| Snapshot::zero(ShardId(shard), &setup.start)).collect();
         Self { page: recorder.handle(), shards, metrics, counts, setup }
     }
 

@@ -7,15 +7,18 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::task::Context;
 
 use atomic_waker::AtomicWaker;
 use authorizer::event::{AcquirerId, AcquirerLink, Event, IssuerLink, Leg, ShardId};
+use authorizer::tables::Tables;
 use crossbeam_queue::ArrayQueue;
 use tokio::sync::Notify;
 
 use crate::door::Permit;
 use crate::envelope::Envelope;
+use crate::rules::Rules;
 
 /// Hops that wait for one shard.
 const MAILBOX_MAX: usize = 8_192;
@@ -40,6 +43,8 @@ pub(crate) enum Hop {
     Reply(AcquirerLink, Vec<u8>),
     /// A request that came over this link is no longer in flight.
     Finished(AcquirerLink),
+    /// Other rules, and the tables the authorizer has of them.
+    Rules(Arc<Rules>, Arc<Tables>),
     /// Something the authorizer must know.
     Event(Box<Event>),
 }

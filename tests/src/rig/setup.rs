@@ -216,6 +216,12 @@ impl Setup {
         self
     }
 
+    /// Gives callers of `/v1` an access token.
+    #[must_use]
+    pub fn admin_token(self) -> Setup {
+        self.secret_file("access.token", ACCESS_TOKEN).set("admin.token_file", "access.token")
+    }
+
     /// Gives the switch a token, and its callers of `/v1` an access token.
     #[must_use]
     pub fn token(mut self, token: &TestToken) -> Setup {
@@ -228,9 +234,7 @@ impl Setup {
         let hsm = hsm.into_iter().map(|(key, value)| (key.to_owned(), Value::String(value)));
         self.config.insert("hsm".into(), Value::Table(hsm.collect()));
         let config = token.config().display().to_string();
-        self.environment("SOFTHSM2_CONF", &config)
-            .secret_file("access.token", ACCESS_TOKEN)
-            .set("admin.token_file", "access.token")
+        self.environment("SOFTHSM2_CONF", &config).admin_token()
     }
 
     /// Starts hosts and switch and waits until every link is in use; `None` when there is no binary.
