@@ -21,6 +21,8 @@ pub(crate) enum Question {
     Alive(oneshot::Sender<Health>),
     /// Whether payments are taken.
     Ready(oneshot::Sender<Health>),
+    /// Read the configuration again and put it in force.
+    Reload(oneshot::Sender<Health>),
 }
 
 /// The state of the switch in words.
@@ -72,7 +74,7 @@ async fn health(State(questions): Questions, of: fn(oneshot::Sender<Health>) -> 
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-async fn ask<T>(
+pub(crate) async fn ask<T>(
     questions: &mpsc::Sender<Question>,
     of: impl Fn(oneshot::Sender<T>) -> Question,
 ) -> Option<T> {

@@ -44,7 +44,7 @@ impl Board {
     pub(crate) fn new(setup: Arc<Setup>, counts: Arc<DoorCounts>) -> Self {
         let recorder = PrometheusBuilder::new().build_recorder();
         let metrics = catalogue::entries().map(|entry| Metric::new(entry, &setup, &recorder)).collect();
-        let shards = (0..setup.shards()).map(|shard| Snapshot::zero(ShardId(shard), &setup.config)).collect();
+        let shards = (0..setup.shards()).map(|shard| Snapshot::zero(ShardId(shard), &setup.start)).collect();
         Self { page: recorder.handle(), shards, metrics, counts, setup }
     }
 
@@ -73,7 +73,7 @@ impl Board {
 impl Board {
     /// How the token stands, for the page of readiness. Messages that need no code go on whatever it says.
     pub(crate) fn token(&self) -> serde_json::Value {
-        let Some(hsm) = &self.setup.config.hsm else { return "none".into() };
+        let Some(hsm) = &self.setup.start.hsm else { return "none".into() };
         let is_up = self.shards.iter().all(|shard| shard.token_up);
         let workers: Vec<_> = self.shards.iter().flat_map(|shard| &shard.workers).map(token::told).collect();
         let has_spare = self.setup.has_spare.load(Ordering::Relaxed);

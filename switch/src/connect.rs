@@ -23,7 +23,7 @@ const GOOD_LIFE: Duration = Duration::from_secs(5);
 
 /// Starts a task for every link of this shard that we open.
 pub(crate) fn start(local: &LocalSet, edge: &Rc<Edge>) {
-    let config = &edge.setup.config;
+    let config = &edge.setup.start;
     for (number, issuer) in (0_u16..).zip(&config.issuers) {
         let Way::Connect(addresses) = &issuer.door.way else { continue };
         for (link, address) in (0_u16..).zip(addresses.iter().cycle().take(crate::setup::links_of(issuer))) {
@@ -45,7 +45,7 @@ pub(crate) fn start(local: &LocalSet, edge: &Rc<Edge>) {
 }
 
 async fn keep_issuer(edge: Rc<Edge>, link: IssuerLink, address: String) {
-    let name = edge.setup.issuer(link.issuer).name.clone();
+    let name = edge.setup.start.issuers[link.issuer.index()].name.clone();
     keep(&edge, &name, &address, async |stream, peer| {
         serve_issuer(edge.clone(), link, stream, peer, None).await;
     })
@@ -53,7 +53,7 @@ async fn keep_issuer(edge: Rc<Edge>, link: IssuerLink, address: String) {
 }
 
 async fn keep_acquirer(edge: Rc<Edge>, acquirer: AcquirerId, address: String) {
-    let name = edge.setup.acquirer(acquirer).name.clone();
+    let name = edge.setup.start.acquirers[acquirer.index()].name.clone();
     keep(&edge, &name, &address, async |stream, peer| {
         serve_acquirer(edge.clone(), acquirer, stream, peer, None).await;
     })
@@ -62,8 +62,8 @@ async fn keep_acquirer(edge: Rc<Edge>, acquirer: AcquirerId, address: String) {
 
 /// Connects and serves, again and again, until the switch stops.
 async fn keep(edge: &Edge, name: &str, address: &str, serve: impl AsyncFn(TcpStream, SocketAddr)) {
-    let timers = &edge.setup.config.timers;
     let waits = || {
+        let timers = &edge.rules().config.timers;
         ExponentialBuilder::default()
             .with_min_delay(timers.reconnect_min)
             .with_max_delay(timers.reconnect_max)
@@ -90,13 +90,13 @@ async fn keep(edge: &Edge, name: &str, address: &str, serve: impl AsyncFn(TcpStr
                 }
             }
         }
-        sleep(wait.next().unwrap_or(timers.reconnect_max)).await;
+        sleep(wait.next().unwrap_or_else(|| edge.rules().config.timers.reconnect_max)).await;
     }
 }
 
 async fn connected(edge: &Edge, address: &str) -> io::Result<(TcpStream, SocketAddr)> {
     let stream = timeout(CONNECT_WAIT, TcpStream::connect(address)).await??;
-    let stream = tuned(stream.into_std()?, edge.setup.config.timers.user_timeout)?;
+    let stream = tuned(stream.into_std()?, edge.rules().config.timers.user_timeout)?;
     let stream = TcpStream::from_std(stream)?;
     let peer = stream.peer_addr()?;
     Ok((stream, peer))

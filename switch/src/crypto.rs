@@ -15,6 +15,7 @@ use hsm::{
 };
 
 use crate::config::{Config, Hsm, Program, ProgramKind};
+use crate::rules::Rules;
 use crate::setup::Setup;
 use crate::token::{Crew, Figures};
 
@@ -86,13 +87,11 @@ impl Crypto {
         &mut self,
         proof: ProofId,
         (program, question): (ProgramId, Question),
-        message: Option<&Message<'_>>,
+        message: &Message<'_>,
+        rules: &Rules,
         setup: &Setup,
     ) -> bool {
-        let Some((question, card)) = message.and_then(|message| translate(question, program, message, setup))
-        else {
-            return false;
-        };
+        let Some((question, card)) = translate(question, program, message, rules, setup) else { return false };
         match self {
             Self::Nothing => false,
             Self::Inline(inline) => inline.ask(proof, question),
@@ -167,12 +166,13 @@ fn translate(
     question: Question,
     program: ProgramId,
     message: &Message<'_>,
+    rules: &Rules,
     setup: &Setup,
 ) -> Option<(hsm::Question, u64)> {
     let track = message.track2().ok()??;
-    let data = setup.programs.read(program, &track)?;
+    let data = rules.programs.read(program, &track)?;
     let presented = Code::parse(data.code.as_bytes())?;
-    let digits = setup.config.programs.get(usize::from(program.0))?.code_digits;
+    let digits = rules.config.programs.get(usize::from(program.0))?.code_digits;
     let length = CodeLength::new(digits)?;
     let key = key_of(program);
     let pan = track.pan();

@@ -70,7 +70,7 @@ enum Occupied {
 impl DoorCounts {
     /// Nobody is inside.
     pub(crate) fn new(setup: &Setup) -> Arc<Self> {
-        let config = &setup.config;
+        let config = &setup.start;
         let places = |issuer| (0..links_of(issuer)).map(|_| AtomicBool::new(false)).collect();
         Arc::new(Self {
             connections: AtomicU32::new(0),
@@ -85,7 +85,8 @@ impl DoorCounts {
     }
 
     fn admit(self: &Arc<Self>, setup: &Setup, guest: Guest, address: IpAddr) -> Result<Permit, usize> {
-        let limits = &setup.config.limits;
+        let rules = setup.rules();
+        let limits = &rules.config.limits;
         take_one(&self.connections, limits.connections_max).ok_or(0_usize)?;
         let mut here = self.by_address.entry(address).or_insert(0);
         if *here >= limits.connections_per_address_max {
@@ -95,14 +96,14 @@ impl DoorCounts {
         *here += 1;
         drop(here);
         let place = match guest {
-            Guest::Acquirer(id) => take_one(&self.acquirers[id.index()], setup.acquirer(id).connections_max)
+            Guest::Acquirer(id) => take_one(&self.acquirers[id.index()], rules.acquirer(id).connections_max)
                 .map(|()| (Occupied::Acquirer(id), id.index())),
             Guest::Issuer(id) => {
                 let free =
                     self.issuers[id.index()].iter().position(|place| !place.swap(true, Ordering::Relaxed));
                 free.map(|link| {
                     let link = IssuerLink { issuer: id, link: link as u16 };
-                    (Occupied::Issuer(link), setup.config.acquirers.len() + id.index())
+                    (Occupied::Issuer(link), self.acquirers.len() + id.index())
                 })
             }
         };
@@ -184,7 +185,7 @@ pub(crate) struct Door {
 /// # Errors
 /// The address that cannot be bound, and why.
 pub(crate) fn bind(setup: &Setup) -> Result<Vec<Door>, String> {
-    let config = &setup.config;
+    let config = &setup.start;
     let acquirers =
         (0..).map(AcquirerId).zip(&config.acquirers).map(|(id, peer)| (Guest::Acquirer(id), &peer.door));
     let issuers = (0..).map(IssuerId).zip(&config.issuers).map(|(id, peer)| (Guest::Issuer(id), &peer.door));
@@ -209,12 +210,12 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// Accepts until the task is dropped.
 pub(crate) async fn accept(setup: Arc<Setup>, counts: Arc<DoorCounts>, door: Door) {
     let mut reserve = File::open("/dev/null").ok();
-    let pace = Duration::from_secs(1) / setup.config.limits.accepts_per_second.max(1);
     let mut next = Instant::now();
     loop {
         sleep_until(next).await;
         match door.listener.accept().await {
             Ok((stream, peer)) => {
+                let pace = Duration::from_secs(1) / setup.rules().config.limits.accepts_per_second.max(1);
                 next = next.max(Instant::now() - pace * 16) + pace;
                 admit(&setup, &counts, door.guest, stream, peer).await;
             }
@@ -267,8 +268,8 @@ async fn admit(
 
 fn is_secured(setup: &Setup, guest: Guest) -> bool {
     match guest {
-        Guest::Acquirer(id) => setup.acquirer_tls[id.index()].is_some(),
-        Guest::Issuer(id) => setup.issuer_tls[id.index()].is_some(),
+        Guest::Acquirer(id) => setup.start.acquirers[id.index()].door.tls.is_some(),
+        Guest::Issuer(id) => setup.start.issuers[id.index()].door.tls.is_some(),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Everything here belongs to one thread, so it is shared by `Rc` and changed through cells: no lock, no
 //! atomic. Only the mailboxes in [`Setup`] are touched by others.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,8 +17,9 @@ use authorizer::programs::{ProgramId, Question};
 use authorizer::provision::Provision;
 use authorizer::request::Request;
 use authorizer::saf::Undoing;
+use authorizer::tables::Tables;
 use authorizer::verify::{Judgement, ProofId};
-use codecs::iso8583::{Dialect, Message, Mti};
+use codecs::iso8583::{Message, Mti};
 use codecs::value::Pan;
 
 use crate::acquirer::link::AcquirerPort;
@@ -30,6 +31,7 @@ use crate::hop::{Hop, Overflow};
 use crate::issuer::link::IssuerPort;
 use crate::link::READ_BYTES;
 use crate::metrics::Tally;
+use crate::rules::{OwnRules, Rules};
 use crate::setup::{Setup, links_of};
 
 /// The largest frame any link may be configured for, with its length field.
@@ -39,6 +41,8 @@ const FRAME_MAX: usize = 65_536 + 4;
 pub(crate) struct Edge {
     pub(crate) shard: ShardId,
     pub(crate) setup: Arc<Setup>,
+    /// In force for what is read from now on; what was read before has its own ([`Envelope::rules`]).
+    rules: RefCell<OwnRules>,
     pub(crate) inbox: RefCell<Vec<Event>>,
     pub(crate) kick: Kick,
     pub(crate) envelopes: RefCell<Envelopes>,
@@ -89,9 +93,10 @@ impl Kick {
 impl Edge {
     /// The edge of a shard without links.
     pub(crate) fn new(shard: ShardId, setup: Arc<Setup>, crypto: Crypto) -> Rc<Self> {
-        let places = setup.config.issuers.iter().map(|issuer| vec![None; links_of(issuer)]).collect();
+        let places = setup.start.issuers.iter().map(|issuer| vec![None; links_of(issuer)]).collect();
         Rc::new(Self {
             shard,
+            rules: RefCell::new(Arc::new(setup.rules())),
             inbox: RefCell::default(),
             kick: Kick::default(),
             envelopes: RefCell::default(),
@@ -99,11 +104,40 @@ impl Edge {
             issuers: RefCell::new(places),
             overflow: Overflow::new(usize::from(setup.shards())),
             read_buffer: RefCell::new(vec![0; READ_BYTES + FRAME_MAX]),
-            tally: RefCell::new(Tally::new(&setup.config)),
+            tally: RefCell::new(Tally::new(&setup.start)),
             crypto: RefCell::new(crypto),
             stopping: Cell::new(false),
             setup,
         })
+    }
+
+    /// The rules in force. Hold on to them and they stay as they are.
+    pub(crate) fn rules(&self) -> OwnRules {
+        self.rules.borrow().clone()
+    }
+
+    /// The same for a moment, without counting: for every message.
+    pub(crate) fn rules_now(&self) -> Ref<'_, OwnRules> {
+        self.rules.borrow()
+    }
+
+    /// Reads a message into an envelope under the rules in force.
+    pub(crate) fn enveloped(
+        &self,
+        header: &[u8],
+        message: &[u8],
+        sender: Sender,
+        now_us: u64,
+    ) -> Box<Envelope> {
+        let mut envelope = self.envelopes.borrow_mut().fresh();
+        envelope.fill(header, message, sender, now_us, &self.rules.borrow());
+        envelope
+    }
+
+    /// Other rules are in force, for the links at once and for the authorizer from the next turn.
+    pub(crate) fn swap_rules(&self, rules: Arc<Rules>, tables: Arc<Tables>) {
+        *self.rules.borrow_mut() = Arc::new(rules);
+        self.happened(Event::Tables(tables));
     }
 
     /// Something happened that the authorizer must know in the next turn.
@@ -166,7 +200,7 @@ impl Edge {
             (mti, translate::class(mti)?),
             received,
             &self.setup.homes,
-            &self.setup.programs,
+            &envelope.rules()?.programs,
         )
         .ok()
     }
@@ -174,9 +208,11 @@ impl Edge {
     /// Notes what the token is asked about the code in a request's track.
     pub(crate) fn ask(&self, ticket: Ticket, proof: ProofId, program: ProgramId, question: Question) {
         let envelopes = self.envelopes.borrow();
-        let message = envelopes.get(ticket).and_then(|envelope| self.message(envelope));
-        let asked = (program, question);
-        if !self.crypto.borrow_mut().ask(proof, asked, message.as_ref(), &self.setup) {
+        let asked = envelopes.get(ticket).is_some_and(|envelope| {
+            let (Some(message), Some(rules)) = (self.message(envelope), envelope.rules()) else { return false };
+            self.crypto.borrow_mut().ask(proof, (program, question), &message, rules, &self.setup)
+        });
+        if !asked {
             self.judged(proof, Judgement::Unknown);
         }
     }
@@ -209,23 +245,18 @@ impl Edge {
 
     /// Draws a challenge for a card at home here.
     pub(crate) fn challenge(&self, program: ProgramId, account: AccountHash, pan: Pan) {
-        let Some(change) = crate::api::new_challenge(&self.setup.config, program) else { return };
+        let Some(change) = crate::api::new_challenge(&self.rules().config, program) else { return };
         self.happened(Event::Provision(Provision { asker: None, account, pan, change }));
     }
 
     /// The message in an envelope, in its sender's dialect.
     pub(crate) fn message<'a>(&'a self, envelope: &'a Envelope) -> Option<Message<'a>> {
-        let dialect = self.dialect_of(envelope.sender)?;
-        Some(Message::new(dialect, envelope.message(), &envelope.index))
-    }
-
-    fn dialect_of(&self, sender: Sender) -> Option<&Dialect> {
-        let config = &self.setup.config;
-        let index = match sender {
-            Sender::Acquirer(acquirer, _) => config.acquirers.get(acquirer.index())?.dialect,
-            Sender::Issuer(issuer) => config.issuers.get(issuer.index())?.dialect,
+        let rules = envelope.rules()?;
+        let dialect = match envelope.sender {
+            Sender::Acquirer(acquirer, _) => rules.acquirer_dialect(acquirer),
+            Sender::Issuer(issuer) => rules.issuer_dialect(issuer),
         };
-        Some(self.setup.dialect(index))
+        Some(Message::new(dialect, envelope.message(), &envelope.index))
     }
 
     /// Appends a request to an issuer's link as its issuer sees it, or hands it to the shard of the link.
@@ -243,7 +274,7 @@ impl Edge {
             (None, _) => return self.happened(Event::Unsent(leg, authorizer::event::Unsent::LinkLost)),
         };
         if let Err(error) = sent {
-            tracing::debug!(issuer = %self.setup.issuer(leg.to.issuer).name, ?error, "request cannot be said to its issuer");
+            tracing::debug!(issuer = %self.setup.start.issuers[leg.to.issuer.index()].name, ?error, "request cannot be said to its issuer");
             self.happened(Event::Unsent(leg, authorizer::event::Unsent::NotEncodable));
         }
     }
@@ -255,13 +286,15 @@ impl Edge {
         funding: Option<Funding>,
         out: &mut Vec<u8>,
     ) -> Result<(), NotSent> {
-        let issuer = self.setup.issuer(leg.to.issuer);
         let Sender::Acquirer(acquirer, _) = envelope.sender else { return Err(NotSent::TooLong) };
-        let same = self.setup.acquirer(acquirer).dialect == issuer.dialect;
-        let dialect = self.setup.dialect(issuer.dialect);
-        let (Some(message), Some(mti)) = (self.message(envelope), envelope.index.mti()) else {
+        let (Some(message), Some(mti), Some(rules)) =
+            (self.message(envelope), envelope.index.mti(), envelope.rules())
+        else {
             return Err(NotSent::TooLong);
         };
+        let issuer = rules.issuer(leg.to.issuer);
+        let same = rules.acquirer(acquirer).dialect == issuer.dialect;
+        let dialect = rules.dialect(issuer.dialect);
         // A funding card may stand where no number stood.
         let room = room_for(message.bytes().len(), same) + funding.map_or(0, |_| 64);
         frame::append(out, issuer.framing, &[], room, |out| {
@@ -273,8 +306,9 @@ impl Edge {
     /// issuer is back.
     pub(crate) fn undo(&self, undoing: &Undoing) {
         let Undoing { to, reversal } = undoing;
-        let issuer = self.setup.issuer(to.issuer);
-        let dialect = self.setup.dialect(issuer.dialect);
+        let rules = self.rules();
+        let issuer = rules.issuer(to.issuer);
+        let dialect = rules.dialect(issuer.dialect);
         let leg = Leg { to: *to, stan: reversal.stan };
         let mut frame = Vec::new();
         let written =
@@ -353,7 +387,7 @@ pub(crate) fn room_for(bytes: usize, same_dialect: bool) -> usize {
 
 /// Which shard reads and writes an issuer's link.
 pub(crate) fn issuer_shard(setup: &Setup, link: IssuerLink) -> ShardId {
-    let before: usize = setup.config.issuers.iter().take(link.issuer.index()).map(links_of).sum();
+    let before: usize = setup.start.issuers.iter().take(link.issuer.index()).map(links_of).sum();
     ShardId(((before + usize::from(link.link)) % usize::from(setup.shards())) as u16)
 }
 

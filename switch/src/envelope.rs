@@ -7,6 +7,8 @@
 use authorizer::event::{AcquirerId, AcquirerLink, IssuerId, Ticket};
 use codecs::iso8583::Index;
 
+use crate::rules::{OwnRules, Rules};
+
 /// Released envelopes kept for the next messages; more than a turn's worth need not wait.
 const POOL_MAX: usize = 4_096;
 
@@ -27,22 +29,43 @@ pub(crate) struct Envelope {
     pub(crate) sender: Sender,
     /// When it was read, microseconds of the monotonic clock.
     pub(crate) arrived_us: u64,
+    rules: Option<OwnRules>,
 }
 
 impl Envelope {
     fn empty() -> Self {
         let nobody = Sender::Issuer(IssuerId(u16::MAX));
-        Self { bytes: Vec::new(), header_bytes: 0, index: Index::new(), sender: nobody, arrived_us: 0 }
+        Self {
+            bytes: Vec::new(),
+            header_bytes: 0,
+            index: Index::new(),
+            sender: nobody,
+            arrived_us: 0,
+            rules: None,
+        }
     }
 
-    /// Takes a copy of a message and of the frame's fixed header.
-    pub(crate) fn fill(&mut self, header: &[u8], message: &[u8], sender: Sender, arrived_us: u64) {
+    /// Takes a copy of a message and of the frame's fixed header, and holds on to the rules it is read under.
+    pub(crate) fn fill(
+        &mut self,
+        header: &[u8],
+        message: &[u8],
+        sender: Sender,
+        arrived_us: u64,
+        rules: &OwnRules,
+    ) {
         self.bytes.clear();
         self.bytes.extend_from_slice(header);
         self.bytes.extend_from_slice(message);
         self.header_bytes = header.len();
         self.sender = sender;
         self.arrived_us = arrived_us;
+        self.rules = Some(OwnRules::clone(rules));
+    }
+
+    /// The rules it was read under, by which it is also answered.
+    pub(crate) fn rules(&self) -> Option<&Rules> {
+        self.rules.as_deref().map(|rules| &**rules)
     }
 
     /// The frame's fixed header, to be echoed.
@@ -63,6 +86,7 @@ impl Envelope {
     fn wipe(&mut self) {
         self.bytes.fill(0);
         self.bytes.clear();
+        self.rules = None;
     }
 }
 
@@ -135,14 +159,15 @@ mod tests {
     fn a_released_envelope_is_used_again_and_holds_nothing_of_before() {
         let mut envelopes = Envelopes::default();
         let mut envelope = envelopes.fresh();
-        envelope.fill(b"TPDU", b"0100secret", Sender::Issuer(IssuerId(1)), 5);
+        let none = crate::rules::tests::none();
+        envelope.fill(b"TPDU", b"0100secret", Sender::Issuer(IssuerId(1)), 5, &none);
         assert_eq!((envelope.header(), envelope.message()), (&b"TPDU"[..], &b"0100secret"[..]));
         let ticket = envelopes.keep(envelope);
         let envelope = envelopes.take(ticket).expect("kept");
         assert!(envelopes.get(ticket).is_none());
         envelopes.recycle(envelope);
         let again = envelopes.fresh();
-        assert!(again.message().is_empty());
+        assert!(again.message().is_empty() && again.rules().is_none());
         assert_eq!(envelopes.keep(again), ticket);
     }
 }

@@ -8,15 +8,18 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::task::Context;
 
 use atomic_waker::AtomicWaker;
 use authorizer::event::{AcquirerId, AcquirerLink, Event, IssuerLink, Leg, ShardId};
+use authorizer::tables::Tables;
 use crossbeam_queue::ArrayQueue;
 use tokio::sync::Notify;
 
 use crate::door::Permit;
 use crate::envelope::Envelope;
+use crate::rules::Rules;
 
 /// Hops that wait for one shard.
 const MAILBOX_MAX: usize = 8_192;
@@ -43,6 +46,8 @@ pub(crate) enum Hop {
     Finished(AcquirerLink),
     /// A token worker for a place of this shard: its number and its stream.
     Worker(u16, u64, UnixStream),
+    /// Other rules, and the tables the authorizer has of them.
+    Rules(Arc<Rules>, Arc<Tables>),
     /// Something the authorizer must know.
     Event(Box<Event>),
 }

@@ -17,6 +17,7 @@
 //! | `metrics`, `catalogue`, `board`, `process`, `admin`, `log` | what operators see |
 //! | `api`, `cards` | cards enrolled, bundles and challenges given, over HTTP; the command that asks for it |
 //! | `config`, `tables`, `setup`, `run` | how it starts, and how it stops |
+//! | `rules`, `reload` | what a reload swaps, and how |
 #![forbid(unsafe_code)]
 
 pub mod acquirer;
@@ -49,6 +50,8 @@ mod network;
 pub mod ports;
 mod process;
 pub mod programs;
+pub mod reload;
+mod rules;
 pub mod run;
 mod serve;
 mod setup;

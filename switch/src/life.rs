@@ -13,7 +13,7 @@ use crate::wire::Goodbye;
 /// Acts for a connection of an acquirer. It is known to be connected from its first moment; signing on only
 /// decides whether its requests are taken, which its own task asks.
 pub(crate) fn acquirer_acts(edge: &Edge, port: &Rc<AcquirerPort>, action: Action) {
-    let name = &edge.setup.acquirer(port.acquirer).name;
+    let name = &edge.setup.start.acquirers[port.acquirer.index()].name;
     match action {
         Action::Nothing | Action::Send(_) => {}
         Action::Up => tracing::info!(acquirer = %name, "acquirer signed on"),
@@ -24,7 +24,7 @@ pub(crate) fn acquirer_acts(edge: &Edge, port: &Rc<AcquirerPort>, action: Action
 
 /// Acts for a link to an issuer. Whether it may carry requests is told to every shard.
 pub(crate) fn issuer_acts(edge: &Edge, port: &Rc<IssuerPort>, action: Action) {
-    let name = &edge.setup.issuer(port.link.issuer).name;
+    let name = &edge.setup.start.issuers[port.link.issuer.index()].name;
     let link = port.link.link;
     match action {
         Action::Nothing => {}

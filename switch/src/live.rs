@@ -139,7 +139,7 @@ impl Live {
             self.encode(acquirer, request, answer, reply, &mut frame).map(|()| self.send(reply.link, frame))
         };
         if let Err(error) = sent {
-            let acquirer = &self.edge.setup.acquirer(acquirer).name;
+            let acquirer = &self.edge.setup.start.acquirers[acquirer.index()].name;
             tracing::debug!(%acquirer, ?error, "an answer cannot be said to its acquirer");
         }
         let whole_us = self.edge.setup.now_us().saturating_sub(request.arrived_us);
@@ -158,12 +158,13 @@ impl Live {
         reply: &Reply,
         out: &mut Vec<u8>,
     ) -> Result<(), NotSent> {
-        let settings = self.edge.setup.acquirer(acquirer);
-        let dialect = self.edge.setup.dialect(settings.dialect);
-        let (Some(message), Some(digits)) = (self.edge.message(request), edge::response_digits(request))
+        let (Some(message), Some(digits), Some(rules)) =
+            (self.edge.message(request), edge::response_digits(request), request.rules())
         else {
             return Err(NotSent::TooLong);
         };
+        let settings = rules.acquirer(acquirer);
+        let dialect = rules.dialect(settings.dialect);
         let answer = answer.and_then(|answer| self.edge.message(answer));
         let bytes = message.bytes().len() + answer.as_ref().map_or(0, |answer| answer.bytes().len());
         let answer = answer.as_ref().map(|message| Answered { message, funding: reply.funding });

@@ -7,8 +7,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use switch::cards;
-use switch::config::{self, Config};
+use switch::config::{self, Config, Faults};
 use switch::demo;
+use switch::journal::trace::{self, Card, Wanted};
 use switch::journal::{self, history::History};
 use switch::keys;
 use switch::log::{self, LogFormat};
@@ -38,7 +39,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the switch. SIGTERM finishes what runs and stops.
+    /// Run the switch. SIGHUP reads the configuration again; SIGTERM finishes what runs and stops.
     Serve {
         /// The configuration file.
         #[arg(long, value_name = "FILE")]
@@ -61,6 +62,8 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         journal: PathBuf,
     },
+    /// Follow a payment: everything that happened to it, with times per stage. Reads only, also beside a running switch.
+    Trace(Trace),
     /// Check a journal: checksums, chain, and the laws its facts must keep. Reads only.
     Verify {
         /// The data directory.
@@ -83,6 +86,47 @@ enum Command {
     Demo(demo::Arguments),
 }
 
+/// Which payment, and from where. What is said together must fit together.
+#[derive(clap::Args)]
+#[command(group = clap::ArgGroup::new("which").required(true).multiple(true)
+    .args(["rrn", "stan", "trace", "card", "card_stdin"]))]
+struct Trace {
+    /// The data directory.
+    #[arg(long, value_name = "DIR")]
+    journal: PathBuf,
+    /// Retrieval reference number, DE 37.
+    #[arg(long, value_name = "DIGITS")]
+    rrn: Option<String>,
+    /// Trace number, DE 11: the acquirer's, or the one its issuer was asked under.
+    #[arg(long, value_name = "NUMBER")]
+    stan: Option<u32>,
+    /// The trace id that log lines carry.
+    #[arg(long, value_name = "ID", value_parser = trace_id)]
+    trace: Option<u128>,
+    /// The card: its token as `export` shows it, or its masked number, such as 999996******0019.
+    #[arg(long, value_name = "CARD", conflicts_with = "card_stdin", value_parser = trace_card)]
+    card: Option<String>,
+    /// The card, by its whole number, read from standard input: arguments are for everybody to see.
+    #[arg(long)]
+    card_stdin: bool,
+    /// The journal's key: needed to find a card by its number, and to show it masked.
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+fn trace_id(text: &str) -> Result<u128, String> {
+    let id = u128::from_str_radix(text, 16).ok().filter(|_| text.len() == 32);
+    id.ok_or_else(|| "a trace id has 32 hexadecimal digits".to_owned())
+}
+
+fn trace_card(text: &str) -> Result<String, String> {
+    // What is wrong with it is said without it: it may be a card number.
+    Card::parse(text).map(|_| text.to_owned())
+}
+
 const EXAMPLES: &str = "\
 Examples:
   signalbox demo --seconds 10 --rate 2000
@@ -90,6 +134,7 @@ Examples:
   signalbox serve --config signalbox.toml
   signalbox export --journal signalbox-data > payments.jsonl
   signalbox verify --journal signalbox-data
+  signalbox trace --journal signalbox-data --rrn 000000000007
   signalbox keys list --module libsofthsm2.so --token switch --pin-file pin
   signalbox cards enrol cards.jsonl --token-file access.token
 
@@ -109,7 +154,7 @@ fn main() -> ExitCode {
     match arguments.command {
         Command::Serve { config } => {
             let _lines = log::start(arguments.log_format);
-            load(&config).and_then(serve).unwrap_or_else(|code| code)
+            load(&config).and_then(|sound| serve(sound, config)).unwrap_or_else(|code| code)
         }
         Command::Check { config } => load(&config).map_or_else(|code| code, |config| approve(&config)),
         Command::Keys(command) => keys::run(&command),
@@ -118,18 +163,23 @@ fn main() -> ExitCode {
         Command::Verify { journal } => verify(&journal),
         Command::HsmLauncher { parent } => token::launch(parent),
         Command::HsmWorker { parent } => token::work(parent),
+        Command::Trace(arguments) => trace(arguments).unwrap_or_else(|code| code),
         Command::Demo(arguments) => demo::run(&arguments),
     }
 }
 
 fn load(path: &Path) -> Result<Config, ExitCode> {
-    // A variable that is no UTF-8 is none of ours.
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    config::load(path, environment).map_err(|faults| {
+    read(path).map_err(|faults| {
         eprint!("{faults}");
         exit::CONFIG.into()
     })
+}
+
+fn read(path: &Path) -> Result<Config, Faults> {
+    // A variable that is no UTF-8 is none of ours.
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    config::load(path, environment)
 }
 
 fn approve(config: &Config) -> ExitCode {
@@ -146,14 +196,49 @@ fn approve(config: &Config) -> ExitCode {
 }
 
 fn read_history(directory: &Path) -> Result<History, ExitCode> {
-    History::read(directory).map_err(|fault| {
-        eprintln!("{fault}");
-        match fault {
-            journal::Fault::Damaged { .. } | journal::Fault::Older { .. } => exit::DAMAGED.into(),
-            journal::Fault::Store(_) => exit::STORE.into(),
-            journal::Fault::Config(_) => exit::CONFIG.into(),
+    History::read(directory).map_err(|fault| unreadable(&fault))
+}
+
+fn unreadable(fault: &journal::Fault) -> ExitCode {
+    eprintln!("{fault}");
+    match fault {
+        journal::Fault::Damaged { .. } | journal::Fault::Older { .. } => exit::DAMAGED.into(),
+        journal::Fault::Store(_) => exit::STORE.into(),
+        journal::Fault::Config(_) => exit::CONFIG.into(),
+    }
+}
+
+fn trace(arguments: Trace) -> Result<ExitCode, ExitCode> {
+    let usage = |why: &str| {
+        eprintln!("{why}");
+        ExitCode::from(exit::USAGE)
+    };
+    let card = match (arguments.card.as_deref().map(Card::parse), arguments.card_stdin) {
+        (None, false) => None,
+        (Some(card), _) => Some(card.map_err(|why| usage(&why))?),
+        (None, true) => {
+            let mut line = String::new();
+            std::io::stdin().read_line(&mut line).map_err(|error| usage(&error.to_string()))?;
+            let number = trace::card_number(&line);
+            Some(number.ok_or_else(|| usage("standard input has no card number"))?)
         }
-    })
+    };
+    let Trace { journal, rrn, stan, trace, key_file, json, .. } = arguments;
+    let wanted = Wanted { trace, rrn, stan, card };
+    let stories = trace::read(&journal, key_file.as_deref(), &wanted).map_err(|fault| unreadable(&fault))?;
+    if stories.is_empty() {
+        eprintln!("nothing of it is in this journal");
+    }
+    let mut out = std::io::stdout().lock();
+    let written = stories.iter().try_for_each(|story| match json {
+        true => writeln!(out, "{}", story.said()),
+        false => writeln!(out, "{story}"),
+    });
+    written.map_err(|error| {
+        eprintln!("cannot write: {error}");
+        ExitCode::from(exit::STORE)
+    })?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn export(directory: &Path) -> ExitCode {
@@ -190,8 +275,8 @@ fn verify(directory: &Path) -> ExitCode {
     if broken.is_empty() { ExitCode::SUCCESS } else { exit::INTERNAL.into() }
 }
 
-fn serve(config: Config) -> Result<ExitCode, ExitCode> {
-    match run::run(config) {
+fn serve(config: Config, path: PathBuf) -> Result<ExitCode, ExitCode> {
+    match run::run(config, Box::new(move || read(&path))) {
         Ok(Ended::Clean) => Ok(ExitCode::SUCCESS),
         Ok(Ended::CutShort(_)) => Err(exit::CUT_SHORT.into()),
         Err(Fault::Config(fault)) => {

@@ -23,14 +23,15 @@ use tokio::time::{Instant, interval};
 use crate::admin::{self, Health, QUESTIONS_MAX, Question};
 use crate::api;
 use crate::board::{Board, links_up};
-use crate::config::{Config, Door, Placement, TlsFiles};
+use crate::config::{Config, Placement};
 use crate::crypto::{self, Crypto, Inline};
 use crate::door::{self, DoorCounts};
 use crate::homes::Homes;
 use crate::hop::Hop;
 use crate::journal::{self, Archive, Directory, Found, Fresh, Journal, MasterKey, history};
+use crate::reload::{self, Reread, Retired};
+use crate::rules::Rules;
 use crate::setup::{Clock, Setup};
-use crate::tls::Tls;
 use crate::token::{Crew, Launcher, Started, Supervisor};
 use crate::wall::Wall;
 use crate::{serve, tables};
@@ -39,6 +40,9 @@ use crate::{serve, tables};
 const ALIVE_WITHIN_US: u64 = 5_000_000;
 /// How often a stop looks whether the running requests have ended.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
+/// Changes of a reload that its log line names; all of them are in the answer to `/v1/reload`.
+const CHANGES_SHOWN: usize = 20;
 
 /// How the switch ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,26 +77,20 @@ impl From<journal::Fault> for Fault {
     }
 }
 
-/// Runs the switch until it is told to stop.
+/// Runs the switch until it is told to stop. `reread` gives the configuration again when it is told to reload.
 ///
 /// # Errors
 /// When it cannot start; when a shard failed, in which case nothing it held is trusted any more.
-pub fn run(config: Config) -> Result<Ended, Fault> {
-    let acquirer_tls = read_tls(config.acquirers.iter().map(|acquirer| &acquirer.door))?;
-    let issuer_tls = read_tls(config.issuers.iter().map(|issuer| &issuer.door))?;
+pub fn run(config: Config, reread: Reread) -> Result<Ended, Fault> {
     let tokens = Tokens::open(&config)?;
     let access = read_access_token(&config)?;
     let (homes, books) = open_books(&config)?;
     let (snapshots, taken) = mpsc::channel(usize::from(config.switch.shards) * 4);
+    let rules = Rules::new(config, 1).map_err(Fault::Config)?;
     let clock = Clock::start(books.found.last_us.saturating_add(1));
-    let setup = Setup::new(config, homes, acquirer_tls, issuer_tls, snapshots, clock);
+    let setup = Setup::new(rules, homes, snapshots, clock);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(internal)?;
-    runtime.block_on(run_with(setup, books, tokens, access, taken))
-}
-
-fn read_tls<'a>(doors: impl Iterator<Item = &'a Door>) -> Result<Vec<Option<Tls>>, Fault> {
-    let read = |files: &TlsFiles| Tls::read(files).map_err(Fault::Config);
-    doors.map(|door| door.tls.as_ref().map(read).transpose()).collect()
+    runtime.block_on(run_with(setup, books, tokens, access, taken, reread))
 }
 
 fn internal(error: impl std::fmt::Display) -> Fault {
@@ -105,14 +103,16 @@ async fn run_with(
     tokens: Tokens,
     access: Option<api::AccessToken>,
     mut taken: mpsc::Receiver<Box<crate::metrics::Snapshot>>,
+    reread: Reread,
 ) -> Result<Ended, Fault> {
-    let admin_address = setup.config.admin.listen;
+    let admin_address = setup.start.admin.listen;
     let admin = TcpListener::bind(admin_address)
         .await
         .map_err(|error| internal(format!("cannot listen on {admin_address}: {error}")))?;
     let doors = door::bind(&setup).map_err(internal)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(internal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(internal)?;
+    let mut hang_up = signal(SignalKind::hangup()).map_err(internal)?;
 
     let (journals, archive) = books.open(&setup)?;
     let (cryptos, supervisor) = tokens.place(&setup).map_err(internal)?;
@@ -129,16 +129,19 @@ async fn run_with(
     }
     let (questions, mut asked) = mpsc::channel(QUESTIONS_MAX);
     let mut admin_task = JoinSet::new();
-    admin_task.spawn(admin::serve(admin, questions, api::router(setup.clone(), access)));
+    let api = api::router(setup.clone(), access, questions.clone());
+    admin_task.spawn(admin::serve(admin, questions, api));
     let mut board = Board::new(setup.clone(), counts);
     announce(&setup, &books.found);
 
+    let mut reloads = Reloads { reread, retired: Retired::default() };
     let mut drain: Option<Drain> = None;
     let mut look = interval(DRAIN_LOOK);
     loop {
         tokio::select! {
             Some(snapshot) = taken.recv() => board.update(snapshot),
-            Some(question) = asked.recv() => answer(&setup, &board, question),
+            Some(question) = asked.recv() => answer(&setup, &board, &mut reloads, question),
+            Some(()) = hang_up.recv() => drop(reloads.reload(&setup)),
             () = told_to_stop(&mut terminate, &mut interrupt) => match &mut drain {
                 None => {
                     tracing::info!("stopping: no new requests are taken");
@@ -208,7 +211,7 @@ impl Tokens {
 
     /// What each shard asks, and who looks after the workers.
     fn place(self, setup: &Arc<Setup>) -> std::io::Result<(Vec<Crypto>, Option<Supervisor>)> {
-        let (shards, hsm) = (0..setup.shards(), setup.config.hsm.as_ref());
+        let (shards, hsm) = (0..setup.shards(), setup.start.hsm.as_ref());
         match (self, hsm) {
             (Self::Inline(devices), _) => {
                 let inline = |device| Crypto::Inline(Box::new(Inline::new(device)));
@@ -311,10 +314,10 @@ fn read_access_token(config: &Config) -> Result<Option<api::AccessToken>, Fault>
 }
 
 fn announce(setup: &Setup, found: &Found) {
-    for warning in &setup.config.warnings {
+    for warning in &setup.start.warnings {
         tracing::warn!("{warning}");
     }
-    match &setup.config.journal {
+    match &setup.start.journal {
         Some(journal) => tracing::info!(
             journal = journal.level.name(),
             dir = %journal.dir.display(),
@@ -334,27 +337,27 @@ fn announce(setup: &Setup, found: &Found) {
             "the wall clock is behind the journal: it was set back, and stamps go on from the last one"
         );
     }
-    if let Some(hsm) = &setup.config.hsm {
+    if let Some(hsm) = &setup.start.hsm {
         tracing::info!(
             token = hsm.token,
             module = %hsm.module.display(),
             placement = hsm.placement.name(),
-            programs = setup.config.programs.len(),
+            programs = setup.start.programs.len(),
             "the token was opened"
         );
-        if setup.config.journal.is_none() {
+        if setup.start.journal.is_none() {
             tracing::warn!(
                 "cards, used ATCs and tries are in memory only: they are lost at the end of this process"
             );
         }
     }
     tracing::info!(
-        profile = setup.config.switch.profile.name(),
+        profile = setup.start.switch.profile.name(),
         shards = setup.shards(),
-        acquirers = setup.config.acquirers.len(),
-        issuers = setup.config.issuers.len(),
-        routes = setup.config.routes.len(),
-        admin = %setup.config.admin.listen,
+        acquirers = setup.start.acquirers.len(),
+        issuers = setup.start.issuers.len(),
+        routes = setup.start.routes.len(),
+        admin = %setup.start.admin.listen,
         "signalbox is up"
     );
 }
@@ -381,7 +384,7 @@ struct Drain {
 impl Drain {
     fn new(setup: &Setup) -> Self {
         let since = Instant::now();
-        Self { since, deadline: since + setup.config.switch.drain_grace, idle_looks: 0 }
+        Self { since, deadline: since + setup.rules().config.switch.drain_grace, idle_looks: 0 }
     }
 
     /// A second signal: wait no longer.
@@ -417,7 +420,7 @@ async fn finish(setup: &Setup, shards: Vec<JoinHandle<()>>, ended: Ended) -> Res
     }
     match ended {
         Ended::Clean => tracing::info!("stopped; everything was answered"),
-        Ended::CutShort(running) if setup.config.journal.is_some() => {
+        Ended::CutShort(running) if setup.start.journal.is_some() => {
             tracing::warn!(running, "stop cut short: answered 91, their reversals are written down");
             return Ok(Ended::Clean);
         }
@@ -431,8 +434,42 @@ async fn finish(setup: &Setup, shards: Vec<JoinHandle<()>>, ended: Ended) -> Res
     Ok(ended)
 }
 
-fn answer(setup: &Setup, board: &Board, question: Question) {
+/// What a reload needs.
+struct Reloads {
+    reread: Reread,
+    retired: Retired,
+}
+
+impl Reloads {
+    /// Puts the configuration in force as it is written now, or leaves everything as it is.
+    fn reload(&mut self, setup: &Setup) -> Health {
+        let done = reload::reload(setup, &self.reread, &mut self.retired);
+        setup.reload_failed.store(done.is_err(), Ordering::Relaxed);
+        match done {
+            Ok(reloaded) => {
+                let shown = reloaded.applied.iter().take(CHANGES_SHOWN).map(ToString::to_string);
+                tracing::info!(
+                    generation = reloaded.generation,
+                    changes = reloaded.applied.len(),
+                    applied = %shown.collect::<Vec<_>>().join(", "),
+                    "reloaded"
+                );
+                for change in &reloaded.needs_restart {
+                    tracing::warn!(%change, "needs a restart");
+                }
+                Health { ok: true, body: reloaded.said() }
+            }
+            Err(refused) => {
+                tracing::error!(why = %refused, "not reloaded; everything stays as it was");
+                Health { ok: false, body: refused.said(setup.rules().generation) }
+            }
+        }
+    }
+}
+
+fn answer(setup: &Setup, board: &Board, reloads: &mut Reloads, question: Question) {
     match question {
+        Question::Reload(to) => drop(to.send(reloads.reload(setup))),
         Question::Metrics(to) => drop(to.send(board.page())),
         Question::Alive(to) => drop(to.send(alive(setup))),
         Question::Ready(to) => drop(to.send(ready(setup, board))),
@@ -452,7 +489,7 @@ fn alive(setup: &Setup) -> Health {
 
 fn ready(setup: &Setup, board: &Board) -> Health {
     let issuers: serde_json::Map<String, serde_json::Value> = (0_u16..)
-        .zip(&setup.config.issuers)
+        .zip(&setup.start.issuers)
         .map(|(id, issuer)| (issuer.name.clone(), json!({ "links_up": links_up(setup, IssuerId(id)) })))
         .collect();
     let any_up = issuers.values().any(|issuer| issuer["links_up"] != 0);
@@ -464,14 +501,14 @@ fn ready(setup: &Setup, board: &Board) -> Health {
         reasons.push("no issuer link is up");
     }
     let ok = reasons.is_empty();
-    let journal = setup.config.journal.as_ref().map_or("none", |journal| journal.level.name());
-    let cards = match (setup.config.programs.is_empty(), &setup.config.journal) {
+    let journal = setup.start.journal.as_ref().map_or("none", |journal| journal.level.name());
+    let cards = match (setup.start.programs.is_empty(), &setup.start.journal) {
         (true, _) => "none",
         (false, Some(_)) => "journal",
         (false, None) => "memory only",
     };
     let body = json!({
-        "ready": ok, "reasons": reasons, "profile": setup.config.switch.profile.name(), "journal": journal,
+        "ready": ok, "reasons": reasons, "profile": setup.start.switch.profile.name(), "journal": journal,
         "cards": cards, "token": board.token(), "issuers": issuers,
     });
     Health { ok, body }

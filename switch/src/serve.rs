@@ -178,6 +178,7 @@ fn deliver(edge: &Rc<Edge>, hop: Hop) {
             }
             Err(error) => tracing::error!(%error, place, "a token worker cannot be heard"),
         },
+        Hop::Rules(rules, tables) => edge.swap_rules(rules, tables),
         Hop::Event(event) => {
             if matches!(*event, Event::Stop) {
                 edge.stopping.set(true);
@@ -197,7 +198,8 @@ fn answered(edge: &Rc<Edge>, link: IssuerLink, envelope: Box<Envelope>) {
 }
 
 fn adopt(edge: &Edge, socket: std::net::TcpStream) -> Option<TcpStream> {
-    let stream = connect::tuned(socket, edge.setup.config.timers.user_timeout).and_then(TcpStream::from_std);
+    let stream =
+        connect::tuned(socket, edge.rules().config.timers.user_timeout).and_then(TcpStream::from_std);
     stream.inspect_err(|error| tracing::warn!(%error, "connection lost before it was served")).ok()
 }
 
@@ -217,7 +219,7 @@ async fn secured(edge: &Edge, tls: Option<&Tls>, stream: TcpStream, way: Way) ->
             Way::Connected => tls.connect(stream).await,
         }
     };
-    match timeout(edge.setup.config.timers.tls_handshake, shaking).await {
+    match timeout(edge.rules().config.timers.tls_handshake, shaking).await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => {
             tracing::warn!(%error, "handshake refused");
@@ -235,25 +237,25 @@ pub(crate) async fn serve_acquirer(
     peer: SocketAddr,
     mut permit: Option<Permit>,
 ) {
-    let setup = edge.setup.clone();
-    let settings = setup.acquirer(acquirer);
+    let (setup, rules) = (edge.setup.clone(), edge.rules());
+    let settings = rules.acquirer(acquirer);
     let way = if permit.is_some() { Way::Accepted } else { Way::Connected };
     let handshaking = permit.as_mut().and_then(Permit::take_handshake);
-    let secured = secured(&edge, setup.acquirer_tls[acquirer.index()].as_ref(), stream, way).await;
+    let secured = secured(&edge, rules.acquirer_tls[acquirer.index()].as_ref(), stream, way).await;
     drop(handshaking);
     let mut stream = match secured {
         Ok(stream) => stream,
         Err(why) => return log_end(&edge, "acquirer", &settings.name, peer, why),
     };
-    let timers = &setup.config.timers;
-    let rules = LinkRules {
+    let timers = &rules.config.timers;
+    let link_rules = LinkRules {
         role: Role::TowardsAcquirer,
         sign_on: settings.sign_on,
         sign_on_us: timers.sign_on.as_micros() as u64,
         echo_every_us: None,
         echo_wait_us: timers.echo_wait.as_micros() as u64,
     };
-    let (life, action) = LinkLife::connected(rules, setup.now_us());
+    let (life, action) = LinkLife::connected(link_rules, setup.now_us());
     let port = edge.add_acquirer(acquirer, life);
     tracing::info!(acquirer = %settings.name, %peer, "acquirer connected");
     edge.happened_everywhere(Event::AcquirerLink(port.link, acquirer, LinkChange::Up));
@@ -297,26 +299,26 @@ pub(crate) async fn serve_issuer(
     peer: SocketAddr,
     mut permit: Option<Permit>,
 ) {
-    let setup = edge.setup.clone();
-    let settings = setup.issuer(link.issuer);
+    let (setup, rules) = (edge.setup.clone(), edge.rules());
+    let settings = rules.issuer(link.issuer);
     let way = if permit.is_some() { Way::Accepted } else { Way::Connected };
     let handshaking = permit.as_mut().and_then(Permit::take_handshake);
-    let secured = secured(&edge, setup.issuer_tls[link.issuer.index()].as_ref(), stream, way).await;
+    let secured = secured(&edge, rules.issuer_tls[link.issuer.index()].as_ref(), stream, way).await;
     drop(handshaking);
     let mut stream = match secured {
         Ok(stream) => stream,
         Err(why) => return log_end(&edge, "issuer", &settings.name, peer, why),
     };
-    let timers = &setup.config.timers;
-    let rules = LinkRules {
+    let timers = &rules.config.timers;
+    let link_rules = LinkRules {
         role: Role::TowardsIssuer,
         sign_on: settings.sign_on,
         sign_on_us: timers.sign_on.as_micros() as u64,
         echo_every_us: settings.echo.then_some(timers.echo_every.as_micros() as u64),
         echo_wait_us: timers.echo_wait.as_micros() as u64,
     };
-    let (life, action) = LinkLife::connected(rules, setup.now_us());
-    let port = Rc::new(IssuerPort::new(link, life, setup.config.limits.output_bytes_max));
+    let (life, action) = LinkLife::connected(link_rules, setup.now_us());
+    let port = Rc::new(IssuerPort::new(link, life, rules.config.limits.output_bytes_max));
     edge.set_issuer(link, Some(port.clone()));
     setup.links.insert((link.issuer, link.link), "connected");
     tracing::info!(issuer = %settings.name, link = link.link, %peer, "issuer connected");
@@ -357,16 +359,16 @@ fn log_end(edge: &Edge, side: &'static str, name: &str, peer: SocketAddr, why: G
 
 /// Looks at every link now and then: unfinished frames, sign-ons, echo tests, pauses that are over.
 async fn look_around(edge: Rc<Edge>) {
-    let timers = &edge.setup.config.timers;
+    let timers = &edge.setup.start.timers;
     let shortest = [timers.frame, timers.sign_on, timers.echo_every, timers.echo_wait].into_iter().min();
     let period =
         (shortest.unwrap_or_default() / 8).clamp(Duration::from_millis(5), Duration::from_millis(100));
-    let frame_us = timers.frame.as_micros() as u64;
     let mut interval = tokio::time::interval(period);
     interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         interval.tick().await;
         let now_us = edge.setup.now_us();
+        let frame_us = edge.rules().config.timers.frame.as_micros() as u64;
         edge.setup.gauges[usize::from(edge.shard.0)].seen_us.store(now_us, Ordering::Relaxed);
         for port in edge.acquirer_ports() {
             if is_overdue(port.wire.frame_since_us.get(), now_us, frame_us) {
@@ -414,7 +416,8 @@ fn is_overdue(since_us: Option<u64>, now_us: u64, limit_us: u64) -> bool {
 impl Edge {
     /// Gives a new connection of an acquirer a place.
     fn add_acquirer(&self, acquirer: AcquirerId, life: LinkLife) -> Rc<AcquirerPort> {
-        let settings = self.setup.acquirer(acquirer);
+        let rules = self.rules();
+        let settings = rules.acquirer(acquirer);
         let mut places = self.acquirers.borrow_mut();
         let slot = places.iter().position(|place| place.port.is_none()).unwrap_or_else(|| {
             places.push(Place::default());
@@ -423,7 +426,7 @@ impl Edge {
         let place = &mut places[slot];
         place.generation = place.generation.wrapping_add(1);
         let link = AcquirerLink { shard: self.shard, slot: slot as u16, generation: place.generation };
-        let bytes_max = self.setup.config.limits.output_bytes_max;
+        let bytes_max = rules.config.limits.output_bytes_max;
         let port = Rc::new(AcquirerPort::new(acquirer, link, life, settings.window, bytes_max));
         place.port = Some(port.clone());
         port
@@ -462,7 +465,7 @@ impl Edge {
     /// Signs off where we signed on, and closes every link once it has written what waits.
     fn say_goodbye(&self) {
         for port in self.issuer_ports() {
-            if self.setup.issuer(port.link.issuer).sign_on {
+            if self.rules().issuer(port.link.issuer).sign_on {
                 port.ask(self, codecs::value::NetworkFunction::SignOff);
             }
             port.wire.close(Goodbye::Stopping);

@@ -5,33 +5,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use authorizer::event::{AcquirerId, IssuerId, ShardId};
-use codecs::iso8583::Dialect;
+use arc_swap::ArcSwap;
+use authorizer::event::{IssuerId, ShardId};
 use dashmap::DashMap;
 use tokio::sync::mpsc;
 
 use crate::api::Askers;
-use crate::config::{Acquirer, Config, Issuer, Way};
+use crate::config::{Config, Issuer, Way};
 use crate::homes::Homes;
 use crate::hop::Mailbox;
 use crate::metrics::Snapshot;
-use crate::programs::Programs;
-use crate::throttle::Throttle;
-use crate::tls::Tls;
+use crate::rules::Rules;
 use crate::wall::Wall;
 
 /// Everything that is the same for all shards.
 pub(crate) struct Setup {
-    pub(crate) config: Config,
+    /// As it was at the start: to be asked only for what no reload changes. The rest is in [`Rules`].
+    pub(crate) start: Config,
+    /// The rules in force, for everybody but the shards, which are told with an event.
+    rules: ArcSwap<Rules>,
     pub(crate) homes: Homes,
-    pub(crate) programs: Programs,
     pub(crate) mailboxes: Vec<Mailbox>,
-    /// By acquirer.
-    pub(crate) acquirer_tls: Vec<Option<Tls>>,
-    /// By issuer.
-    pub(crate) issuer_tls: Vec<Option<Tls>>,
-    /// By acquirer.
-    pub(crate) throttles: Vec<Option<Throttle>>,
     /// By shard: what the door and the health page look at.
     pub(crate) gauges: Vec<ShardGauges>,
     /// Issuer links by name, for the health page.
@@ -41,8 +35,8 @@ pub(crate) struct Setup {
     pub(crate) draining: AtomicBool,
     /// Whether a token worker is warm beside those that work.
     pub(crate) has_spare: AtomicBool,
-    /// Configurations taken since the start, this one included.
-    pub(crate) config_generation: AtomicU64,
+    /// The last reload was refused.
+    pub(crate) reload_failed: AtomicBool,
     pub(crate) snapshots: mpsc::Sender<Box<Snapshot>>,
     clock: Clock,
 }
@@ -90,35 +84,27 @@ impl ShardGauges {
 impl Setup {
     /// Puts the parts together.
     pub(crate) fn new(
-        config: Config,
+        rules: Rules,
         homes: Homes,
-        acquirer_tls: Vec<Option<Tls>>,
-        issuer_tls: Vec<Option<Tls>>,
         snapshots: mpsc::Sender<Box<Snapshot>>,
         clock: Clock,
     ) -> Arc<Self> {
-        let shards = usize::from(config.switch.shards);
+        let start = rules.config.clone();
+        let shards = usize::from(start.switch.shards);
         let now_us = clock.now_us();
         Arc::new(Self {
+            start,
+            rules: ArcSwap::from_pointee(rules),
             homes,
-            programs: Programs::new(&config),
             mailboxes: (0..shards).map(|_| Mailbox::new()).collect(),
-            acquirer_tls,
-            issuer_tls,
-            throttles: config
-                .acquirers
-                .iter()
-                .map(|acquirer| Throttle::new(acquirer.requests_per_second))
-                .collect(),
             gauges: (0..shards).map(|_| ShardGauges::seen_at(now_us)).collect(),
             links: DashMap::new(),
             askers: Askers::default(),
             draining: AtomicBool::new(false),
             has_spare: AtomicBool::new(false),
-            config_generation: AtomicU64::new(1),
+            reload_failed: AtomicBool::new(false),
             snapshots,
             clock,
-            config,
         })
     }
 
@@ -132,24 +118,19 @@ impl Setup {
         self.clock.instant(us)
     }
 
-    /// The acquirer's settings.
-    pub(crate) fn acquirer(&self, id: AcquirerId) -> &Acquirer {
-        &self.config.acquirers[id.index()]
+    /// The rules in force.
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        self.rules.load_full()
     }
 
-    /// The issuer's settings.
-    pub(crate) fn issuer(&self, id: IssuerId) -> &Issuer {
-        &self.config.issuers[id.index()]
-    }
-
-    /// The dialect at an index of the configuration.
-    pub(crate) fn dialect(&self, index: usize) -> &Dialect {
-        &self.config.dialects[index].1
+    /// Puts other rules in force, for everybody but the shards.
+    pub(crate) fn swap_rules(&self, rules: Arc<Rules>) {
+        self.rules.store(rules);
     }
 
     /// How many shards there are.
     pub(crate) fn shards(&self) -> u16 {
-        self.config.switch.shards
+        self.start.switch.shards
     }
 
     /// The queue of a shard.

@@ -1,5 +1,7 @@
 //! The wall clock, for the stamps that messages carry. No wait is ever measured on it.
 
+use std::fmt;
+
 use time::OffsetDateTime;
 
 /// A moment in UTC.
@@ -10,6 +12,12 @@ impl Wall {
     /// Now.
     pub(crate) fn now() -> Self {
         Self(OffsetDateTime::now_utc())
+    }
+
+    /// The moment so many microseconds after 1970.
+    pub(crate) fn of_micros(us: u64) -> Self {
+        let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(us) * 1_000);
+        Self(moment.unwrap_or(OffsetDateTime::UNIX_EPOCH))
     }
 
     /// Microseconds since 1970.
@@ -48,6 +56,20 @@ impl Wall {
     }
 }
 
+/// Date and time to the microsecond, UTC.
+impl fmt::Display for Wall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (date, time) = (self.0.date(), self.0.time());
+        let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
+        let (hour, minute, second) = (time.hour(), time.minute(), time.second());
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:06}Z",
+            time.microsecond()
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,5 +80,6 @@ mod tests {
         assert_eq!(&wall.year_to_second(), b"261123220304");
         assert_eq!(&wall.month_to_second(), b"1123220304");
         assert_eq!(wall.year_and_month(), (2026, 11));
+        assert_eq!(Wall::of_micros(wall.micros() + 42).to_string(), "2026-11-23T22:03:04.000042Z");
     }
 }

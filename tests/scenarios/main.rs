@@ -14,6 +14,7 @@ mod order;
 mod provisioning;
 mod purchase;
 mod recovery;
+mod reload;
 mod reversal;
 mod rights;
 mod routing;
@@ -22,6 +23,7 @@ mod sign_on;
 mod snapshot;
 mod timeout;
 mod token;
+mod trace;
 
 /// The programs whose codes a token checks, over each token there is: the same scenarios.
 #[path = "."]

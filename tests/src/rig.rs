@@ -145,6 +145,14 @@ impl Rig {
         &self.folder
     }
 
+    /// Writes the configuration anew while the switch runs, and gives what stood there before.
+    pub fn edit_config(&self, edit: impl FnOnce(String) -> String) -> String {
+        let path = self.folder.join("signalbox.toml");
+        let before = fs::read_to_string(&path).expect("our own file");
+        fs::write(&path, edit(before.clone())).expect("our own file");
+        before
+    }
+
     /// Kills the switch as an accident would: nothing can be written down any more.
     pub fn crash(&self) {
         self.process.kill();

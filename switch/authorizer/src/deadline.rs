@@ -3,7 +3,7 @@
 //!
 //! Every transaction of one issuer waits equally long from its receipt, so the order of arrival is the order of
 //! falling due: one linked list per issuer, threaded through the slab. A request that waited for the token comes
-//! a little late and is put before those that overtook it. Otherwise adding, removing and looking at the first
+//! a little late and is put before those that overtook it, as is one that came after the wait was made shorter. Otherwise adding, removing and looking at the first
 //! cost the same however many wait.
 
 use alloc::vec;

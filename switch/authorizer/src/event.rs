@@ -1,9 +1,11 @@
 //! The closed list of what can happen to a shard, and the names of the things it happens to.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::provision::Provision;
 use crate::request::{Answer, Request};
+use crate::tables::Tables;
 use crate::verify::{Judgement, ProofId};
 
 /// The time, handed in with every event.
@@ -41,6 +43,9 @@ pub enum Event {
     IssuerLink(IssuerLink, LinkChange),
     /// A link of an acquirer came or went; told to every shard, so that an answer finds a live link.
     AcquirerLink(AcquirerLink, AcquirerId, LinkChange),
+    /// The configuration was changed: what is decided from now on is decided by these tables. They name the same
+    /// acquirers, issuers and programs as the ones before; what runs keeps the route and the deadline it has.
+    Tables(Arc<Tables>),
     /// There is, or is no more, too little room to keep the facts of new requests.
     StoreLow(bool),
     /// Take no new requests; finish the running ones.

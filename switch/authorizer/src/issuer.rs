@@ -55,6 +55,11 @@ impl IssuerState {
         }
     }
 
+    /// Changes the window per link, over all shards. What is in flight above a smaller one may end.
+    pub fn set_window(&mut self, window: u32) {
+        self.window = window.checked_div(self.legs.shards).unwrap_or(1).max(1);
+    }
+
     /// The link with the fewest requests in flight that may take one more.
     ///
     /// # Errors

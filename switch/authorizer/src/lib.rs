@@ -71,6 +71,7 @@ pub mod verify;
 #[cfg(test)]
 mod tests;
 
+use alloc::sync::Arc;
 use cards::Cards;
 use counters::Counters;
 use deadline::Deadlines;
@@ -92,7 +93,7 @@ pub use request::{Answer, Request};
 /// view of every issuer link.
 pub struct Authorizer {
     shard: ShardId,
-    tables: Tables,
+    tables: Arc<Tables>,
     transactions: Transactions,
     proofs: Proofs,
     cards: Cards,
@@ -133,7 +134,7 @@ impl Authorizer {
             store_is_low: false,
             is_alone: shards <= 1,
             counters: Counters::new(tables.acquirers.len(), tables.issuers.len(), tables.programs.len()),
-            tables,
+            tables: Arc::new(tables),
         }
     }
 
@@ -148,12 +149,21 @@ impl Authorizer {
             Event::Unsent(leg, why) => self.unsent(leg, why, now, out),
             Event::IssuerLink(link, change) => self.issuer_link_changed(link, change, now, out),
             Event::AcquirerLink(link, acquirer, change) => self.live.changed(link, acquirer, change),
+            Event::Tables(tables) => self.tables_changed(tables),
             Event::Recovered => self.recovered(now, out),
             Event::StoreLow(is_low) => self.store_is_low = is_low,
             Event::Drain => self.draining = true,
             Event::Stop => self.stopped(now, out),
             Event::Tick => self.expired(now, out),
         }
+    }
+
+    /// Nothing is read again of what was decided by the tables before: only windows have to be told.
+    fn tables_changed(&mut self, tables: Arc<Tables>) {
+        for (state, issuer) in self.issuers.iter_mut().zip(&tables.issuers) {
+            state.set_window(issuer.window);
+        }
+        self.tables = tables;
     }
 
     /// When the next transaction falls due, in microseconds of the monotonic clock.

@@ -74,7 +74,8 @@ impl Authorizer {
             timer: Timer::default(),
         });
         self.deadlines.push(id, &mut self.transactions);
-        let sent = Sent { to, stan, pan, is_funded: funding.is_some(), asked: request.asked() };
+        let is_funded = funding.is_some();
+        let sent = Sent { to, stan, pan, is_funded, received_us, asked: request.asked() };
         self.memory.send(memory, sent);
         if !self.has_planted(Planted::NoIntent) {
             out.facts.push(Fact::Intent(sent));

@@ -29,6 +29,8 @@ pub struct Sent {
     pub pan: Option<Pan>,
     /// It is the card behind a proxy, of which the acquirer knows nothing.
     pub is_funded: bool,
+    /// When the request was received, monotonic microseconds: before the token was asked, where it was.
+    pub received_us: u64,
     /// The request behind it.
     pub asked: Asked,
 }

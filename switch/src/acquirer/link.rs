@@ -85,12 +85,14 @@ impl Conversation for AcquirerConversation {
     fn message(&mut self, header: &[u8], message: &[u8], now_us: u64) -> Result<(), Goodbye> {
         self.port.life.borrow_mut().heard(now_us);
         self.throttle(now_us);
-        let mut envelope = self.edge.envelopes.borrow_mut().fresh();
-        envelope.fill(header, message, Sender::Acquirer(self.port.acquirer, self.port.link), now_us);
-        let setup = &self.edge.setup;
-        let dialect = setup.dialect(setup.acquirer(self.port.acquirer).dialect);
-        let (bytes, index) = envelope.parts();
-        let parsed = dialect.parse(bytes, index).and_then(|()| dialect.check_rules(index));
+        let sender = Sender::Acquirer(self.port.acquirer, self.port.link);
+        let mut envelope = self.edge.enveloped(header, message, sender, now_us);
+        let parsed = {
+            let rules = self.edge.rules_now();
+            let dialect = rules.acquirer_dialect(self.port.acquirer);
+            let (bytes, index) = envelope.parts();
+            dialect.parse(bytes, index).and_then(|()| dialect.check_rules(index))
+        };
         self.read(envelope, parsed)
     }
 
@@ -129,7 +131,7 @@ impl AcquirerConversation {
             return self.refuse(envelope, DeclineReason::NotSupported);
         }
         if let Err(error) = parsed {
-            let acquirer = &self.edge.setup.acquirer(self.port.acquirer).name;
+            let acquirer = self.name();
             tracing::debug!(%acquirer, %error, "message refused");
             return self.refuse(envelope, DeclineReason::FormatError);
         }
@@ -148,9 +150,8 @@ impl AcquirerConversation {
 
     /// A network management request is answered at once; what it says may change the link.
     fn network(&mut self, envelope: Box<Envelope>) -> Result<(), Goodbye> {
-        let setup = &self.edge.setup;
-        let version = setup.dialect(setup.acquirer(self.port.acquirer).dialect).version;
         if let Some(message) = self.edge.message(&envelope) {
+            let version = message.dialect().version;
             if let Some(function) = message.network_function() {
                 let action = self.port.life.borrow_mut().asked(function);
                 life::acquirer_acts(&self.edge, &self.port, action);
@@ -166,9 +167,10 @@ impl AcquirerConversation {
 
     /// Declines without a decision. It promises nothing, so it waits for nothing.
     fn refuse(&mut self, envelope: Box<Envelope>, reason: DeclineReason) -> Result<(), Goodbye> {
-        let setup = self.edge.setup.clone();
-        let acquirer = setup.acquirer(self.port.acquirer);
-        let dialect = setup.dialect(acquirer.dialect);
+        let rules = self.edge.rules();
+        let rules = envelope.rules().unwrap_or(&rules);
+        let acquirer = rules.acquirer(self.port.acquirer);
+        let dialect = rules.dialect(acquirer.dialect);
         let own = acquirer.response_codes.iter().find(|(name, _)| name == reason.name());
         let code = own.map_or_else(|| reason.code(translate::code_set(dialect.version)), |(_, code)| *code);
         let outcome = Outcome::declined(reason, code);
@@ -190,7 +192,7 @@ impl AcquirerConversation {
         else {
             return;
         };
-        let framing = self.edge.setup.acquirer(self.port.acquirer).framing;
+        let framing = self.edge.setup.start.acquirers[self.port.acquirer.index()].framing;
         let room = room_for(message.bytes().len(), false);
         let sent = self.port.wire.append(|out| {
             frame::append(out, framing, envelope.header(), room, |out| encode(&message, digits, out))
@@ -200,11 +202,15 @@ impl AcquirerConversation {
         }
     }
 
+    fn name(&self) -> &str {
+        &self.edge.setup.start.acquirers[self.port.acquirer.index()].name
+    }
+
     /// A message that is itself an answer has no business here.
     fn misdirected(&mut self, envelope: Box<Envelope>) -> Result<(), Goodbye> {
         self.edge.tally.borrow_mut().misdirected += 1;
         if !self.port.was_told.replace(true) {
-            let acquirer = &self.edge.setup.acquirer(self.port.acquirer).name;
+            let acquirer = self.name();
             tracing::warn!(%acquirer, "an acquirer sends responses; dropped and counted");
         }
         self.edge.envelopes.borrow_mut().recycle(envelope);
@@ -217,14 +223,15 @@ impl AcquirerConversation {
         self.edge.tally.borrow_mut().acquirer_glitch(self.port.acquirer);
         let glitches = self.port.glitches.get() + 1;
         self.port.glitches.set(glitches);
-        if glitches >= self.edge.setup.config.limits.glitches_max {
+        if glitches >= self.edge.rules().config.limits.glitches_max {
             return Err(Goodbye::TooManyGlitches);
         }
         Ok(())
     }
 
     fn throttle(&self, now_us: u64) {
-        let throttle = &self.edge.setup.throttles[self.port.acquirer.index()];
+        let rules = self.edge.rules_now();
+        let throttle = &rules.throttles[self.port.acquirer.index()];
         if let Some(until_us) = throttle.as_ref().and_then(|throttle| throttle.count(now_us)) {
             self.port.throttled_until_us.set(until_us);
         }

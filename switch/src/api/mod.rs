@@ -28,9 +28,10 @@ use dashmap::DashMap;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use subtle::ConstantTimeEq;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use crate::admin::{self, Question};
 use crate::config::{Config, ProgramKind};
 use crate::hop::Hop;
 use crate::setup::Setup;
@@ -95,6 +96,7 @@ impl Askers {
 struct Door {
     setup: Arc<Setup>,
     token: Arc<Option<AccessToken>>,
+    questions: mpsc::Sender<Question>,
 }
 
 /// Every path under `/v1` with what is sent to it. `openapi.json` describes the same.
@@ -124,12 +126,43 @@ paths! {
 const DESCRIPTION: &str = include_str!("openapi.json");
 
 /// The pages under `/v1`.
-pub(crate) fn router(setup: Arc<Setup>, token: Option<AccessToken>) -> Router {
+pub(crate) fn router(
+    setup: Arc<Setup>,
+    token: Option<AccessToken>,
+    questions: mpsc::Sender<Question>,
+) -> Router {
     let description = get(async || ([(header::CONTENT_TYPE, "application/json")], DESCRIPTION));
     forms(Router::new())
+        .route("/v1/reload", post(reload))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .route("/v1/openapi.json", description)
-        .with_state(Door { setup, token: Arc::new(token) })
+        .with_state(Door { setup, token: Arc::new(token), questions })
+}
+
+impl Door {
+    /// Lets those in who show the access token.
+    fn admit(&self, headers: &HeaderMap) -> Result<(), Box<Response>> {
+        let (status, field, why) = match (*self.token).as_ref() {
+            None => (StatusCode::FORBIDDEN, "", "/v1 is shut: the configuration has no admin.token_file"),
+            Some(token) if token.is_shown(headers) => return Ok(()),
+            Some(_) => (StatusCode::UNAUTHORIZED, "authorization", "not the access token"),
+        };
+        Err(Box::new(refuse(status, field, why)))
+    }
+}
+
+/// Reads the configuration again and puts it in force, whole or not at all.
+async fn reload(State(door): State<Door>, headers: HeaderMap) -> Response {
+    if let Err(refused) = door.admit(&headers) {
+        return *refused;
+    }
+    match admin::ask(&door.questions, Question::Reload).await {
+        Some(health) => {
+            let status = if health.ok { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+            (status, Json(health.body)).into_response()
+        }
+        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
 }
 
 /// Changes a card as a form says.
@@ -138,24 +171,15 @@ async fn change<F: Form + DeserializeOwned>(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    match (*door.token).as_ref() {
-        None => {
-            return refuse(
-                StatusCode::FORBIDDEN,
-                "",
-                "/v1 is shut: the configuration has no admin.token_file",
-            );
-        }
-        Some(token) if !token.is_shown(&headers) => {
-            return refuse(StatusCode::UNAUTHORIZED, "authorization", "not the access token");
-        }
-        Some(_) => {}
+    if let Err(refused) = door.admit(&headers) {
+        return *refused;
     }
     let form: F = match read::form(&body) {
         Ok(form) => form,
         Err(read::Flaw { field, why }) => return refuse(StatusCode::BAD_REQUEST, &field, &why),
     };
-    match form.change(&door.setup.config, &door.setup.programs) {
+    let rules = door.setup.rules();
+    match form.change(&rules.config, &rules.programs) {
         Ok((pan, change)) => {
             let account = door.setup.homes.account(&pan);
             let outcome =
@@ -182,7 +206,8 @@ fn answer(setup: &Setup, outcome: Option<Outcome>, is_new: bool) -> Response {
     match outcome {
         Some(Ok(standing)) => {
             let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-            (status, Json(form::standing(&standing, &setup.programs, &setup.config))).into_response()
+            let rules = setup.rules();
+            (status, Json(form::standing(&standing, &rules.programs, &rules.config))).into_response()
         }
         Some(Err(Refused::Unknown)) => {
             refuse(StatusCode::NOT_FOUND, "pan", "no such card, or it has no such bundle")

@@ -181,7 +181,7 @@ static ISSUERS: [Entry; 10] = [
         &[Issuer],
         LevelOfAll(|world, at| {
             let issuer = IssuerId(at[0] as u16);
-            links_up(world.setup, issuer) as f64 * f64::from(world.setup.issuer(issuer).window)
+            links_up(world.setup, issuer) as f64 * f64::from(world.setup.rules().issuer(issuer).window)
         }),
     ),
 ];
@@ -205,7 +205,7 @@ static SAF: [Entry; 7] = [
         "Reversals that may wait for one issuer; with so many it is asked nothing new.",
         &[],
         LevelOfAll(|world, _| {
-            f64::from(world.setup.config.limits.reversals_max) * f64::from(world.setup.shards())
+            f64::from(world.setup.start.limits.reversals_max) * f64::from(world.setup.shards())
         }),
     ),
     entry(
@@ -236,7 +236,7 @@ static PROGRAMS: [Entry; 15] = [
         "signalbox_programs",
         "Programs that are configured.",
         &[],
-        LevelOfAll(|world, _| world.setup.config.programs.len() as f64),
+        LevelOfAll(|world, _| world.setup.start.programs.len() as f64),
     ),
     entry(
         "signalbox_proofs_total",
@@ -271,7 +271,7 @@ static PROGRAMS: [Entry; 15] = [
         "Cards of programs that there may be.",
         &[],
         LevelOfAll(|world, _| {
-            f64::from(world.setup.config.limits.cards_max) * f64::from(world.setup.shards())
+            f64::from(world.setup.start.limits.cards_max) * f64::from(world.setup.shards())
         }),
     ),
     entry(
@@ -280,7 +280,7 @@ static PROGRAMS: [Entry; 15] = [
         &[],
         LevelOfAll(|world, _| {
             let is_up = world.shards().all(|shard| shard.token_up);
-            truth(!world.setup.config.programs.is_empty() && is_up)
+            truth(!world.setup.start.programs.is_empty() && is_up)
         }),
     ),
     entry(
@@ -400,7 +400,7 @@ static BOUNDS: [Entry; 6] = [
         "Requests that may be in flight.",
         &[],
         LevelOfAll(|world, _| {
-            f64::from(world.setup.config.switch.pending_max) * f64::from(world.setup.shards())
+            f64::from(world.setup.start.switch.pending_max) * f64::from(world.setup.shards())
         }),
     ),
     entry(
@@ -432,13 +432,19 @@ static BOUNDS: [Entry; 6] = [
     ),
 ];
 
-static PROCESS: [Entry; 9] = [
+static PROCESS: [Entry; 10] = [
     entry("signalbox_build_info", "1, with the version of the binary.", &[Version], LevelOfAll(|_, _| 1.0)),
     entry(
         "signalbox_config_generation",
         "How many configurations this process has taken.",
         &[],
-        LevelOfAll(|world, _| world.setup.config_generation.load(Ordering::Relaxed) as f64),
+        LevelOfAll(|world, _| world.setup.rules().generation as f64),
+    ),
+    entry(
+        "signalbox_config_last_reload_ok",
+        "Whether the last reload was made: 1 or 0. 1 when there was none.",
+        &[],
+        LevelOfAll(|world, _| truth(!world.setup.reload_failed.load(Ordering::Relaxed))),
     ),
     entry(
         "signalbox_draining",
@@ -502,7 +508,7 @@ fn glitches(shard: &Snapshot, [peer, _]: At) -> u64 {
 }
 
 fn connections(world: &World<'_>, [peer, _]: At) -> f64 {
-    let acquirers = &world.setup.config.acquirers;
+    let acquirers = &world.setup.start.acquirers;
     match peer.checked_sub(acquirers.len()) {
         Some(issuer) => links_connected(world.setup, IssuerId(issuer as u16)) as f64,
         // The door also counts those who are still shaking hands.
@@ -527,7 +533,8 @@ fn refused(world: &World<'_>, [reason, _]: At) -> u64 {
 }
 
 fn certificate_end(world: &World<'_>, [peer, which]: At) -> f64 {
-    let links = world.setup.acquirer_tls.iter().chain(&world.setup.issuer_tls).flatten();
+    let rules = world.setup.rules();
+    let links = rules.acquirer_tls.iter().chain(&rules.issuer_tls).flatten();
     links.map(|tls| tls.ends[which] as f64).nth(peer).unwrap_or(0.0)
 }
 

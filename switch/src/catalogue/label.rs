@@ -106,7 +106,7 @@ impl Label {
 
     /// Its values in this switch.
     pub(crate) fn values(self, setup: &Setup) -> Vec<String> {
-        let config = &setup.config;
+        let config = &setup.start;
         let acquirers = config.acquirers.iter().map(|peer| (&peer.name, peer.door.tls.is_some()));
         let issuers = config.issuers.iter().map(|peer| (&peer.name, peer.door.tls.is_some()));
         match self {

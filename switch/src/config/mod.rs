@@ -13,11 +13,14 @@
 //! A setting that does not arrive becomes a [`Fault`], with its file, line and column or its variable.
 //! Steps 2 and 3 go on after a fault, so that one run shows all of them; the switch does not start with any.
 //!
-//! Not here: opening a port, reading a key, changing anything while the switch runs.
+//! `effective` lists what came out, and what of it a reload may change.
+//!
+//! Not here: opening a port, reading a key, swapping anything while the switch runs.
 
 mod check;
 mod checked;
 mod dialect;
+pub(crate) mod effective;
 mod environment;
 mod fault;
 mod given;
@@ -33,6 +36,7 @@ pub use checked::{
     Acquirer, Admin, Config, Door, Hsm, Issuer, Limits, Placement, Profile, Program, ProgramKind, Route,
     Switch, Timers, TlsFiles, Way,
 };
+pub use effective::{ChangedBy, Setting, settings};
 pub use fault::{Fault, Faults, Place};
 
 /// Reads and checks the configuration file at `path`. Of `environment` only names that begin with

@@ -55,8 +55,9 @@ impl IssuerPort {
 
     /// Sends a network management request of our own.
     pub(crate) fn ask(&self, edge: &Edge, function: NetworkFunction) {
-        let issuer = edge.setup.issuer(self.link.issuer);
-        let dialect = edge.setup.dialect(issuer.dialect);
+        let rules = edge.rules();
+        let issuer = rules.issuer(self.link.issuer);
+        let dialect = rules.dialect(issuer.dialect);
         self.own.set(self.own.get() % 999_999 + 1);
         let Some(stan) = Stan::new(self.own.get()) else { return };
         let sent = self.wire.append(|out| {
@@ -82,12 +83,13 @@ pub(crate) struct IssuerConversation {
 impl Conversation for IssuerConversation {
     fn message(&mut self, header: &[u8], message: &[u8], now_us: u64) -> Result<(), Goodbye> {
         self.port.life.borrow_mut().heard(now_us);
-        let mut envelope = self.edge.envelopes.borrow_mut().fresh();
-        envelope.fill(header, message, Sender::Issuer(self.port.link.issuer), now_us);
-        let setup = &self.edge.setup;
-        let dialect = setup.dialect(setup.issuer(self.port.link.issuer).dialect);
-        let (bytes, index) = envelope.parts();
-        let parsed = dialect.parse(bytes, index);
+        let sender = Sender::Issuer(self.port.link.issuer);
+        let mut envelope = self.edge.enveloped(header, message, sender, now_us);
+        let parsed = {
+            let rules = self.edge.rules_now();
+            let (bytes, index) = envelope.parts();
+            rules.issuer_dialect(self.port.link.issuer).parse(bytes, index)
+        };
         match (parsed, envelope.index.mti()) {
             (Ok(()), Some(mti)) if mti.is_response() && edge::is_network(mti) => {
                 self.network_answered(envelope)
@@ -159,7 +161,7 @@ impl IssuerConversation {
                 let action = self.port.life.borrow_mut().asked(function);
                 life::issuer_acts(&self.edge, &self.port, action);
             }
-            let framing = self.edge.setup.issuer(self.port.link.issuer).framing;
+            let framing = self.edge.setup.start.issuers[self.port.link.issuer.index()].framing;
             let room = room_for(message.bytes().len(), false);
             let sent = self.port.wire.append(|out| {
                 frame::append(out, framing, envelope.header(), room, |out| {
@@ -178,7 +180,7 @@ impl IssuerConversation {
     fn misdirected(&mut self, envelope: Box<Envelope>) -> Result<(), Goodbye> {
         self.edge.tally.borrow_mut().misdirected += 1;
         if !self.port.was_told.replace(true) {
-            let issuer = &self.edge.setup.issuer(self.port.link.issuer).name;
+            let issuer = &self.edge.setup.start.issuers[self.port.link.issuer.index()].name;
             tracing::warn!(%issuer, "an issuer sends requests; dropped and counted");
         }
         self.edge.envelopes.borrow_mut().recycle(envelope);
@@ -191,7 +193,7 @@ impl IssuerConversation {
         self.edge.tally.borrow_mut().issuer_glitch(self.port.link.issuer);
         let glitches = self.port.glitches.get() + 1;
         self.port.glitches.set(glitches);
-        if glitches >= self.edge.setup.config.limits.glitches_max {
+        if glitches >= self.edge.rules().config.limits.glitches_max {
             return Err(Goodbye::TooManyGlitches);
         }
         Ok(())

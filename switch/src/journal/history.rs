@@ -101,12 +101,8 @@ impl History {
     /// # Errors
     /// When it is damaged, or cannot be read.
     pub fn read(directory: &Path) -> Result<Self, Fault> {
-        let shards = std::fs::read_to_string(directory.join("shards"))
-            .ok()
-            .and_then(|text| text.trim().parse::<u16>().ok())
-            .ok_or_else(|| Fault::Config(format!("{}: no journal is here", directory.display())))?;
         let mut history = Self::default();
-        for shard in (0..shards).map(ShardId) {
+        for shard in shards(directory)? {
             let segments = segment::numbers(&segment::folder(directory, shard), segment::ENDING)?;
             history.is_cut = segments.first().is_some_and(|first| *first > 1);
             history.read_snapshots(directory, shard)?;
@@ -475,7 +471,17 @@ impl Undoing {
     }
 }
 
-fn name(names: &[String], index: usize) -> String {
+/// The shards of a data directory.
+pub(super) fn shards(directory: &Path) -> Result<impl Iterator<Item = ShardId> + use<>, Fault> {
+    let shards = std::fs::read_to_string(directory.join("shards"))
+        .ok()
+        .and_then(|text| text.trim().parse::<u16>().ok())
+        .ok_or_else(|| Fault::Config(format!("{}: no journal is here", directory.display())))?;
+    Ok((0..shards).map(ShardId))
+}
+
+/// A name of the configuration by its number in facts.
+pub(super) fn name(names: &[String], index: usize) -> String {
     names.get(index).cloned().unwrap_or_default()
 }
 

@@ -24,6 +24,7 @@
 //! | `mark` | tells an older journal from a newer one |
 //! | `directory` | the whole data directory: lock, recovery, start |
 //! | `history` | what became of every request, for `export` and `verify` |
+//! | `trace` | everything that happened to one request, and when |
 //!
 //! Not here: what the facts mean (`authorizer::recovery`), and when they are released (`shard`).
 
@@ -40,6 +41,7 @@ mod record;
 mod renumber;
 mod segment;
 mod snapshot;
+pub mod trace;
 mod writer;
 
 pub(crate) use archive::{Archive, Fresh};

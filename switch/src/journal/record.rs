@@ -116,6 +116,7 @@ impl Writer<'_> {
         self.u16(sent.to.link);
         self.u32(sent.stan.number());
         self.u8(u8::from(sent.is_funded));
+        self.u64(sent.received_us);
         self.card(sent.pan.as_ref());
         self.asked(&sent.asked);
     }
@@ -356,6 +357,7 @@ impl<'a> Reader<'a> {
             to: IssuerLink { issuer: IssuerId(self.u16()?), link: self.u16()? },
             stan: self.stan()?,
             is_funded: self.u8()? != 0,
+            received_us: self.u64()?,
             pan: self.card()?,
             asked: self.asked()?,
         })

@@ -35,6 +35,7 @@ pub(in crate::journal) fn sent() -> Sent {
         stan: Stan::new(9).expect("a number"),
         pan: Pan::parse(b"9999600000000019"),
         is_funded: true,
+        received_us: 1_700_000_000_000_000,
         asked: asked(),
     }
 }

@@ -230,7 +230,7 @@ fn a_worker_is_asked_no_more_than_it_can_answer() {
 #[test]
 fn errors_that_others_would_meet_open_the_breaker_and_others_do_not() {
     let mut stage = Stage::new();
-    let mut fail = |stage: &mut Stage, cause: Cause| {
+    let fail = |stage: &mut Stage, cause: Cause| {
         let number = stage.crew.places[0].worker.as_ref().map_or(0, |worker| worker.first);
         assert!(stage.ask(0));
         stage.answer(&[(number, error(cause))], 0, 0);

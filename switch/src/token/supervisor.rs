@@ -96,7 +96,7 @@ impl Supervisor {
 
     /// Seats the first workers, before the shards have begun.
     pub(crate) fn seat_first(setup: &Setup, workers: Vec<Started>) -> std::io::Result<()> {
-        let places = setup.config.hsm.as_ref().map_or(1, |hsm| hsm.workers);
+        let places = setup.start.hsm.as_ref().map_or(1, |hsm| hsm.workers);
         for (at, worker) in workers.into_iter().enumerate() {
             let (shard, place) = (at / usize::from(places), (at % usize::from(places)) as u16);
             worker.stream.set_nonblocking(true)?;

@@ -44,6 +44,16 @@ pub fn binary() -> Option<PathBuf> {
     None
 }
 
+/// Another program of the project, built beside the binary under test; `None` when it is not there.
+#[must_use]
+pub fn sibling(name: &str) -> Option<PathBuf> {
+    let found = candidates().into_iter().map(|path| path.with_file_name(name)).find(|path| path.is_file());
+    if found.is_none() {
+        not_run(&format!("the {name} binary: `make build`"));
+    }
+    found
+}
+
 /// Says once per test binary what a test would need, past the capture of test output.
 ///
 /// # Panics

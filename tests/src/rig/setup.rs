@@ -216,6 +216,12 @@ impl Setup {
         self
     }
 
+    /// Gives callers of `/v1` an access token.
+    #[must_use]
+    pub fn admin_token(self) -> Setup {
+        self.secret_file("access.token", ACCESS_TOKEN).set("admin.token_file", "access.token")
+    }
+
     /// Gives the switch a token, and its callers of `/v1` an access token.
     #[must_use]
     pub fn token(mut self, token: &TestToken) -> Setup {
@@ -228,9 +234,7 @@ impl Setup {
         let hsm = hsm.into_iter().map(|(key, value)| (key.to_owned(), Value::String(value)));
         self.config.insert("hsm".into(), Value::Table(hsm.collect()));
         let (variable, place) = token.environment();
-        self.environment(variable, &place)
-            .secret_file("access.token", ACCESS_TOKEN)
-            .set("admin.token_file", "access.token")
+        self.environment(variable, &place).admin_token()
     }
 
     /// Puts another module in front of the token's.

@@ -1,0 +1,98 @@
+//! What a reload swaps whole: the configuration as it is in force, and what is made of it.
+//!
+//! Every thread holds the rules it works by and none changes them, so a message is read, decided and answered under
+//! the rules it came under, however often they are swapped meanwhile. What no reload changes (listeners, shards, the
+//! journal, the token, who the peers are) is the same in all generations.
+
+use std::sync::Arc;
+
+use authorizer::event::{AcquirerId, IssuerId};
+use codecs::iso8583::Dialect;
+
+use crate::config::{Acquirer, Config, Door, Issuer, TlsFiles};
+use crate::programs::Programs;
+use crate::throttle::Throttle;
+use crate::tls::Tls;
+
+/// One generation of them.
+pub(crate) struct Rules {
+    /// Counted from 1, the rules of the start.
+    pub(crate) generation: u64,
+    pub(crate) config: Config,
+    pub(crate) programs: Programs,
+    /// By acquirer.
+    pub(crate) acquirer_tls: Vec<Option<Tls>>,
+    /// By issuer.
+    pub(crate) issuer_tls: Vec<Option<Tls>>,
+    /// By acquirer.
+    pub(crate) throttles: Vec<Option<Throttle>>,
+}
+
+/// The rules as one shard's messages hold them. Each shard has a count of its own, so that counting does not carry a
+/// cache line from core to core with every message.
+pub(crate) type OwnRules = Arc<Arc<Rules>>;
+
+impl Rules {
+    /// The rules of a configuration: certificates, keys and revocation lists are read.
+    ///
+    /// # Errors
+    /// Which of these files cannot be used, and why.
+    pub(crate) fn new(config: Config, generation: u64) -> Result<Self, String> {
+        Ok(Self {
+            generation,
+            acquirer_tls: read_tls(config.acquirers.iter().map(|acquirer| &acquirer.door))?,
+            issuer_tls: read_tls(config.issuers.iter().map(|issuer| &issuer.door))?,
+            programs: Programs::new(&config),
+            throttles: config
+                .acquirers
+                .iter()
+                .map(|acquirer| Throttle::new(acquirer.requests_per_second))
+                .collect(),
+            config,
+        })
+    }
+
+    /// The acquirer's settings.
+    pub(crate) fn acquirer(&self, id: AcquirerId) -> &Acquirer {
+        &self.config.acquirers[id.index()]
+    }
+
+    /// The issuer's settings.
+    pub(crate) fn issuer(&self, id: IssuerId) -> &Issuer {
+        &self.config.issuers[id.index()]
+    }
+
+    /// The dialect at an index of the configuration.
+    pub(crate) fn dialect(&self, index: usize) -> &Dialect {
+        &self.config.dialects[index].1
+    }
+
+    /// How an acquirer's messages are read and written.
+    pub(crate) fn acquirer_dialect(&self, id: AcquirerId) -> &Dialect {
+        self.dialect(self.acquirer(id).dialect)
+    }
+
+    /// How an issuer's messages are read and written.
+    pub(crate) fn issuer_dialect(&self, id: IssuerId) -> &Dialect {
+        self.dialect(self.issuer(id).dialect)
+    }
+}
+
+fn read_tls<'a>(doors: impl Iterator<Item = &'a Door>) -> Result<Vec<Option<Tls>>, String> {
+    let read = |files: &TlsFiles| Tls::read(files);
+    doors.map(|door| door.tls.as_ref().map(read).transpose()).collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Rules of a switch with one acquirer and one issuer.
+    pub(crate) fn none() -> OwnRules {
+        let text = "[[acquirer]]\nname = \"north\"\nlisten = \"127.0.0.1:1\"\nplain_tcp = true\n\
+                    [[issuer]]\nname = \"maple\"\nconnect = [\"127.0.0.1:2\"]\nplain_tcp = true\n\
+                    [[route]]\niin = \"9\"\nissuer = \"maple\"\n";
+        let config = crate::config::parse(text, std::path::Path::new("f.toml"), std::iter::empty());
+        Arc::new(Arc::new(Rules::new(config.expect("sound"), 1).expect("no files")))
+    }
+}
