@@ -28,9 +28,10 @@ outside: build tools ## tests on the release binary, through sockets; two foreig
 	SIGNALBOX_TESTS=all $(CARGO) test --locked --release -p tests -p loadtest -p hsm -p benches --tests
 	@sh tests/foreign/run.sh
 
-tools:           ## what the tests need: a Python virtual environment, SoftHSM2, strace, valgrind
+tools:           ## what the tests need: a Python virtual environment, SoftHSM2, Chromium, strace, valgrind
 	@sh tests/peers/setup.sh
 	@sh hsm/setup.sh
+	@sh loadtest/setup.sh
 	@sh tests/strace.sh
 	@sh benches/setup.sh
 

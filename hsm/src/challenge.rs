@@ -8,21 +8,25 @@
 use zeroize::Zeroizing;
 
 use crate::compare::code_is;
-use crate::derive::{Card, aes_block};
+use crate::derive::{Card, aes_key};
 use crate::digits::{Psn, low_digits};
 use crate::error::Cause;
 use crate::question::{Answer, Response};
-use crate::token::{CardKeyUse, Master, Token};
+use crate::token::{CardKeys, Master, Token, Work};
 
 /// Checks one response.
-pub(crate) fn check(token: &Token, master: &Master, asked: &Response) -> Result<Answer, Cause> {
+pub(crate) fn check(
+    token: &Token,
+    kept: &mut CardKeys,
+    master: &Master,
+    asked: &Response,
+) -> Result<Answer, Cause> {
     let account = Card { pan: asked.pan.clone(), psn: Psn::ABSENT };
-    let key = token.derive(master, &aes_block(&account), CardKeyUse::Cmac)?;
-    let mac = key.cmac(&message(asked))?;
+    let key = kept.get(token, master, &aes_key(&account, master.key_bytes), Work::Mac)?;
+    let mac = key.mac::<16>(&message(asked))?;
     let (number, _) = mac.split_first_chunk().expect("eight of sixteen bytes");
     let digits = low_digits::<12>(u64::from_be_bytes(*number));
-    let is_right = code_is(&digits[12 - asked.length.digits()..], &asked.presented);
-    Ok(if is_right { Answer::Right } else { Answer::Wrong })
+    Ok(Answer::of(code_is(&digits[12 - asked.length.digits()..], &asked.presented)))
 }
 
 fn message(asked: &Response) -> Zeroizing<Vec<u8>> {

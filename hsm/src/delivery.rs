@@ -61,10 +61,10 @@ impl Courier {
         let failed = |cause| HsmError::new(Kind::RotatingCode, cause);
         let indexes = u32::from(bundle.first)..u32::from(bundle.first) + u32::from(bundle.count);
         let blocks: Vec<[u8; 16]> =
-            indexes.map(|index| counter_block(&bundle.account, bundle.id, index)).collect();
+            indexes.map(|index| counter_block(bundle.account, bundle.id, index)).collect();
         let mut counters = Zeroizing::new(vec![[0; 16]; blocks.len()]);
         for (blocks, counters) in blocks.chunks(BATCH).zip(counters.chunks_mut(BATCH)) {
-            self.counters.encrypt(blocks, counters).map_err(failed)?;
+            self.counters.pass(blocks.as_flattened(), counters.as_flattened_mut()).map_err(failed)?;
         }
         hpke::seal(device_key, INFO, &bundle.aad(), counters.as_flattened()).ok_or(failed(Cause::Refused))
     }

@@ -7,6 +7,7 @@ use sha1::{Digest, Sha1};
 use zeroize::Zeroizing;
 
 use crate::digits::{Pan, Psn, decimalised, packed};
+use crate::token::Recipe;
 
 /// One card of an account.
 #[derive(Clone, PartialEq, Eq)]
@@ -35,27 +36,56 @@ pub(crate) fn card_block(card: &Card, derivation: Derivation) -> Zeroizing<[u8; 
 }
 
 /// What a token encrypts to make the card key K: Y, then its complement.
-pub(crate) fn whole_key(y: &[u8; 8]) -> Zeroizing<[u8; 16]> {
-    twice(y, |byte| !byte)
+pub(crate) fn whole_key(y: &[u8; 8]) -> Recipe {
+    Recipe::sixteen(&joined(y, &y.map(|byte| !byte)))
 }
 
 /// What a token encrypts to make the left half of the card key, twice: 3DES under K_L and K_L is single DES
 /// under K_L, which tokens no longer offer by itself.
-pub(crate) fn left_half_twice(y: &[u8; 8]) -> Zeroizing<[u8; 16]> {
-    twice(y, |byte| byte)
+pub(crate) fn left_half_twice(y: &[u8; 8]) -> Recipe {
+    Recipe::sixteen(&joined(y, y))
 }
 
-/// What a token encrypts to make an AES card key of 128 bits (option C): number and sequence number, with
-/// zeros in front.
-pub(crate) fn aes_block(card: &Card) -> Zeroizing<[u8; 16]> {
-    Zeroizing::new(packed(&*zero_filled::<32>(card)))
+/// What a token encrypts to make an AES card key as long as its master (option C): number and sequence number, with
+/// zeros in front; for more than 128 bits its complement too.
+pub(crate) fn aes_key(card: &Card, key_bytes: usize) -> Recipe {
+    let y = Zeroizing::new(packed::<16>(&*zero_filled::<32>(card)));
+    if key_bytes == 16 {
+        return Recipe::sixteen(&y);
+    }
+    Recipe::longer(&y, &y.map(|byte| !byte), key_bytes)
 }
 
-fn twice(y: &[u8; 8], second: impl Fn(u8) -> u8) -> Zeroizing<[u8; 16]> {
-    let mut input = Zeroizing::new([0; 16]);
-    input[..8].copy_from_slice(y);
-    input[8..].iter_mut().zip(y).for_each(|(byte, of_y)| *byte = second(*of_y));
-    input
+/// What a card key encrypts to make its session key from what is new in a purchase (EMV Book 2, annex A1.3.1):
+/// the whole of it, and its left half, twice.
+pub(crate) fn session_keys(diversifier: &[u8; 8]) -> (Recipe, Recipe) {
+    let [first, second] = [0xF0, 0x0F].map(|third| {
+        let mut block = *diversifier;
+        block[2] = third;
+        block
+    });
+    (Recipe::sixteen(&joined(&first, &second)), Recipe::sixteen(&joined(&first, &first)))
+}
+
+/// The same for AES, from the ATC: as long as the card key. Only longer ones have the two marks.
+pub(crate) fn aes_session_key(atc: [u8; 2], key_bytes: usize) -> Recipe {
+    let block = |third| {
+        let mut block = [0; 16];
+        block[..2].copy_from_slice(&atc);
+        block[2] = third;
+        block
+    };
+    if key_bytes == 16 {
+        return Recipe::sixteen(&block(0));
+    }
+    Recipe::longer(&block(0xF0), &block(0x0F), key_bytes)
+}
+
+fn joined(first: &[u8; 8], second: &[u8; 8]) -> Zeroizing<[u8; 16]> {
+    let mut both = Zeroizing::new([0; 16]);
+    both[..8].copy_from_slice(first);
+    both[8..].copy_from_slice(second);
+    both
 }
 
 fn rightmost(card: &Card) -> [u8; 8] {
@@ -99,7 +129,7 @@ mod tests {
         assert_eq!(y("4123456789012", 0, Derivation::OptionA), 0x0412_3456_7890_1200);
         assert_eq!(y("6799998900000060919", 2, Derivation::OptionA), 0x9890_0000_0609_1902);
         let whole = whole_key(&0x1312_3456_7848_0000_u64.to_be_bytes());
-        assert_eq!(u128::from_be_bytes(*whole), 0x1312_3456_7848_0000_ECED_CBA9_87B7_FFFF);
+        assert_eq!(whole.data(), 0x1312_3456_7848_0000_ECED_CBA9_87B7_FFFF_u128.to_be_bytes());
     }
 
     #[test]
@@ -112,7 +142,9 @@ mod tests {
 
     #[test]
     fn aes_takes_every_digit() {
-        let block = aes_block(&card("5413123456784800", 1));
-        assert_eq!(u128::from_be_bytes(*block), 0x0000_0000_0000_0054_1312_3456_7848_0001);
+        let y = 0x0000_0000_0000_0054_1312_3456_7848_0001_u128;
+        assert_eq!(aes_key(&card("5413123456784800", 1), 16).data(), y.to_be_bytes());
+        let longer = aes_key(&card("5413123456784800", 1), 24);
+        assert_eq!(longer.data(), [y.to_be_bytes(), (!y).to_be_bytes()].concat());
     }
 }

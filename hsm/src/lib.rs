@@ -5,9 +5,9 @@
 //! * [`Question`] and [`Answer`] say all that can be asked; [`HsmError`] says why there was no answer;
 //! * [`Verifier`] answers, with the keys it loaded from a [`token::Token`];
 //! * [`Plan`] says which token and which keys, and [`wire`] how all of this is said to another process;
-//! * `card`, `rotating` and `challenge` make the codes, each from its definition; `derive` says what the keys
-//!   of one card are made of;
-//! * `digits`, `compare` and [`Secret`] are what all of them stand on.
+//! * `card`, `rotating`, `challenge` and `enrolled` make the codes, `mac` and `pin` what is between two hosts, each from its
+//!   definition; `derive` says what the keys of one card are made of;
+//! * `algorithm3`, `digits`, `compare` and [`Secret`] are what all of them stand on.
 //!
 //! What is absent: ISO 8583, accounts, clocks, threads. Every block is encrypted by the token, under keys that
 //! cannot be read from it; the one exception is the block of a single-use counter, where a program's exposure
@@ -20,6 +20,7 @@ pub mod token;
 pub mod wire;
 pub mod worker;
 
+mod algorithm3;
 mod card;
 mod challenge;
 mod compare;
@@ -27,8 +28,11 @@ mod delivery;
 mod derive;
 mod device;
 mod digits;
+mod enrolled;
 mod error;
 mod hpke;
+mod mac;
+mod pin;
 mod plan;
 mod question;
 mod rotating;
@@ -39,6 +43,7 @@ mod verifier;
 #[path = "../tests/tokens/mod.rs"]
 mod tokens;
 
+pub use algorithm3::Padding;
 pub use delivery::{Bundle, Courier};
 pub use derive::{Card, Derivation};
 pub use device::Device;
@@ -47,8 +52,10 @@ pub use error::{Cause, HsmError, Retry};
 pub use hpke::Sealed;
 pub use plan::{KeyRequest, Plan, PlanError, Purpose};
 pub use question::{
-    Answer, Candidates, Cvc3, DynamicCvv, EnrolCvc3, Ivcvc3, KeyId, Kind, MAX_CANDIDATES, Printed, Question,
-    Response, RotatingCode, StaticCode, TrackData, UnpredictableNumber,
+    Answer, Candidates, CardStatus, CheckMac, Covered, Cryptogram, CryptogramVersion, Cvc3, DynamicCvv,
+    EnrolCvc3, EnrolResponse, EnrolledResponse, IssuerAnswer, IssuerAuthentication, Ivcvc3, KeyId, Kind,
+    MAX_CANDIDATES, MakeMac, PinBlock, PinFormat, Printed, Question, Response, ResponseTag, RotatingCode,
+    RotatingCvc3, StaticCode, TrackData, TranslatePin, UnpredictableNumber,
 };
 pub use secret::Secret;
-pub use verifier::{MasterUsage, Verifier};
+pub use verifier::{MacKeySpec, MasterUsage, Verifier};

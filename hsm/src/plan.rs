@@ -6,10 +6,12 @@ use std::path::PathBuf;
 
 use cryptoki::error::{Error, RvError};
 
-use crate::question::KeyId;
+use crate::algorithm3::Padding;
+use crate::error::Cause;
+use crate::question::{KeyId, PinFormat};
 use crate::secret::Secret;
 use crate::token::{KeyError, KeySpec, OpenError, Token};
-use crate::verifier::{MasterUsage, Verifier};
+use crate::verifier::{MacKeySpec, MasterUsage, Verifier};
 
 /// A token and the keys that questions name. A [`KeyId`] is the place of a key in `keys`.
 pub struct Plan {
@@ -21,6 +23,8 @@ pub struct Plan {
     pub pin: Secret,
     /// What is loaded, in this order.
     pub keys: Vec<KeyRequest>,
+    /// How many keys of cards are kept in the token; 0 for none.
+    pub card_keys: u32,
 }
 
 /// A key to be loaded.
@@ -44,6 +48,30 @@ pub enum Purpose {
         /// That key.
         left: KeySpec,
     },
+    /// Tags of enrolled responses, by AES.
+    Pepper,
+    /// Tags of enrolled responses, by HMAC.
+    ResponseHmac,
+    /// PIN blocks come in under it.
+    PinIn(PinFormat),
+    /// PIN blocks go out under it.
+    PinOut {
+        /// In which format.
+        format: PinFormat,
+        /// Whether the card's number may be another behind the translation.
+        danger_changes_pan: bool,
+    },
+    /// MACs of messages, by algorithm 3; with the key that is its left half twice.
+    MacAlgorithm3 {
+        /// That key.
+        left: KeySpec,
+        /// How messages are made whole blocks.
+        padding: Padding,
+    },
+    /// MACs of messages, by CMAC with 3DES.
+    MacTripleDesCmac,
+    /// MACs of messages, by CMAC with AES.
+    MacAesCmac,
 }
 
 impl Plan {
@@ -60,6 +88,8 @@ impl Plan {
 
     fn load(&self, token: Token) -> Result<Verifier, PlanError> {
         let mut verifier = Verifier::new(token);
+        let keep = verifier.keep_card_keys(self.card_keys as usize);
+        keep.map_err(PlanError::Random)?;
         for key in &self.keys {
             verifier.load(key).map_err(PlanError::Key)?;
         }
@@ -74,6 +104,17 @@ impl Verifier {
             Purpose::Master(usage) => self.load_master(&key.spec, *usage),
             Purpose::ExposedCounters => self.load_exposed_counters(&key.spec),
             Purpose::CardVerification { left } => self.load_card_verification(&key.spec, left),
+            Purpose::Pepper => self.load_pepper(&key.spec),
+            Purpose::ResponseHmac => self.load_response_hmac(&key.spec),
+            Purpose::PinIn(format) => self.load_pin_in(&key.spec, *format),
+            Purpose::PinOut { format, danger_changes_pan } => {
+                self.load_pin_out(&key.spec, *format, *danger_changes_pan)
+            }
+            Purpose::MacAlgorithm3 { left, padding } => {
+                self.load_mac(&MacKeySpec::Algorithm3 { whole: &key.spec, left, padding: *padding })
+            }
+            Purpose::MacTripleDesCmac => self.load_mac(&MacKeySpec::TripleDesCmac(&key.spec)),
+            Purpose::MacAesCmac => self.load_mac(&MacKeySpec::AesCmac(&key.spec)),
         }
     }
 }
@@ -83,6 +124,8 @@ impl Verifier {
 pub enum PlanError {
     /// The token cannot be opened.
     Token(OpenError),
+    /// The token gives no random numbers.
+    Random(Cause),
     /// A key cannot be used.
     Key(KeyError),
 }
@@ -108,6 +151,7 @@ impl fmt::Display for PlanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             PlanError::Token(why) => why.fmt(f),
+            PlanError::Random(why) => write!(f, "random numbers of the token: {why}"),
             PlanError::Key(why) => why.fmt(f),
         }
     }

@@ -1,7 +1,12 @@
-//! Rotating ATC, profile `aes`: a device holds private counters, and each makes one code.
+//! Rotating ATCs: a device holds private counters, and each makes one code.
 //!
 //! A private counter is the AES encryption of (account, bundle, index) under a master key; the track carries
-//! only the index. Code: the first eight bytes of AES under the private counter over `RATC`, eight zero
+//! only the index.
+//!
+//! Profile `cvc3`, for ordinary contactless terminals: the code is a CVC3, with the first two bytes of the private counter
+//! in the ATC's place. Two bytes are no key that a token could hold, so the counter is always seen here, and wiped.
+//!
+//! Profile `aes`. Code: the first eight bytes of AES under the private counter over `RATC`, eight zero
 //! bytes and the number of the purchase, as a number of which the low digits count. The private counter is
 //! made into a key inside the token, and is never seen; or, with exposure `session`, computed by the token for many
 //! purchases at once and held here for the time of one block. It is good for one purchase.
@@ -10,24 +15,23 @@ use aes::Aes128;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use zeroize::Zeroizing;
 
+use crate::card::cvc3;
 use crate::compare::code_is;
 use crate::digits::low_digits;
 use crate::error::Cause;
-use crate::question::{Answer, RotatingCode};
-use crate::token::{CardKeyUse, Master, Stream, Token};
+use crate::question::{Answer, Candidates, Cvc3, RotatingCode, RotatingCvc3};
+use crate::token::{CardKeys, Master, Recipe, Stream, Token, Work};
 
 /// Checks the code of one entry.
 pub(crate) fn check(token: &Token, master: &Master, asked: &RotatingCode) -> Result<Answer, Cause> {
-    let private = token.derive(master, &block_of(asked), CardKeyUse::Ecb)?;
+    let private = token.derive(master, &Recipe::sixteen(&entry(asked)), Work::Encrypt)?;
     let made = private.encrypt_block(&purchase_block(asked))?;
     Ok(judge(asked, &made))
 }
 
 /// Checks many codes with one call of the token, which tells their private counters.
 pub(crate) fn check_exposed(counters: &mut Stream, asked: &[&RotatingCode]) -> Result<Vec<Answer>, Cause> {
-    let blocks: Vec<[u8; 16]> = asked.iter().map(|asked| block_of(asked)).collect();
-    let mut private = Zeroizing::new(vec![[0; 16]; asked.len()]);
-    counters.encrypt(&blocks, &mut private)?;
+    let private = private_counters(counters, asked.iter().map(|asked| entry(asked)))?;
     let judged = asked.iter().zip(private.iter()).map(|(asked, private)| {
         let mut made = Zeroizing::new(purchase_block(asked));
         // Its round keys are wiped when it is dropped.
@@ -37,24 +41,73 @@ pub(crate) fn check_exposed(counters: &mut Stream, asked: &[&RotatingCode]) -> R
     Ok(judged.collect())
 }
 
+/// The private counters of many entries, from one call of the token.
+fn private_counters(
+    counters: &mut Stream,
+    entries: impl Iterator<Item = [u8; 16]>,
+) -> Result<Zeroizing<Vec<[u8; 16]>>, Cause> {
+    let blocks: Vec<[u8; 16]> = entries.collect();
+    let mut private = Zeroizing::new(vec![[0; 16]; blocks.len()]);
+    counters.pass(blocks.as_flattened(), private.as_flattened_mut())?;
+    Ok(private)
+}
+
+/// Checks many codes of profile `cvc3`: their private counters with one call of the token, then each with its card's
+/// key.
+pub(crate) fn check_cvc3(
+    token: &Token,
+    kept: &mut CardKeys,
+    (counters, master): (&mut Stream, &Master),
+    asked: &[&RotatingCvc3],
+) -> Result<Vec<Answer>, Cause> {
+    let blocks = asked.iter().map(|asked| counter_block(asked.account, asked.bundle, asked.index));
+    let private = private_counters(counters, blocks)?;
+    asked
+        .iter()
+        .zip(private.iter())
+        .map(|(asked, private)| one_cvc3(token, kept, master, asked, private))
+        .collect()
+}
+
+fn one_cvc3(
+    token: &Token,
+    kept: &mut CardKeys,
+    master: &Master,
+    asked: &RotatingCvc3,
+    private: &[u8; 16],
+) -> Result<Answer, Cause> {
+    let code = Cvc3 {
+        key: asked.key,
+        card: asked.card.clone(),
+        derivation: asked.derivation,
+        ivcvc3: asked.ivcvc3,
+        un: asked.un,
+        // Its first two bytes, where a card has its ATC.
+        atcs: Candidates::one(u16::from_be_bytes([private[0], private[1]])),
+        presented: asked.presented.clone(),
+        length: asked.length,
+    };
+    // Which counter it was is not told.
+    cvc3::check(token, kept, master, &code).map(|answer| Answer::of(answer.is_right()))
+}
+
 fn judge(asked: &RotatingCode, made: &[u8; 16]) -> Answer {
     let (number, _) = made.split_first_chunk().expect("eight of sixteen bytes");
     let digits = low_digits::<12>(u64::from_be_bytes(*number));
-    let is_right = code_is(&digits[12 - asked.length.digits()..], &asked.presented);
-    if is_right { Answer::Right } else { Answer::Wrong }
+    Answer::of(code_is(&digits[12 - asked.length.digits()..], &asked.presented))
+}
+
+fn entry(asked: &RotatingCode) -> [u8; 16] {
+    counter_block(asked.account, asked.bundle, asked.index)
 }
 
 /// What a private counter is the encryption of.
-pub(crate) fn counter_block(account: &[u8; 8], bundle: u32, index: u32) -> [u8; 16] {
+pub(crate) fn counter_block(account: [u8; 8], bundle: u32, index: u32) -> [u8; 16] {
     let mut block = [0; 16];
-    block[..8].copy_from_slice(account);
+    block[..8].copy_from_slice(&account);
     block[8..12].copy_from_slice(&bundle.to_be_bytes());
     block[12..].copy_from_slice(&index.to_be_bytes());
     block
-}
-
-fn block_of(asked: &RotatingCode) -> [u8; 16] {
-    counter_block(&asked.account, asked.bundle, asked.index)
 }
 
 fn purchase_block(asked: &RotatingCode) -> [u8; 16] {

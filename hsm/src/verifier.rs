@@ -1,12 +1,31 @@
 //! Answers questions: a token, the keys loaded from it, and one way in.
 
+use zeroize::Zeroizing;
+
+use crate::algorithm3::Padding;
 use crate::card::cvv::CvvKey;
-use crate::card::{cvc3, cvv, dynamic_cvv};
+use crate::card::{cryptogram, cvc3, cvv, dynamic_cvv};
 use crate::challenge;
+use crate::enrolled::{self, Asked};
 use crate::error::{Cause, HsmError};
-use crate::question::{Answer, KeyId, Question, RotatingCode, StaticCode};
+use crate::mac::{self, MacKey};
+use crate::pin::{self, FILL_BYTES, PinOut};
+use crate::question::{Answer, KeyId, Kind, PinFormat, Question};
 use crate::rotating;
-use crate::token::{KeyError, KeyFlaw, KeySpec, Master, Stream, Token, Usage};
+use crate::token::{CardKeys, KeyError, KeyFlaw, KeySpec, Master, Stream, Token, Usage};
+
+/// The questions, if all of them are of this kind.
+macro_rules! only {
+    ($questions:expr, $kind:path) => {
+        $questions
+            .map(|question| match question {
+                $kind(asked) => Some(asked),
+                _ => None,
+            })
+            .collect::<Option<Vec<_>>>()
+            .ok_or(Cause::NotThatKey)?
+    };
+}
 
 /// A token with the keys that its questions name.
 ///
@@ -16,6 +35,7 @@ use crate::token::{KeyError, KeyFlaw, KeySpec, Master, Stream, Token, Usage};
 pub struct Verifier {
     // Before the token: streams end while the session that owns their keys is open.
     keys: Vec<Key>,
+    kept: CardKeys,
     token: Token,
 }
 
@@ -24,12 +44,47 @@ enum Key {
     Master(Master),
     /// Tells private counters: exposure `session`.
     ExposedCounters(Stream),
+    Pepper(Stream),
+    PinIn(Stream),
+    PinOut(PinOut),
+    Mac(MacKey),
+}
+
+/// The key or keys of messages' MACs.
+pub enum MacKeySpec<'a> {
+    /// Algorithm 3 of ISO/IEC 9797-1.
+    Algorithm3 {
+        /// The key.
+        whole: &'a KeySpec,
+        /// The key that is its left half twice, as made in one ceremony.
+        left: &'a KeySpec,
+        /// How messages are made whole blocks.
+        padding: Padding,
+    },
+    /// CMAC with 3DES.
+    TripleDesCmac(&'a KeySpec),
+    /// CMAC with AES.
+    AesCmac(&'a KeySpec),
 }
 
 impl Verifier {
-    /// A verifier without keys.
+    /// A verifier without keys, which derives the keys of cards anew for each answer.
     pub fn new(token: Token) -> Verifier {
-        Verifier { keys: Vec::new(), token }
+        Verifier { keys: Vec::new(), kept: CardKeys::none(), token }
+    }
+
+    /// Keeps up to so many keys of cards in the token for the next time. SoftHSM2 takes about eight kilobytes for each.
+    ///
+    /// # Errors
+    /// A token without random numbers.
+    pub fn keep_card_keys(&mut self, at_most: usize) -> Result<(), Cause> {
+        self.kept = CardKeys::at_most(&self.token, at_most)?;
+        Ok(())
+    }
+
+    /// How many keys of cards are kept now.
+    pub fn card_keys(&self) -> usize {
+        self.kept.len()
     }
 
     /// What the token can and cannot do, and who it is.
@@ -56,6 +111,54 @@ impl Verifier {
         Ok(self.keep(Key::ExposedCounters(counters)))
     }
 
+    /// Loads a key that makes tags of enrolled responses by AES.
+    pub fn load_pepper(&mut self, spec: &KeySpec) -> Result<KeyId, KeyError> {
+        let pepper = self.stream(spec, Usage::ResponsePepper)?;
+        Ok(self.keep(Key::Pepper(pepper)))
+    }
+
+    /// Loads a key that makes tags of enrolled responses by HMAC.
+    pub fn load_response_hmac(&mut self, spec: &KeySpec) -> Result<KeyId, KeyError> {
+        let key = self.token.load(spec, Usage::ResponseHmac)?;
+        Ok(self.keep(Key::Master(key)))
+    }
+
+    /// Loads a zone key under which PIN blocks of this format come in; formats 0, 1 and 3 share their keys.
+    pub fn load_pin_in(&mut self, spec: &KeySpec, format: PinFormat) -> Result<KeyId, KeyError> {
+        let usage = if format.is_aes() { Usage::AesPinIn } else { Usage::PinIn };
+        let stream = self.stream(spec, usage)?;
+        Ok(self.keep(Key::PinIn(stream)))
+    }
+
+    /// Loads a zone key under which PIN blocks of this format go out. `danger_changes_pan`: the card's number may be
+    /// another behind a translation, which the standards allow where an account's number is replaced only.
+    pub fn load_pin_out(
+        &mut self,
+        spec: &KeySpec,
+        format: PinFormat,
+        danger_changes_pan: bool,
+    ) -> Result<KeyId, KeyError> {
+        let usage = if format.is_aes() { Usage::AesPinOut } else { Usage::PinOut };
+        let stream = self.stream(spec, usage)?;
+        Ok(self.keep(Key::PinOut(PinOut { stream, may_change_pan: danger_changes_pan })))
+    }
+
+    /// Loads a key of messages' MACs.
+    pub fn load_mac(&mut self, spec: &MacKeySpec<'_>) -> Result<KeyId, KeyError> {
+        let key = match spec {
+            MacKeySpec::Algorithm3 { whole, left, padding } => MacKey::Algorithm3 {
+                whole: self.token.load(whole, Usage::MacAlgorithm3)?,
+                left: self.token.load(left, Usage::MacAlgorithm3Left)?,
+                padding: *padding,
+            },
+            MacKeySpec::TripleDesCmac(spec) => {
+                MacKey::TripleDesCmac(self.token.load(spec, Usage::MacTripleDes)?)
+            }
+            MacKeySpec::AesCmac(spec) => MacKey::AesCmac(self.token.load(spec, Usage::MacAes)?),
+        };
+        Ok(self.keep(Key::Mac(key)))
+    }
+
     fn stream(&self, spec: &KeySpec, usage: Usage) -> Result<Stream, KeyError> {
         let master = self.token.load(spec, usage)?;
         let flaw = |cause| KeyError { label: spec.label.clone(), usage, flaw: KeyFlaw::NoStream(cause) };
@@ -73,14 +176,18 @@ impl Verifier {
         match self.keys.get(usize::from(key)) {
             Some(Key::CardVerification(key)) => key.whole.is_copy() && key.left.is_copy(),
             Some(Key::Master(master)) => master.is_copy,
-            Some(Key::ExposedCounters(counters)) => counters.is_copy(),
+            Some(Key::ExposedCounters(stream) | Key::Pepper(stream) | Key::PinIn(stream)) => stream.is_copy(),
+            Some(Key::PinOut(out)) => out.stream.is_copy(),
+            Some(Key::Mac(MacKey::Algorithm3 { whole, left, .. })) => whole.is_copy && left.is_copy,
+            Some(Key::Mac(MacKey::TripleDesCmac(key) | MacKey::AesCmac(key))) => key.is_copy,
             None => false,
         }
     }
 
     /// Answers each question, in their order.
     ///
-    /// Static codes under one key, and rotating codes under one exposed master, are put to the token together.
+    /// Questions of one kind under one key that encrypts or decrypts blocks are put to the token together: static
+    /// codes, rotating codes under an exposed master, enrolled responses, PIN blocks.
     /// A code of a wrong length is answered without it.
     pub fn answer(&mut self, questions: &[Question]) -> Vec<Result<Answer, HsmError>> {
         let mut answers = vec![Ok(Answer::WrongLength); questions.len()];
@@ -99,16 +206,18 @@ impl Verifier {
             let numbered = questions.iter().enumerate();
             numbered.filter(|(place, question)| is_wanted(*place) && question.has_its_digits())
         };
+        let mut batched = Vec::new();
         for (place, question) in asked() {
-            if let Some(outcome) = self.one(question) {
-                answers[place] = outcome.map_err(|cause| HsmError::new(question.kind(), cause));
+            match self.batch_of(question) {
+                Some(keys) => batched.push((place, (question.kind(), keys), question)),
+                None => {
+                    answers[place] =
+                        self.one(question).map_err(|cause| HsmError::new(question.kind(), cause));
+                }
             }
         }
-        let mut batched: Vec<(usize, KeyId, &Question)> = asked()
-            .filter_map(|(place, question)| Some((place, self.batch_of(question)?, question)))
-            .collect();
         // Stable, so that one key's questions stay in their order.
-        batched.sort_by_key(|(_, key, _)| key.0);
+        batched.sort_by_key(|(_, (kind, (one, other)), _)| (*kind as u8, one.0, other.0));
         for batch in batched.chunk_by(|one, other| one.1 == other.1) {
             for part in batch.chunks(MAX_BATCH) {
                 self.batch(part, answers);
@@ -124,17 +233,19 @@ impl Verifier {
         asked: impl Iterator<Item = (usize, &'q Question)>,
         answers: &mut [Result<Answer, HsmError>],
     ) {
-        let mut known: Vec<(KeyId, Result<(), Cause>)> = Vec::new();
+        let mut known: Vec<((KeyId, KeyId), Result<(), Cause>)> = Vec::new();
         for (place, question) in asked {
             if answers[place] != Ok(Answer::Wrong) {
                 continue;
             }
-            let key = question.key();
-            let outcome = match known.iter().find(|(of, _)| *of == key) {
+            let keys = question.keys();
+            let outcome = match known.iter().find(|(of, _)| *of == keys) {
                 Some((_, outcome)) => *outcome,
                 None => {
-                    let outcome = self.still_right(key);
-                    known.push((key, outcome));
+                    let first = self.still_right(keys.0);
+                    let outcome =
+                        if keys.0 == keys.1 { first } else { first.and_then(|()| self.still_right(keys.1)) };
+                    known.push((keys, outcome));
                     outcome
                 }
             };
@@ -149,7 +260,16 @@ impl Verifier {
         match self.keys.get_mut(usize::from(key)) {
             Some(Key::CardVerification(key)) => key.whole.still_right().and_then(|()| key.left.still_right()),
             Some(Key::Master(master)) => self.token.still_right(master.usage),
-            Some(Key::ExposedCounters(counters)) => counters.still_right(),
+            Some(Key::ExposedCounters(stream) | Key::Pepper(stream) | Key::PinIn(stream)) => {
+                stream.still_right()
+            }
+            Some(Key::PinOut(out)) => out.stream.still_right(),
+            Some(Key::Mac(MacKey::Algorithm3 { whole, left, .. })) => {
+                self.token.still_right(whole.usage).and_then(|()| self.token.still_right(left.usage))
+            }
+            Some(Key::Mac(MacKey::TripleDesCmac(key) | MacKey::AesCmac(key))) => {
+                self.token.still_right(key.usage)
+            }
             None => Err(Cause::NotThatKey),
         }
     }
@@ -161,7 +281,7 @@ impl Verifier {
 
     /// Shuts the module down, for every token of it in this process.
     pub(crate) fn finalize(self) -> Result<(), Cause> {
-        let Verifier { keys, token } = self;
+        let Verifier { keys, token, .. } = self;
         drop(keys);
         Ok(token.finalize()?)
     }
@@ -171,81 +291,131 @@ impl Verifier {
         self.token.derivations()
     }
 
-    /// Answers a question that is put by itself, and leaves the others.
-    fn one(&self, question: &Question) -> Option<Result<Answer, Cause>> {
-        let token = &self.token;
-        let master = |key, usage| self.master(key, usage);
-        Some(match question {
-            Question::StaticCode(_) => return None,
-            Question::RotatingCode(asked) if self.is_exposed(asked.key) => return None,
-            Question::EnrolCvc3(asked) => {
-                master(asked.key, Usage::Cvc3Master).and_then(|key| cvc3::enrol(token, key, asked))
+    /// Answers a question that is put by itself.
+    fn one(&mut self, question: &Question) -> Result<Answer, Cause> {
+        let Verifier { keys, kept, token } = self;
+        let master = |key, usage| master(keys, key, usage);
+        match question {
+            Question::EnrolCvc3(asked) => cvc3::enrol(token, master(asked.key, Usage::Cvc3Master)?, asked),
+            Question::Cvc3(asked) => cvc3::check(token, kept, master(asked.key, Usage::Cvc3Master)?, asked),
+            Question::DynamicCvv(asked) => {
+                dynamic_cvv::check(token, kept, master(asked.key, Usage::DynamicCvvMaster)?, asked)
             }
-            Question::Cvc3(asked) => {
-                master(asked.key, Usage::Cvc3Master).and_then(|key| cvc3::check(token, key, asked))
-            }
-            Question::DynamicCvv(asked) => master(asked.key, Usage::DynamicCvvMaster)
-                .and_then(|key| dynamic_cvv::check(token, key, asked)),
             Question::RotatingCode(asked) => {
-                master(asked.key, Usage::CounterMaster).and_then(|key| rotating::check(token, key, asked))
+                rotating::check(token, master(asked.key, Usage::CounterMaster)?, asked)
             }
             Question::Response(asked) => {
-                master(asked.key, Usage::ResponseMaster).and_then(|key| challenge::check(token, key, asked))
+                challenge::check(token, kept, master(asked.key, Usage::ResponseMaster)?, asked)
             }
-        })
+            Question::EnrolResponse(asked) => {
+                let key = master(asked.key, Usage::ResponseHmac)?;
+                enrolled::answer_by_hmac(token.key(key), &Asked::Enrol(asked))
+            }
+            Question::EnrolledResponse(asked) => {
+                let key = master(asked.key, Usage::ResponseHmac)?;
+                enrolled::answer_by_hmac(token.key(key), &Asked::Check(asked))
+            }
+            Question::Cryptogram(asked) => {
+                let is_aes = asked.version().is_aes();
+                let usage = if is_aes { Usage::AesCryptogramMaster } else { Usage::CryptogramMaster };
+                cryptogram::check(token, kept, master(asked.key(), usage)?, asked)
+            }
+            Question::MakeMac(asked) => mac::make(token, mac_key(keys, asked.key)?, asked),
+            Question::CheckMac(asked) => mac::check(token, mac_key(keys, asked.key)?, asked),
+            Question::StaticCode(_) | Question::RotatingCvc3(_) | Question::TranslatePin(_) => {
+                Err(Cause::NotThatKey)
+            }
+        }
     }
 
-    /// The key under which a question is put together with others, if it is.
-    fn batch_of(&self, question: &Question) -> Option<KeyId> {
+    /// The keys under which a question is put together with others of its kind, if it is.
+    fn batch_of(&self, question: &Question) -> Option<(KeyId, KeyId)> {
+        let key = |KeyId(key): KeyId| self.keys.get(usize::from(key));
         match question {
-            Question::StaticCode(asked) => Some(asked.key),
-            Question::RotatingCode(asked) if self.is_exposed(asked.key) => Some(asked.key),
+            Question::StaticCode(asked) => Some((asked.key, asked.key)),
+            Question::RotatingCode(asked) if matches!(key(asked.key), Some(Key::ExposedCounters(_))) => {
+                Some((asked.key, asked.key))
+            }
+            Question::RotatingCvc3(asked) => Some((asked.counters, asked.key)),
+            Question::EnrolResponse(asked) if matches!(key(asked.key), Some(Key::Pepper(_))) => {
+                Some((asked.key, asked.key))
+            }
+            Question::EnrolledResponse(asked) if matches!(key(asked.key), Some(Key::Pepper(_))) => {
+                Some((asked.key, asked.key))
+            }
+            Question::TranslatePin(asked) => Some((asked.from, asked.to)),
             _ => None,
         }
     }
 
-    fn is_exposed(&self, KeyId(key): KeyId) -> bool {
-        matches!(self.keys.get(usize::from(key)), Some(Key::ExposedCounters(_)))
-    }
-
-    /// Questions of one key, all of them of the kind that it answers or none.
-    fn batch(&mut self, asked: &[(usize, KeyId, &Question)], answers: &mut [Result<Answer, HsmError>]) {
-        let codes: Vec<_> = asked.iter().filter_map(|(_, _, question)| static_code(question)).collect();
-        let rotating: Vec<_> = asked.iter().filter_map(|(_, _, question)| rotating_code(question)).collect();
-        let outcome = match self.keys.get_mut(usize::from(asked[0].1.0)) {
-            Some(Key::CardVerification(key)) if codes.len() == asked.len() => cvv::check(key, &codes),
-            Some(Key::ExposedCounters(counters)) if rotating.len() == asked.len() => {
-                rotating::check_exposed(counters, &rotating)
-            }
-            _ => Err(Cause::NotThatKey),
-        };
-        for (at, (place, _, question)) in asked.iter().enumerate() {
+    fn batch(&mut self, asked: &[Batched<'_>], answers: &mut [Result<Answer, HsmError>]) {
+        let outcome = self.together(asked);
+        for (at, (place, (kind, _), _)) in asked.iter().enumerate() {
             answers[*place] = match &outcome {
                 Ok(made) => Ok(made[at]),
-                Err(cause) => Err(HsmError::new(question.kind(), *cause)),
+                Err(cause) => Err(HsmError::new(*kind, *cause)),
             };
         }
     }
 
-    fn master(&self, KeyId(key): KeyId, usage: Usage) -> Result<&Master, Cause> {
-        match self.keys.get(usize::from(key)) {
-            Some(Key::Master(master)) if master.usage == usage => Ok(master),
+    /// Questions of one kind and one key, or pair of keys.
+    fn together(&mut self, asked: &[Batched<'_>]) -> Result<Vec<Answer>, Cause> {
+        let Verifier { keys, kept, token } = self;
+        let Some(&(_, (_, (KeyId(one), KeyId(other))), _)) = asked.first() else { return Ok(Vec::new()) };
+        let questions = asked.iter().map(|(_, _, question)| *question);
+        if one != other {
+            let pair = keys.get_disjoint_mut([usize::from(one), usize::from(other)]);
+            return match pair.map_err(|_| Cause::NotThatKey)? {
+                [Key::ExposedCounters(counters), Key::Master(master)]
+                    if master.usage == Usage::Cvc3Master =>
+                {
+                    let asked = only!(questions, Question::RotatingCvc3);
+                    rotating::check_cvc3(token, kept, (counters, master), &asked)
+                }
+                [Key::PinIn(from), Key::PinOut(to)] => {
+                    let asked = only!(questions, Question::TranslatePin);
+                    let mut random = Zeroizing::new(vec![0; asked.len() * FILL_BYTES]);
+                    if asked.iter().any(|asked| asked.to_format != PinFormat::Iso0) {
+                        token.random(&mut random)?;
+                    }
+                    pin::translate(from, to, &asked, &random)
+                }
+                _ => Err(Cause::NotThatKey),
+            };
+        }
+        match keys.get_mut(usize::from(one)) {
+            Some(Key::CardVerification(key)) => cvv::check(key, &only!(questions, Question::StaticCode)),
+            Some(Key::ExposedCounters(counters)) => {
+                rotating::check_exposed(counters, &only!(questions, Question::RotatingCode))
+            }
+            Some(Key::Pepper(pepper)) => {
+                let asked = questions.map(|question| match question {
+                    Question::EnrolResponse(asked) => Some(Asked::Enrol(asked)),
+                    Question::EnrolledResponse(asked) => Some(Asked::Check(asked)),
+                    _ => None,
+                });
+                let asked: Vec<_> = asked.collect::<Option<_>>().ok_or(Cause::NotThatKey)?;
+                enrolled::answer(pepper, &asked)
+            }
             _ => Err(Cause::NotThatKey),
         }
     }
 }
 
-fn static_code(question: &Question) -> Option<&StaticCode> {
-    match question {
-        Question::StaticCode(code) => Some(code),
-        _ => None,
+/// A question with its place among all, its kind, and its keys.
+type Batched<'a> = (usize, (Kind, (KeyId, KeyId)), &'a Question);
+
+fn master(keys: &[Key], KeyId(key): KeyId, usage: Usage) -> Result<&Master, Cause> {
+    match keys.get(usize::from(key)) {
+        Some(Key::Master(master)) if master.usage == usage => Ok(master),
+        _ => Err(Cause::NotThatKey),
     }
 }
 
-fn rotating_code(question: &Question) -> Option<&RotatingCode> {
-    match question {
-        Question::RotatingCode(code) => Some(code),
-        _ => None,
+fn mac_key(keys: &[Key], KeyId(key): KeyId) -> Result<&MacKey, Cause> {
+    match keys.get(usize::from(key)) {
+        Some(Key::Mac(key)) => Ok(key),
+        _ => Err(Cause::NotThatKey),
     }
 }
 
@@ -260,6 +430,10 @@ pub enum MasterUsage {
     Counter,
     /// Account keys of challenge responses.
     Response,
+    /// Card keys of application cryptograms.
+    Cryptogram,
+    /// The same for cards with AES.
+    AesCryptogram,
 }
 
 impl From<MasterUsage> for Usage {
@@ -269,6 +443,8 @@ impl From<MasterUsage> for Usage {
             MasterUsage::DynamicCvv => Usage::DynamicCvvMaster,
             MasterUsage::Counter => Usage::CounterMaster,
             MasterUsage::Response => Usage::ResponseMaster,
+            MasterUsage::Cryptogram => Usage::CryptogramMaster,
+            MasterUsage::AesCryptogram => Usage::AesCryptogramMaster,
         }
     }
 }

@@ -27,7 +27,12 @@ Examples:
   A promise with an exit code:
     loadtest run demo --threshold 'p99(response)<50ms' --threshold 'missing=0' --json report.json
 
-Exit codes: 0 done, 64 usage, 70 could not run, 78 profile, 99 a threshold failed, 130 interrupted";
+  A profile of your own:
+    loadtest profiles baseline > mine.toml
+    loadtest run ./mine.toml --connect 127.0.0.1:7101 --html report.html
+
+Exit codes: 0 done, 64 usage, 70 could not run, 78 profile, 99 a threshold failed, 130 interrupted.
+Where the generator fell behind, promises about times and rates fail, whatever was measured.";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -42,6 +47,8 @@ pub enum Command {
     Agent(AgentArgs),
     /// Answer as a card issuer would
     Issuer(IssuerArgs),
+    /// List the built-in profiles, or print one: a profile of your own begins as a copy
+    Profiles(ProfilesArgs),
 }
 
 /// Arguments of `run`.
@@ -52,6 +59,9 @@ pub struct RunArgs {
     /// Address of the host; several are taken in turn by the links
     #[arg(long, value_name = "ADDR", num_args = 1.., value_delimiter = ',')]
     pub connect: Vec<String>,
+    /// Instead of connecting, wait at this address for the host to connect, once for each link
+    #[arg(long, value_name = "ADDR", conflicts_with_all = ["connect", "agents"])]
+    pub listen: Option<String>,
     /// How much of what, and how
     #[command(flatten)]
     pub load: LoadArgs,
@@ -184,6 +194,13 @@ pub struct AbArgs {
     pub json: Option<PathBuf>,
 }
 
+/// Arguments of `profiles`.
+#[derive(Args, Debug)]
+pub struct ProfilesArgs {
+    /// The one to print
+    pub profile: Option<String>,
+}
+
 /// Arguments of `agent`.
 #[derive(Args, Debug)]
 pub struct AgentArgs {
@@ -231,6 +248,9 @@ pub struct IssuerArgs {
     /// Stand still: '1s 100ms' does so every second for a tenth of it
     #[arg(long, value_name = "EVERY LENGTH")]
     pub stall: Option<Stalls>,
+    /// Be gone: '20s 8s' drops every link each 20 s and takes none for 8 s
+    #[arg(long, value_name = "EVERY LENGTH")]
+    pub outage: Option<Stalls>,
     /// Seed of everything that is drawn
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,

@@ -23,5 +23,6 @@ fn main() -> ExitCode {
         Command::Agent(args) => commands::agent(args),
         Command::Compare(args) => commands::compare(args),
         Command::Issuer(args) => commands::issuer(args),
+        Command::Profiles(args) => commands::profiles(args),
     }
 }

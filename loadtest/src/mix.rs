@@ -92,10 +92,11 @@ impl Mix {
             let message = match &case.message {
                 CaseMessage::Repeat | CaseMessage::Replay => None,
                 CaseMessage::First(first) => {
-                    let template = Template::new(first, &profile.link);
+                    let template = Template::new(first, &profile.link, &profile.seals);
                     let template = template.map_err(|error| (case.name.clone(), error))?;
                     let reversal = profile.reversals.filter(|_| first.mti[2] == b'0');
-                    let reversal = reversal.map(|_| Template::new(&first.reversal(), &profile.link));
+                    let reversal =
+                        reversal.map(|_| Template::new(&first.reversal(), &profile.link, &profile.seals));
                     let reversal = reversal.transpose().map_err(|error| (case.name.clone(), error))?;
                     let mut message = PreparedMessage::new(first, (template, reversal), profile.seed);
                     if let Some(at) = first.program {

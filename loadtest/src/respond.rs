@@ -31,8 +31,12 @@ pub fn answer(request: &Message<'_>, code: Code, approval: Option<[u8; 6]>, out:
 pub enum NetworkPurpose {
     /// We are here and want to ask.
     SignOn,
+    /// We ask no more.
+    SignOff,
     /// Are you there?
     Echo,
+    /// It is time for a new working key. What a host does about it is its own affair; the question is the standard's.
+    KeyChange,
 }
 
 /// Writes a network message (0800, 1804).
@@ -45,6 +49,8 @@ pub fn network_request(
 ) -> Result<usize, EncodeError> {
     let (old, new) = match purpose {
         NetworkPurpose::SignOn => (1, 801),
+        NetworkPurpose::SignOff => (2, 802),
+        NetworkPurpose::KeyChange => (161, 811),
         NetworkPurpose::Echo => (301, 831),
     };
     if dialect.version == Version::V1987 {

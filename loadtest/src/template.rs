@@ -11,7 +11,12 @@ use codecs::iso8583::{De, DeSet, Encoder, Index, Message, Text, Version};
 use codecs::{EncodeError, FrameError, ParseError};
 
 use crate::clock::{Stamp, put_number};
+use crate::dice::{Dice, scatter};
 use crate::profile::{First, Flaw, Link};
+use crate::proof::Seals;
+use crate::proof::cryptogram::{Cryptograms, ELEMENT_BYTES, Purchase};
+use crate::proof::mac::MessageMac;
+use crate::proof::pin::PinBlocks;
 
 /// What differs between two messages of one case.
 #[derive(Clone, Copy)]
@@ -65,13 +70,26 @@ pub struct Template {
     terminal: Spot,
     original: Option<Spot>,
     flaw: Option<Flaw>,
+    pin: Option<(Spot, PinBlocks)>,
+    chip: Option<(Spot, Chip)>,
+    mac: Option<(Spot, MessageMac)>,
+    /// Where the message begins, behind what the framing puts in front.
+    message_at: usize,
+}
+
+/// What the cryptogram of a message needs beside what changes.
+#[derive(Clone, Debug)]
+struct Chip {
+    cryptograms: Cryptograms,
+    currency: [u8; 3],
+    kind: [u8; 2],
 }
 
 impl Template {
-    /// Prepares the message of a case.
-    pub fn new(first: &First, link: &Link) -> Result<Template, TemplateError> {
+    /// Prepares the message of a case, with what is computed for it.
+    pub fn new(first: &First, link: &Link, seals: &Seals) -> Result<Template, TemplateError> {
         let mut message = [0; MESSAGE_BYTES];
-        let length = encode(first, link, &mut message).map_err(TemplateError::Encode)?;
+        let length = encode(first, link, seals.mac.is_some(), &mut message).map_err(TemplateError::Encode)?;
         let message = &message[..length];
         let mut index = Index::new();
         link.dialect.parse(message, &mut index).map_err(TemplateError::Parse)?;
@@ -88,6 +106,14 @@ impl Template {
             Some(Spot { at, bytes: view.value(de)?.len() - skip, text: link.dialect.field(de)?.text, odd })
         };
         let needed = |de: De, skip: usize| spot(de, skip).ok_or(TemplateError::Lacks(de));
+        let [first_digit, second_digit, ..] = first.processing_code;
+        let chip = seals.cryptogram.clone().filter(|_| first.chip).map(|cryptograms| Chip {
+            cryptograms,
+            currency: first.currency,
+            kind: [first_digit, second_digit],
+        });
+        let sealed = |de: De| spot(de, 0).ok_or(TemplateError::Lacks(de));
+        let pin = seals.pin.clone().filter(|_| first.pin);
         let mti_bytes = if link.dialect.mti == Text::Bcd { 2 } else { 4 };
         Ok(Template {
             origin: Spot { at: overhead + mti_bytes - 1, bytes: 1, text: link.dialect.mti, odd: false },
@@ -102,6 +128,14 @@ impl Template {
             terminal: needed(De::TERMINAL, 1)?,
             original: spot(De::ORIGINAL, 0).or_else(|| spot(De::ORIGINAL_93, 0)),
             flaw: first.flaw,
+            pin: pin.map(|pin| Ok((sealed(De::PIN)?, pin))).transpose()?,
+            chip: chip.map(|chip| Ok((sealed(De::ICC_DATA)?, chip))).transpose()?,
+            mac: seals
+                .mac
+                .clone()
+                .map(|mac| Ok((sealed(De::MAC_128).or_else(|_| sealed(De::MAC_64))?, mac)))
+                .transpose()?,
+            message_at: overhead,
             frame,
         })
     }
@@ -139,6 +173,32 @@ impl Template {
         self.terminal.put_number::<7>(frame, u64::from(content.terminal));
         if let (Some(spot), Some(original)) = (&self.original, &content.original) {
             original.put(spot, frame);
+        }
+        self.seal(content, frame);
+    }
+
+    /// Computes what proves the message; the MAC comes last, over everything in front of it.
+    fn seal(&self, content: &Content<'_>, frame: &mut [u8]) {
+        if let Some((spot, pins)) = &self.pin {
+            // What is drawn is the same when a message is sent again.
+            spot.put_bytes(frame, &pins.block(content.pan, &mut Dice::new(content.rrn)));
+        }
+        if let Some((spot, chip)) = &self.chip {
+            let purchase = Purchase {
+                pan: content.pan,
+                amount: content.amount,
+                currency: chip.currency,
+                date: &content.stamp.date_and_time()[..6],
+                kind: chip.kind,
+                un: scatter(content.rrn) as u32,
+                // Higher with every message of a run, so that it is for every card.
+                atc: (content.rrn % 65_535) as u16 + 1,
+            };
+            spot.put_bytes(frame, &chip.cryptograms.element(&purchase));
+        }
+        if let Some((spot, mac)) = &self.mac {
+            let mac = mac.mac(&frame[self.message_at..spot.at]);
+            spot.put_bytes(frame, &mac);
         }
     }
 }
@@ -216,6 +276,19 @@ impl Spot {
         }
     }
 
+    /// Writes bytes that fill the spot, or the hexadecimal digits that do.
+    fn put_bytes(&self, frame: &mut [u8], bytes: &[u8]) {
+        let out = &mut frame[self.at..self.at + self.bytes];
+        let letters: &[u8; 16] = match self.text {
+            Text::HexAscii => b"0123456789ABCDEF",
+            Text::HexEbcdic => b"\xF0\xF1\xF2\xF3\xF4\xF5\xF6\xF7\xF8\xF9\xC1\xC2\xC3\xC4\xC5\xC6",
+            _ => return out.copy_from_slice(bytes),
+        };
+        for (pair, byte) in out.chunks_exact_mut(2).zip(bytes) {
+            pair.copy_from_slice(&[letters[usize::from(byte >> 4)], letters[usize::from(byte & 0x0F)]]);
+        }
+    }
+
     /// Puts a letter where a digit belongs.
     fn spoil(&self, frame: &mut [u8]) {
         frame[self.at] = match self.text {
@@ -247,18 +320,23 @@ pub fn discretionary_digits(card_digits: usize) -> usize {
 }
 
 /// Writes a sample of the message: every element as it will be, the changing ones with zeros.
-fn encode(first: &First, link: &Link, out: &mut [u8]) -> Result<usize, EncodeError> {
-    let elements = elements(first, link);
+fn encode(first: &First, link: &Link, has_mac: bool, out: &mut [u8]) -> Result<usize, EncodeError> {
+    let mut elements = elements(first, link);
+    if has_mac {
+        // The last element of the last bitmap.
+        let above_64 = elements.last().is_some_and(|(de, _)| De::MAC_64 < *de);
+        elements.push((if above_64 { De::MAC_128 } else { De::MAC_64 }, vec![0; 8]));
+    }
     let present: DeSet = elements.iter().fold(DeSet::EMPTY, |set, (de, _)| set.with(*de));
     let mut encoder = Encoder::new_with_digits(link.dialect, first.mti, present, out)?;
     for (de, value) in &elements {
-        encoder.put(*de, value.as_bytes())?;
+        encoder.put(*de, value)?;
     }
     encoder.finish()
 }
 
-/// What a message says, in ascending order, in characters.
-fn elements(first: &First, link: &Link) -> Vec<(De, String)> {
+/// What a message says, in ascending order, in characters and bytes.
+fn elements(first: &First, link: &Link) -> Vec<(De, Vec<u8>)> {
     let text = |bytes: &[u8]| bytes.iter().map(|&byte| char::from(byte)).collect::<String>();
     let old = link.dialect.version == Version::V1987;
     let reversal = first.mti[1] == b'4';
@@ -282,6 +360,8 @@ fn elements(first: &First, link: &Link) -> Vec<(De, String)> {
             true,
             match (old, first.track2) {
                 _ if first.program.is_some() => "910",
+                (true, _) if first.chip => "051",
+                (false, _) if first.chip => "51010151134C",
                 (true, true) => "021",
                 (true, false) => "011",
                 (false, true) => "210101211130",
@@ -312,12 +392,14 @@ fn elements(first: &First, link: &Link) -> Vec<(De, String)> {
         (42, true, "MERCH0000000001".to_string()),
         (43, true, "MARKET STREET 1          SPRINGFIELD  US".to_string()),
         (49, true, text(&first.currency)),
+        (52, first.pin, "\0".repeat(8)),
+        (55, first.chip, "\0".repeat(ELEMENT_BYTES)),
         // Type, STAN and time of the original, zeros here; then who acquired it, and in 1987 who forwarded it.
         (56, !old && reversal, format!("{}11{:0>11}", "0".repeat(22), link.acquirer)),
         (90, old && reversal, format!("{}{:0>11}{}", "0".repeat(20), link.acquirer, "0".repeat(11))),
     ];
     let wanted = all.into_iter().filter(|(_, present, _)| *present);
-    wanted.filter_map(|(number, _, value)| Some((De::new(number)?, value))).collect()
+    wanted.filter_map(|(number, _, value)| Some((De::new(number)?, value.into_bytes()))).collect()
 }
 
 /// A message that dialect or framing cannot carry.
@@ -373,7 +455,7 @@ mod tests {
     ) {
         let profile = profile(dialect, case);
         let CaseMessage::First(first) = &profile.cases[0].message else { panic!() };
-        let template = Template::new(first, &profile.link).unwrap();
+        let template = Template::new(first, &profile.link, &profile.seals).unwrap();
         let stamp = Stamp::of(1_795_392_061);
         let content = Content {
             stan: 123_456,
@@ -437,7 +519,7 @@ mod tests {
             let case = format!("program = 'p'\n{program}layout = '{layout}'");
             let profile = profile(dialect, &case);
             let CaseMessage::First(first) = &profile.cases[0].message else { panic!() };
-            let template = Template::new(first, &profile.link).unwrap();
+            let template = Template::new(first, &profile.link, &profile.seals).unwrap();
             let stamp = Stamp::of(1_795_392_061);
             let content = Content {
                 stan: 1,
@@ -480,7 +562,7 @@ mod tests {
         for dialect in ["iso87-ascii", "iso87-binary", "iso87-ebcdic", "iso93-ascii", "iso93-binary"] {
             let profile = profile(dialect, "mti = '0200'");
             let CaseMessage::First(first) = &profile.cases[0].message else { panic!() };
-            let template = Template::new(&first.reversal(), &profile.link).unwrap();
+            let template = Template::new(&first.reversal(), &profile.link, &profile.seals).unwrap();
             let (stamp, then) = (Stamp::of(1_795_392_061), Stamp::of(1_795_392_000));
             let original = OriginalKey { mti: first.mti, stan: 654_321, stamp: then };
             let mut out = BytesMut::new();

@@ -18,6 +18,11 @@ fn faults_have_the_exit_codes_of_the_table() {
         (&["run", "baseline", "--threshold", "happiness>1"][..], 64),
         (&["issuer", "--listen", "127.0.0.1:0", "--latency", "soon"][..], 64),
         (&["run", "no_such_profile"][..], 78),
+        (&["profiles", "no_such_profile"][..], 78),
+        (&["profiles"][..], 0),
+        (&["ab", "wallet", "--a", "127.0.0.1:1", "--b", "127.0.0.1:2"][..], 64),
+        (&["run", "wallet", "--find-capacity", "--threshold", "missing=0"][..], 64),
+        (&["run", "wallet", "--provision", "127.0.0.1:1"][..], 64),
         (&["run", "baseline", "--rate", "0"][..], 78),
         (&["run", "baseline", "--connect", "127.0.0.1:1"][..], 70),
         (&["issuer", "--listen", "no.such.host.invalid:1"][..], 70),
@@ -55,6 +60,19 @@ fn a_report_is_text_and_json_and_keeps_its_promises() {
     let failed = run("approved>=99%");
     assert_eq!(failed.status.code(), Some(99));
     assert!(String::from_utf8(failed.stdout).unwrap().contains("FAILED"));
+}
+
+#[test]
+fn a_built_in_profile_can_be_printed_and_run_from_a_copy() {
+    let list = String::from_utf8(output(&["profiles"]).stdout).unwrap();
+    for name in ["baseline", "peak", "slow_issuer", "outage", "replay_attack", "wrong_codes", "storm"] {
+        assert!(list.lines().any(|line| line.starts_with(&format!("{name} "))), "{name}: {list}");
+        let copy = scratch(&format!("copy_of_{name}.toml"));
+        std::fs::write(&copy, output(&["profiles", name]).stdout).unwrap();
+        // Nobody listens: everything before that was right.
+        let run = output(&["run", copy.to_str().unwrap(), "--connect", "127.0.0.1:1"]);
+        assert_eq!(run.status.code(), Some(70), "{name}: {}", String::from_utf8_lossy(&run.stderr));
+    }
 }
 
 #[test]

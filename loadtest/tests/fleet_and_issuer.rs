@@ -23,6 +23,7 @@ fn issuer_config(dialect: &str, framing: &str) -> IssuerConfig {
         declines: Declines::default(),
         faults: Faults::default(),
         stalls: None,
+        outages: None,
         seed: 1,
         length: None,
     }

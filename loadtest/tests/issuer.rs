@@ -20,6 +20,7 @@ fn config(dialect: &str) -> IssuerConfig {
         declines: Declines::default(),
         faults: Faults::default(),
         stalls: None,
+        outages: None,
         seed: 1,
         length: None,
     }

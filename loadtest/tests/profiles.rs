@@ -31,6 +31,10 @@ fn the_quiet_profiles_are_answered_whole() {
         ("demo", ["--seconds", "1", "--rate", "300"]),
         ("slow_issuer", ["--seconds", "1", "--rate", "300"]),
         ("peak", ["--seconds", "3", "--rate", "200"]),
+        // An issuer that does not look at codes approves them all, replayed and guessed ones too.
+        ("wallet", ["--seconds", "1", "--rate", "300"]),
+        ("replay_attack", ["--seconds", "1", "--rate", "300"]),
+        ("wrong_codes", ["--seconds", "1", "--rate", "300"]),
     ] {
         let (report, text) = report(profile, &issuer, &load);
         assert!(count(&report, "answered") > 30, "{text}");

@@ -2,7 +2,7 @@
 
 mod shell;
 
-use shell::{Issuer, run};
+use shell::{Issuer, output, run};
 
 /// Of each kind a promise that this run keeps, and one that it breaks.
 const KINDS: &[(&str, &str)] = &[
@@ -34,6 +34,11 @@ const KINDS: &[(&str, &str)] = &[
     ("rc(91)=0", "rc(91)>0"),
 ];
 
+/// Promises about the host's speed, which a generator that fell behind keeps none of.
+fn is_timed(promise: &str) -> bool {
+    promise.starts_with("rate") || promise.ends_with('s') && !promise.contains("lag")
+}
+
 #[test]
 fn each_kind_can_hold_and_can_fail() {
     let issuer = Issuer::start(&["--decline", "51=0.5"]);
@@ -43,7 +48,34 @@ fn each_kind_can_hold_and_can_fail() {
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
     let (code, text) = run(|kind| kind.0);
-    assert_eq!((code, text.matches("FAILED").count()), (Some(0), 0), "{text}");
+    // On a busy machine the generator may have fallen behind; then that is what must be said.
+    let void = if text.contains("GENERATOR-BOUND") {
+        KINDS.iter().filter(|kind| is_timed(kind.0)).count()
+    } else {
+        0
+    };
+    let expected = if void > 0 { 99 } else { 0 };
+    assert_eq!((code, text.matches("FAILED").count()), (Some(expected), void), "{text}");
     let (code, text) = run(|kind| kind.1);
     assert_eq!((code, text.matches("FAILED").count()), (Some(99), KINDS.len()), "{text}");
+}
+
+#[test]
+fn a_generator_that_fell_behind_keeps_no_promise_about_the_hosts_speed() {
+    let issuer = Issuer::start(&[]);
+    // More than one thread can send.
+    let load = |promises: &[&str]| {
+        let fixed =
+            ["run", "baseline", "--connect", &issuer.address, "--rate", "2000000", "--seconds", "0.3"];
+        let promises: Vec<&str> = promises.iter().flat_map(|promise| ["--threshold", promise]).collect();
+        let output = output(&[&fixed[..], &["--arrivals", "uniform", "--quiet"], &promises].concat());
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, text) = load(&[]);
+    assert!(code == Some(0) && text.contains("GENERATOR-BOUND"), "{text}");
+    let timed = ["p99(response)<1h", "p50(service)<1h", "p99(purchase)<1h", "rate>1", "lag.p99<1ms"];
+    let (code, text) = load(&timed);
+    assert_eq!((code, text.matches("FAILED").count()), (Some(99), timed.len()), "{text}");
+    let (code, text) = load(&["unmatched=0", "lag.p99<1h"]);
+    assert_eq!(code, Some(0), "{text}");
 }

@@ -22,6 +22,9 @@ use crate::token::{Crew, Figures};
 /// How long a token that was lost is left alone.
 const REOPEN_US: u64 = 1_000_000;
 
+/// Keys of cards that a token keeps once they were derived; about eight KiB each in SoftHSM2.
+const CARD_KEYS_MAX: u32 = 4_096;
+
 /// Which token, and which keys in which order: one for each program.
 pub(crate) fn plan(config: &Config, hsm: &Hsm, pin: Secret) -> Plan {
     let key = |program: &Program| KeyRequest {
@@ -37,7 +40,7 @@ pub(crate) fn plan(config: &Config, hsm: &Hsm, pin: Secret) -> Plan {
         },
     };
     let keys = config.programs.iter().map(key).collect();
-    Plan { module: hsm.module.clone(), token: hsm.token.clone(), pin, keys }
+    Plan { module: hsm.module.clone(), token: hsm.token.clone(), pin, keys, card_keys: CARD_KEYS_MAX }
 }
 
 /// The key of a program in [`plan`].
@@ -91,7 +94,9 @@ impl Crypto {
         rules: &Rules,
         setup: &Setup,
     ) -> bool {
-        let Some((question, card)) = translate(question, program, message, rules, setup) else { return false };
+        let Some((question, card)) = translate(question, program, message, rules, setup) else {
+            return false;
+        };
         match self {
             Self::Nothing => false,
             Self::Inline(inline) => inline.ask(proof, question),

@@ -209,7 +209,9 @@ impl Edge {
     pub(crate) fn ask(&self, ticket: Ticket, proof: ProofId, program: ProgramId, question: Question) {
         let envelopes = self.envelopes.borrow();
         let asked = envelopes.get(ticket).is_some_and(|envelope| {
-            let (Some(message), Some(rules)) = (self.message(envelope), envelope.rules()) else { return false };
+            let (Some(message), Some(rules)) = (self.message(envelope), envelope.rules()) else {
+                return false;
+            };
             self.crypto.borrow_mut().ask(proof, (program, question), &message, rules, &self.setup)
         });
         if !asked {

@@ -10,6 +10,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use hsm::Secret;
 use hsm::token::{Ceremony, Surveyed, Token, Usage, Verdict, initialise};
 
+#[path = "keys/import.rs"]
+mod import;
+
 /// What is to be done with a token.
 #[derive(Subcommand)]
 pub enum Command {
@@ -31,7 +34,8 @@ pub enum Command {
         #[command(flatten)]
         key: KeyArguments,
     },
-    /// Put a key on the token whose value is known: for tests, because whoever has seen it can make its codes.
+    /// Put a key on the token that exists elsewhere: out of a key block, of the components that two or three
+    /// custodians hold, or, for tests, of a value that is known. Prints the check value of each key it made.
     Import {
         /// Which token.
         #[command(flatten)]
@@ -39,9 +43,9 @@ pub enum Command {
         /// Which key.
         #[command(flatten)]
         key: KeyArguments,
-        /// The file with the value, 32 hexadecimal digits.
-        #[arg(long, value_name = "FILE")]
-        danger_clear_file: PathBuf,
+        /// Where it comes from.
+        #[command(flatten)]
+        source: import::Source,
     },
     /// Seal the private counters of bundles to the keys of the devices that are to have them (HPKE, RFC 9180).
     #[command(after_help = deliver::HELP)]
@@ -109,10 +113,42 @@ pub struct KeyArguments {
 enum KeyUsage {
     /// Private counters of rotating ATCs.
     RotatingAtc,
-    /// The same, for a program with exposure "session".
+    /// The same, for a program with exposure "session" or profile "cvc3".
     RotatingAtcSession,
     /// Account keys of challenge responses.
     Challenge,
+    /// Tags of enrolled responses.
+    ChallengePepper,
+    /// The same, by HMAC-SHA-256.
+    ChallengeHmac,
+    /// Static codes of cards; with it goes a key of its left half.
+    Cvv,
+    /// Card keys of CVC3.
+    Cvc3,
+    /// Card keys of dynamic CVVs.
+    DynamicCvv,
+    /// Card keys of application cryptograms.
+    Cryptogram,
+    /// The same for cards with AES.
+    CryptogramAes,
+    /// A zone key under which PIN blocks of format 0, 1 or 3 come in.
+    PinIn,
+    /// The same, under which they go out.
+    PinOut,
+    /// A zone key under which PIN blocks of format 4 come in.
+    PinInAes,
+    /// The same, under which they go out.
+    PinOutAes,
+    /// MACs of messages by algorithm 3; with it goes a key of its left half.
+    MacAlgorithm3,
+    /// MACs of messages by CMAC with 3DES.
+    MacCmac,
+    /// MACs of messages by CMAC with AES.
+    MacCmacAes,
+    /// Protects key blocks of version B.
+    KeyBlock,
+    /// Protects key blocks of version D.
+    KeyBlockAes,
 }
 
 impl From<KeyUsage> for Usage {
@@ -121,6 +157,22 @@ impl From<KeyUsage> for Usage {
             KeyUsage::RotatingAtc => Usage::CounterMaster,
             KeyUsage::RotatingAtcSession => Usage::ExposedCounterMaster,
             KeyUsage::Challenge => Usage::ResponseMaster,
+            KeyUsage::ChallengePepper => Usage::ResponsePepper,
+            KeyUsage::ChallengeHmac => Usage::ResponseHmac,
+            KeyUsage::Cvv => Usage::CardVerification,
+            KeyUsage::Cvc3 => Usage::Cvc3Master,
+            KeyUsage::DynamicCvv => Usage::DynamicCvvMaster,
+            KeyUsage::Cryptogram => Usage::CryptogramMaster,
+            KeyUsage::CryptogramAes => Usage::AesCryptogramMaster,
+            KeyUsage::PinIn => Usage::PinIn,
+            KeyUsage::PinOut => Usage::PinOut,
+            KeyUsage::PinInAes => Usage::AesPinIn,
+            KeyUsage::PinOutAes => Usage::AesPinOut,
+            KeyUsage::MacAlgorithm3 => Usage::MacAlgorithm3,
+            KeyUsage::MacCmac => Usage::MacTripleDes,
+            KeyUsage::MacCmacAes => Usage::MacAes,
+            KeyUsage::KeyBlock => Usage::KeyBlockProtection,
+            KeyUsage::KeyBlockAes => Usage::AesKeyBlockProtection,
         }
     }
 }
@@ -151,11 +203,10 @@ fn perform(command: &Command) -> Result<String, String> {
             let made = open(token)?.generate(&key.label, key.usage.into());
             made.map(|check_value| format!("{} {check_value}", key.label)).map_err(|why| why.to_string())
         }
-        Command::Import { token, key, danger_clear_file } => {
-            eprintln!("signalbox keys: this key's value was in the clear; use it for tests only");
-            let value = hexadecimal(danger_clear_file)?;
-            let made = open(token)?.danger_import_clear(&key.label, key.usage.into(), &value);
-            made.map(|check_value| format!("{} {check_value}", key.label)).map_err(|why| why.to_string())
+        Command::Import { token, key, source } => {
+            let made = source.import(&open(token)?, &key.label, key.usage.into())?;
+            let lines = made.iter().map(|(label, check_value)| format!("{label} {check_value}"));
+            Ok(lines.collect::<Vec<_>>().join("\n"))
         }
         Command::Deliver { token, label, check_value, modifiable_key, file } => {
             deliver::deliver(token, label, check_value, *modifiable_key, file.as_deref())
@@ -219,19 +270,4 @@ pub(crate) fn first_line(path: &Path) -> Result<Secret, String> {
     let secret = Secret::new(bytes[..line].to_vec());
     bytes.fill(0);
     Ok(secret)
-}
-
-fn hexadecimal(path: &Path) -> Result<Secret, String> {
-    let mut text = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let digit = |byte: &u8| (*byte as char).to_digit(16).map(|digit| digit as u8);
-    let digits: Option<Vec<u8>> = text.trim_ascii().iter().map(digit).collect();
-    text.fill(0);
-    match digits {
-        Some(mut digits) if digits.len() == 32 => {
-            let value = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
-            digits.fill(0);
-            Ok(Secret::new(value))
-        }
-        _ => Err(format!("{}: not 32 hexadecimal digits", path.display())),
-    }
 }

@@ -14,6 +14,9 @@ use tests::{Rig, Setup, TestToken};
 /// The key in the profiles that come with `loadtest`.
 const KEY: &str = "000102030405060708090A0B0C0D0E0F";
 
+/// The key of challenges in this file.
+const CHALLENGE_KEY: &str = "101112131415161718191A1B1C1D1E1F";
+
 /// A model issuer in a process of its own; ended when dropped.
 struct Issuer {
     process: Child,
@@ -76,7 +79,8 @@ fn run(rig: &Rig, profile: &str, arguments: &[&str]) -> Option<(Option<i32>, Val
         .arg(&token)
         .arg("--json")
         .arg(&report)
-        .args(["--rate", "400", "--seconds", "2", "--threshold", "missing=0", "--threshold", "unexpected=0"])
+        .args(["--rate", "400", "--threshold", "missing=0", "--threshold", "unexpected=0"])
+        .args(if arguments.contains(&"--seconds") { &[][..] } else { &["--seconds", "2"] })
         .args(arguments)
         .output()
         .expect("loadtest runs");
@@ -150,4 +154,35 @@ fn a_run_with_a_wrong_key_is_refused_whole() {
     std::fs::remove_file(&profile).ok();
     assert_eq!(code, Some(99), "{said}");
     assert!(said.contains("unexpected=0") && said.contains("approved             0"), "{said}");
+}
+
+#[test]
+fn challenge_responses_are_right_and_each_card_answers_what_it_was_asked() {
+    let Some(token) = TestToken::new() else { return };
+    let Some(issuer) = Issuer::start() else { return };
+    let check_value = token.import("responses", "challenge", CHALLENGE_KEY);
+    let program = format!(
+        "name = \"questions\"\nkind = \"challenge\"\niins = [\"999915\"]\nkey = \"responses\"\n\
+         check_value = \"{check_value}\""
+    );
+    let setup = Setup::new().token(&token).table("program", &program).played_at("maple", issuer.address);
+    let Some(rig) = setup.start() else { return };
+    rig.watch_secret(&unhex(CHALLENGE_KEY));
+    rig.await_links("maple", 1);
+    let profile = rig.folder().join("questions.toml");
+    let text = format!(
+        "name = 'questions'\n[[program]]\nname = 'questions'\nkind = 'challenge'\niin = '999915'\ncards = 300\n\
+         funding_iin = '99996'\ntest_key = '{CHALLENGE_KEY}'\n\
+         [[case]]\nname = 'tap'\nweight = 1\nprogram = 'questions'\nexpect = ['00']\n"
+    );
+    std::fs::write(&profile, text).expect("a file");
+    // Twice: the cards are there already, and are asked something new.
+    for answered in [1.0, 2.0] {
+        let few = ["--arrivals", "uniform", "--seconds", "0.4"];
+        let Some((code, report, said)) = run(&rig, profile.to_str().expect("text"), &few) else { return };
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(report["counts"]["approved"], 160, "{said}");
+        rig.await_metric("proofs_total{program=questions,outcome=right}", 160.0 * answered);
+    }
+    std::fs::remove_file(&profile).ok();
 }

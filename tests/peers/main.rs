@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod host;
 mod python;
 mod workload;
 

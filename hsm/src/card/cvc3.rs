@@ -6,50 +6,46 @@
 
 use zeroize::Zeroizing;
 
-use super::xor;
+use crate::algorithm3::{self, Padding};
 use crate::compare::which_code;
 use crate::derive::{card_block, left_half_twice, whole_key};
 use crate::digits::low_digits;
 use crate::error::Cause;
 use crate::question::{Answer, Cvc3, EnrolCvc3, Ivcvc3, MAX_CANDIDATES, TrackData, UnpredictableNumber};
-use crate::token::{CardKey, CardKeyUse, Master, Token};
+use crate::token::{CardKeys, KeyInUse, Master, Token, Work};
 
 /// Derives the card's key and makes the card's constant.
 pub(crate) fn enrol(token: &Token, master: &Master, asked: &EnrolCvc3) -> Result<Answer, Cause> {
     let y = card_block(&asked.card, asked.derivation);
-    let left = token.derive(master, &left_half_twice(&y), CardKeyUse::Ecb)?;
-    let whole = token.derive(master, &whole_key(&y), CardKeyUse::Ecb)?;
-    enrol_with(&whole, &left, &asked.track).map(Answer::Ivcvc3)
+    let left = token.derive(master, &left_half_twice(&y), Work::Chain)?;
+    let whole = token.derive(master, &whole_key(&y), Work::Encrypt)?;
+    enrol_with(*whole, *left, &asked.track).map(Answer::Ivcvc3)
 }
 
-/// The constant, made with the card's key and its left half, twice.
-///
-/// The MAC is algorithm 3 of ISO/IEC 9797-1 with padding method 2: a chain of single DES, and 3DES at its end.
+/// The constant, made with the card's key and its left half, twice: the end of a MAC over its track.
 pub(super) fn enrol_with(
-    whole: &CardKey<'_>,
-    left: &CardKey<'_>,
+    whole: KeyInUse<'_>,
+    left: KeyInUse<'_>,
     track: &TrackData,
 ) -> Result<Ivcvc3, Cause> {
-    let padded = padded(&track.0);
-    let (blocks, _) = padded.as_chunks::<8>();
-    let (last, chain) = blocks.split_last().expect("padding makes at least one block");
-    let mut state = Zeroizing::new([0; 8]);
-    for block in chain {
-        state = left.encrypt_block(&xor(&state, block))?;
-    }
-    let mac = whole.encrypt_block(&xor(&state, last))?;
+    let mac = algorithm3::mac(whole, left, &algorithm3::padded(&track.0, Padding::OneBit))?;
     Ok(Ivcvc3([mac[6], mac[7]]))
 }
 
-/// Derives the card's key and looks for the candidate that the code belongs to.
-pub(crate) fn check(token: &Token, master: &Master, asked: &Cvc3) -> Result<Answer, Cause> {
+/// Looks with the card's key for the candidate that the code belongs to.
+pub(crate) fn check(
+    token: &Token,
+    kept: &mut CardKeys,
+    master: &Master,
+    asked: &Cvc3,
+) -> Result<Answer, Cause> {
     let y = card_block(&asked.card, asked.derivation);
-    let key = token.derive(master, &whole_key(&y), CardKeyUse::Ecb)?;
-    check_with(&key, asked)
+    let key = kept.get(token, master, &whole_key(&y), Work::Encrypt)?;
+    check_with(*key, asked)
 }
 
 /// Makes the codes of all candidates in one call, and compares them all.
-pub(super) fn check_with(key: &CardKey<'_>, asked: &Cvc3) -> Result<Answer, Cause> {
+pub(super) fn check_with(key: KeyInUse<'_>, asked: &Cvc3) -> Result<Answer, Cause> {
     let atcs = asked.atcs.atcs();
     let mut blocks = [[0; 8]; MAX_CANDIDATES];
     for (block, atc) in blocks.iter_mut().zip(atcs) {
@@ -73,16 +69,6 @@ fn code(block: &[u8; 8]) -> Zeroizing<[u8; CODE_DIGITS]> {
     low_digits(u16::from_be_bytes([block[6], block[7]]).into())
 }
 
-/// A one bit, and zeros to the end of a block (ISO/IEC 9797-1, padding method 2).
-fn padded(track: &[u8]) -> Zeroizing<Vec<u8>> {
-    let mut padded = Zeroizing::new(Vec::with_capacity(track.len() + 8));
-    padded.extend_from_slice(track);
-    padded.push(0x80);
-    let whole = padded.len().next_multiple_of(8);
-    padded.resize(whole, 0);
-    padded
-}
-
 /// Decimal digits of a number of two bytes.
 const CODE_DIGITS: usize = 5;
 
@@ -95,11 +81,5 @@ mod tests {
         let un = UnpredictableNumber::parse(b"899").expect("digits");
         let block = input(Ivcvc3([0xA4, 0x6B]), un, 0x005E);
         assert_eq!(block, 0xA46B_0000_0899_005E_u64.to_be_bytes());
-    }
-
-    #[test]
-    fn a_full_block_is_followed_by_padding_too() {
-        assert_eq!(padded(b"1234567").as_slice(), b"1234567\x80");
-        assert_eq!(padded(b"12345678").as_slice(), b"12345678\x80\0\0\0\0\0\0\0");
     }
 }

@@ -6,7 +6,7 @@
 
 use zeroize::Zeroizing;
 
-use super::xor;
+use crate::algorithm3::xor;
 use crate::compare::code_is;
 use crate::digits::{decimalised, packed};
 use crate::error::Cause;
@@ -27,17 +27,16 @@ pub(crate) fn check(key: &mut CvvKey, asked: &[&StaticCode]) -> Result<Vec<Answe
     let (first, second): (Vec<_>, Vec<_>) = asked.iter().map(of).unzip();
     let (first, second) = (Zeroizing::new(first), Zeroizing::new(second));
     let mut made = Zeroizing::new(vec![[0; 8]; asked.len()]);
-    key.left.encrypt(&first, &mut made)?;
+    key.left.pass(first.as_flattened(), made.as_flattened_mut())?;
     let mixed: Vec<_> = made.iter().zip(second.iter()).map(|(block, other)| xor(block, other)).collect();
     let mixed = Zeroizing::new(mixed);
-    key.whole.encrypt(&mixed, &mut made)?;
+    key.whole.pass(mixed.as_flattened(), made.as_flattened_mut())?;
     Ok(asked.iter().zip(made.iter()).map(|(code, block)| judge(code, block)).collect())
 }
 
 fn judge(code: &StaticCode, block: &[u8; 8]) -> Answer {
     let digits = decimalised(block);
-    let is_right = code_is(&digits[..code.length.digits()], &code.presented);
-    if is_right { Answer::Right } else { Answer::Wrong }
+    Answer::of(code_is(&digits[..code.length.digits()], &code.presented))
 }
 
 /// The blocks A and B of a card number of up to 19 ASCII digits.

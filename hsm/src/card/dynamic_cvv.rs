@@ -5,37 +5,44 @@
 
 use zeroize::Zeroizing;
 
-use super::{cvv, xor};
+use super::cvv;
+use crate::algorithm3;
 use crate::compare::code_is;
 use crate::derive::{Derivation, card_block, left_half_twice, whole_key};
 use crate::digits::{decimalised, low_digits};
 use crate::error::Cause;
 use crate::question::{Answer, DynamicCvv};
-use crate::token::{CardKey, CardKeyUse, Master, Token};
+use crate::token::{CardKeys, KeyInUse, Master, Token, Work};
 
-/// Derives the card's key by option A and checks its code.
-pub(crate) fn check(token: &Token, master: &Master, asked: &DynamicCvv) -> Result<Answer, Cause> {
-    let y = card_block(&asked.card, Derivation::OptionA);
-    let left = token.derive(master, &left_half_twice(&y), CardKeyUse::Ecb)?;
-    let whole = token.derive(master, &whole_key(&y), CardKeyUse::Ecb)?;
-    check_with(&whole, &left, asked)
-}
-
-/// Checks a code with the card's key and its left half, twice.
-pub(super) fn check_with(
-    whole: &CardKey<'_>,
-    left: &CardKey<'_>,
+/// Checks a code with the card's key, by option A.
+pub(crate) fn check(
+    token: &Token,
+    kept: &mut CardKeys,
+    master: &Master,
     asked: &DynamicCvv,
 ) -> Result<Answer, Cause> {
-    let (first, second) = blocks(asked);
-    let made = left.encrypt_block(&first)?;
-    let made = whole.encrypt_block(&xor(&made, &second))?;
-    let is_right = code_is(&decimalised(&*made)[..asked.length.digits()], &asked.presented);
-    Ok(if is_right { Answer::Right } else { Answer::Wrong })
+    let y = card_block(&asked.card, Derivation::OptionA);
+    let left = kept.get(token, master, &left_half_twice(&y), Work::Chain)?;
+    let whole = kept.get(token, master, &whole_key(&y), Work::Encrypt)?;
+    check_with(*whole, *left, asked)
 }
 
-fn blocks(asked: &DynamicCvv) -> ([u8; 8], [u8; 8]) {
+/// Checks a code with the card's key and its left half, twice: a static code is a MAC over two blocks.
+pub(super) fn check_with(
+    whole: KeyInUse<'_>,
+    left: KeyInUse<'_>,
+    asked: &DynamicCvv,
+) -> Result<Answer, Cause> {
+    let made = algorithm3::mac(whole, left, &*blocks(asked))?;
+    Ok(Answer::of(code_is(&decimalised(&*made)[..asked.length.digits()], &asked.presented)))
+}
+
+fn blocks(asked: &DynamicCvv) -> Zeroizing<[u8; 16]> {
     let mut number = Zeroizing::new(asked.card.pan.danger_clear_digits().to_vec());
     number[..4].copy_from_slice(&*low_digits::<4>(asked.atc.into()));
-    cvv::blocks(&number, &asked.printed)
+    let (first, second) = cvv::blocks(&number, &asked.printed);
+    let mut both = Zeroizing::new([0; 16]);
+    both[..8].copy_from_slice(&first);
+    both[8..].copy_from_slice(&second);
+    both
 }

@@ -1,14 +1,18 @@
-//! Vectors that give the card's own key, and vectors of the derivation itself: through SoftHSM2, below the
-//! questions.
+//! Vectors that give the card's own key, vectors of the derivation itself, and whole MACs of which a question sees the
+//! half: through every token, below the questions.
 
-use super::{cvc3, dynamic_cvv};
-use crate::derive::{Card, Derivation, aes_block, card_block, left_half_twice, whole_key};
+use super::{cryptogram, cvc3, dynamic_cvv};
+use crate::algorithm3::{self, Padding, padded};
+use crate::derive::{
+    Card, Derivation, aes_key, aes_session_key, card_block, left_half_twice, session_keys, whole_key,
+};
 use crate::digits::{Code, CodeLength, Pan, Psn};
 use crate::question::{
-    Answer, Candidates, Cvc3, DynamicCvv, Ivcvc3, KeyId, Printed, TrackData, UnpredictableNumber,
+    Answer, Candidates, CardStatus, Cvc3, DynamicCvv, IssuerAnswer, Ivcvc3, KeyId, Printed, TrackData,
+    UnpredictableNumber,
 };
 use crate::secret::Secret;
-use crate::token::{CardKey, CardKeyUse, CheckValue, Cipher, KeySpec, Master, Token, Usage};
+use crate::token::{CardKey, CheckValue, Cipher, KeySpec, Master, Token, Usage, Work};
 use crate::tokens::{self, AES_DERIVE, DES3_DERIVE, LABEL, PIN, TestToken, Vector, hex, vectors};
 
 fn open(hsm: &TestToken) -> Token {
@@ -49,16 +53,16 @@ fn card_keys_of_options_a_and_b() {
         for (vector, derivation) in a.chain(b) {
             let master = master(hsm, &token, &vector, "imk", Usage::Cvc3Master);
             let y = card_block(&card(&vector), derivation);
-            let key = token.derive(&master, &whole_key(&y), CardKeyUse::Ecb).expect("a card key");
+            let key = token.derive(&master, &whole_key(&y), Work::Encrypt).expect("a card key");
             let udk = hex(vector.text("udk"));
-            assert!(same(&key, &token.given(Cipher::TripleDes, &udk)), "{}", vector.id());
+            assert!(same(&key, &token.given(Cipher::TripleDes, Work::Encrypt, &udk)), "{}", vector.id());
             if let Some(kcv) = vector.expected(&["kcv"]).as_str() {
                 let zeros = key.encrypt_block(&[0; 8]).expect("an encryption");
                 assert_eq!(zeros[..3], hex(kcv), "{}", vector.id());
             }
-            let left = token.derive(&master, &left_half_twice(&y), CardKeyUse::Ecb).expect("its left half");
+            let left = token.derive(&master, &left_half_twice(&y), Work::Encrypt).expect("its left half");
             let twice = [&udk[..8], &udk[..8]].concat();
-            assert!(same(&left, &token.given(Cipher::TripleDes, &twice)), "{}", vector.id());
+            assert!(same(&left, &token.given(Cipher::TripleDes, Work::Encrypt, &twice)), "{}", vector.id());
             assert!(!same(&left, &key), "{}", vector.id());
         }
     });
@@ -68,12 +72,101 @@ fn card_keys_of_options_a_and_b() {
 fn card_keys_of_option_c() {
     tokens::run("card::given_keys::card_keys_of_option_c", |hsm| {
         let token = open(hsm);
-        // Longer keys have no use here yet.
-        for vector in vectors("kd_option_c_aes").into_iter().filter(|vector| vector.number("key_bits") == 128)
-        {
+        for vector in vectors("kd_option_c_aes") {
             let master = master(hsm, &token, &vector, "imk", Usage::ResponseMaster);
-            let key = token.derive(&master, &aes_block(&card(&vector)), CardKeyUse::Ecb).expect("a card key");
-            assert!(same(&key, &token.given(Cipher::Aes, &hex(vector.text("udk")))), "{}", vector.id());
+            assert_eq!(master.key_bytes * 8, vector.number("key_bits") as usize, "{}", vector.id());
+            let recipe = aes_key(&card(&vector), master.key_bytes);
+            let key = token.derive(&master, &recipe, Work::Encrypt).expect("a card key");
+            let udk = hex(vector.text("udk"));
+            assert!(same(&key, &token.given(Cipher::Aes, Work::Encrypt, &udk)), "{}", vector.id());
+        }
+    });
+}
+
+#[test]
+fn session_keys_of_card_keys() {
+    tokens::run("card::given_keys::session_keys_of_card_keys", |hsm| {
+        let token = open(hsm);
+        for vector in vectors("kd_csk_3des") {
+            let card_key = token.given(Cipher::TripleDes, Work::Derive, &hex(vector.input("icc_mk")));
+            let (whole, left) = session_keys(&hex(vector.input("r")).try_into().expect("eight bytes"));
+            for (recipe, input, expected) in
+                [(whole, "derivation_data_16", "sk"), (left, "derivation_data_left_twice", "sk_left_twice")]
+            {
+                assert_eq!(recipe.data(), hex(vector.input(input)), "{}", vector.id());
+                let key = card_key.derive(&recipe, Work::Encrypt).expect("a session key");
+                let given = token.given(Cipher::TripleDes, Work::Encrypt, &hex(vector.text(expected)));
+                assert!(same(&key, &given), "{}", vector.id());
+            }
+        }
+        for vector in vectors("kd_csk_aes") {
+            let icc_mk = hex(vector.input("icc_mk"));
+            let card_key = token.given(Cipher::Aes, Work::Derive, &icc_mk);
+            let recipe =
+                aes_session_key(hex(vector.input("atc")).try_into().expect("two bytes"), icc_mk.len());
+            let key = card_key.derive(&recipe, Work::Encrypt).expect("a session key");
+            let given = token.given(Cipher::Aes, Work::Encrypt, &hex(vector.text("sk")));
+            assert!(same(&key, &given), "{}", vector.id());
+        }
+    });
+}
+
+#[test]
+fn answers_to_cryptograms_under_given_keys() {
+    tokens::run("card::given_keys::answers_to_cryptograms_under_given_keys", |hsm| {
+        let token = open(hsm);
+        for vector in vectors("arpc") {
+            let key = hex(vector.input("key"));
+            let arqc = hex(vector.input("arqc")).try_into().ok();
+            let answer = if vector.number("method") == 1 {
+                IssuerAnswer::Code(hex(vector.input("arc")).try_into().expect("two bytes"))
+            } else {
+                let update = hex(vector.input("csu")).try_into().expect("four bytes");
+                let proprietary = hex(vector.input("proprietary_auth_data"));
+                IssuerAnswer::Status(CardStatus::new(update, &proprietary).expect("a status"))
+            };
+            let made = if vector.input("cvn").starts_with("emv_aes") {
+                cryptogram::aes_arpc(*token.given(Cipher::Aes, Work::Mac, &key), arqc, &answer)
+            } else {
+                let whole = token.given(Cipher::TripleDes, Work::Encrypt, &key);
+                let left = token.given(Cipher::TripleDes, Work::Chain, &[&key[..8], &key[..8]].concat());
+                cryptogram::arpc(*whole, *left, arqc, &answer)
+            };
+            let made = made.expect("an answer");
+            assert_eq!(made.as_bytes(), hex(vector.text("tag_91")), "{}", vector.id());
+            let arpc = hex(vector.text("arpc"));
+            assert_eq!(made.as_bytes()[..arpc.len()], arpc, "{}", vector.id());
+        }
+    });
+}
+
+#[test]
+fn whole_macs_under_given_keys() {
+    tokens::run("card::given_keys::whole_macs_under_given_keys", |hsm| {
+        let token = open(hsm);
+        for vector in vectors("mac_alg3") {
+            let (key, data) = (hex(vector.input("key")), hex(vector.input("data")));
+            let whole = token.given(Cipher::TripleDes, Work::Encrypt, &key);
+            let left = token.given(Cipher::TripleDes, Work::Chain, &hex(vector.input("key_left_twice")));
+            let method = if vector.number("padding_method") == 1 { Padding::Zeros } else { Padding::OneBit };
+            let made = algorithm3::mac(*whole, *left, &padded(&data, method)).expect("a MAC");
+            assert_eq!(made.as_slice(), hex(vector.text("mac")), "{}", vector.id());
+        }
+        let given = |cipher, vector: &Vector| token.given(cipher, Work::Mac, &hex(vector.input("key")));
+        for vector in vectors("mac_cmac_tdes") {
+            let made = given(Cipher::TripleDes, &vector).mac::<8>(&hex(vector.input("data")));
+            assert_eq!(made.expect("a MAC").as_slice(), hex(vector.text("mac")), "{}", vector.id());
+        }
+        for vector in vectors("mac_cmac_aes") {
+            let made = given(Cipher::Aes, &vector).mac::<16>(&hex(vector.input("data")));
+            assert_eq!(made.expect("a MAC").as_slice(), hex(vector.text("mac")), "{}", vector.id());
+        }
+        for vector in vectors("mac_hmac_sha256") {
+            // HMAC fills a key up with zeros by itself; SoftHSM2 takes none below 32 bytes.
+            let mut key = hex(vector.input("key"));
+            key.resize(32, 0);
+            let made = token.given(Cipher::Hmac, Work::Mac, &key).mac::<32>(&hex(vector.input("data")));
+            assert_eq!(made.expect("a MAC").as_slice(), hex(vector.text("mac")), "{}", vector.id());
         }
     });
 }
@@ -90,16 +183,16 @@ fn cvc3_under_a_given_key() {
             track1.map(|vector| (vector.input("track1_template_ascii").as_bytes().to_vec(), vector));
         for (track, vector) in of_track2.chain(of_track1) {
             let udk = hex(vector.input("kd_cvc3"));
-            let whole = token.given(Cipher::TripleDes, &udk);
-            let left = token.given(Cipher::TripleDes, &[&udk[..8], &udk[..8]].concat());
+            let whole = token.given(Cipher::TripleDes, Work::Encrypt, &udk);
+            let left = token.given(Cipher::TripleDes, Work::Chain, &[&udk[..8], &udk[..8]].concat());
             let track = TrackData::new(track).expect("a track");
-            let ivcvc3 = cvc3::enrol_with(&whole, &left, &track).expect("a constant");
+            let ivcvc3 = cvc3::enrol_with(*whole, *left, &track).expect("a constant");
             assert_eq!(ivcvc3.0.as_slice(), hex(vector.text("ivcvc3")), "{}", vector.id());
             let atc = u16::from_str_radix(vector.input("atc"), 16).expect("an ATC");
             let mut asked = code_of_whole_number(&vector, ivcvc3, atc, vector.text("cvc3_decimal"));
-            assert_eq!(cvc3::check_with(&whole, &asked), Ok(Answer::RightFor(atc)), "{}", vector.id());
+            assert_eq!(cvc3::check_with(*whole, &asked), Ok(Answer::RightFor(atc)), "{}", vector.id());
             asked.atcs = Candidates::new(&[atc + 1]).expect("one");
-            assert_eq!(cvc3::check_with(&whole, &asked), Ok(Answer::Wrong), "{}", vector.id());
+            assert_eq!(cvc3::check_with(*whole, &asked), Ok(Answer::Wrong), "{}", vector.id());
         }
     });
 }
@@ -125,8 +218,8 @@ fn dynamic_cvv_under_a_given_key() {
         let token = open(hsm);
         for vector in vectors("dcvv").into_iter().filter(|vector| vector.given("imk").is_none()) {
             let udk = hex(vector.input("udk"));
-            let whole = token.given(Cipher::TripleDes, &udk);
-            let left = token.given(Cipher::TripleDes, &[&udk[..8], &udk[..8]].concat());
+            let whole = token.given(Cipher::TripleDes, Work::Encrypt, &udk);
+            let left = token.given(Cipher::TripleDes, Work::Chain, &[&udk[..8], &udk[..8]].concat());
             let expiry = vector.digits("expiry_as_encoded");
             let mut asked = DynamicCvv {
                 key: KeyId(0),
@@ -136,9 +229,9 @@ fn dynamic_cvv_under_a_given_key() {
                 presented: Code::parse(vector.text("dcvv").as_bytes()).expect("digits"),
                 length: CodeLength::new(3).expect("three digits"),
             };
-            assert_eq!(dynamic_cvv::check_with(&whole, &left, &asked), Ok(Answer::Right), "{}", vector.id());
+            assert_eq!(dynamic_cvv::check_with(*whole, *left, &asked), Ok(Answer::Right), "{}", vector.id());
             asked.atc += 1;
-            assert_eq!(dynamic_cvv::check_with(&whole, &left, &asked), Ok(Answer::Wrong), "{}", vector.id());
+            assert_eq!(dynamic_cvv::check_with(*whole, *left, &asked), Ok(Answer::Wrong), "{}", vector.id());
         }
     });
 }

@@ -7,17 +7,23 @@ use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
-use cryptoki::session::{Session, UserType};
+use cryptoki::session::UserType;
 use cryptoki::types::AuthPin;
 
-use super::policy::Usage;
-use super::{CheckValue, OpenError, log_in, slot_of};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::key_block::{self, KeyBlockError};
+use super::policy::{Cipher, Usage};
+use super::{CheckValue, KeyError, KeySpec, OpenError, Token, slot_of};
 use crate::secret::Secret;
 
-/// A session with a token that may make keys.
+/// A token that its custodians may make keys on.
 pub struct Ceremony {
-    session: Session,
+    token: Token,
 }
+
+/// A key that was made: its label and check value.
+pub type Made = (String, CheckValue);
 
 /// A secret key on a token.
 pub struct Listed {
@@ -70,62 +76,174 @@ pub fn initialise(module: &Path, label: &str, officer: &Secret, user: &Secret) -
 impl Ceremony {
     /// Logs in to a token to make keys on it.
     pub fn open(module: &Path, label: &str, pin: &Secret) -> Result<Ceremony, OpenError> {
-        let context = start(module)?;
-        let slot = slot_of(&context, label)?;
-        let session = context.open_rw_session(slot).map_err(OpenError::Module)?;
-        log_in(&session, pin).map_err(|why| OpenError::Login { label: label.to_owned(), why })?;
-        Ok(Ceremony { session })
+        Token::open_for(module, label, pin, true).map(|token| Ceremony { token })
     }
 
     /// Has the token make a key of this use, which nobody ever sees.
     pub fn generate(&self, label: &str, usage: Usage) -> Result<CheckValue, CeremonyError> {
+        if usage.left_half().is_some() {
+            return Err(CeremonyError::LeftHalfNeeded);
+        }
         self.is_free(label)?;
         let mut template = template(label, usage);
         template.retain(|attribute| !matches!(attribute, Attribute::Class(_) | Attribute::KeyType(_)));
-        let mechanism = if usage.is_aes() {
-            template.push(Attribute::ValueLen(16.into()));
-            Mechanism::AesKeyGen
-        } else {
-            Mechanism::Des2KeyGen
+        let length = cryptoki_sys::CK_ULONG::try_from(usage.cipher().key_bytes()).expect("a short key");
+        let mechanism = match usage.cipher() {
+            Cipher::TripleDes => Mechanism::Des2KeyGen,
+            Cipher::Aes => Mechanism::AesKeyGen,
+            Cipher::Hmac => Mechanism::GenericSecretKeyGen,
         };
-        let key = self.session.generate_key(&mechanism, &template).map_err(CeremonyError::Token)?;
+        if usage.cipher() != Cipher::TripleDes {
+            template.push(Attribute::ValueLen(length.into()));
+        }
+        let key = self.token.session.generate_key(&mechanism, &template).map_err(CeremonyError::Token)?;
         self.check_value(key).ok_or(CeremonyError::NoCheckValue)
     }
 
     /// Puts a key on the token whose value is known: the value was in somebody's hands, and is in this
-    /// process's memory for a moment.
+    /// process's memory for a moment. With it the key that is its left half, where one belongs to it.
     pub fn danger_import_clear(
         &self,
         label: &str,
         usage: Usage,
         value: &Secret,
-    ) -> Result<CheckValue, CeremonyError> {
-        self.is_free(label)?;
-        if value.danger_clear_bytes().len() != 16 {
-            return Err(CeremonyError::NotSixteenBytes);
+    ) -> Result<Vec<Made>, CeremonyError> {
+        let bytes = value.danger_clear_bytes();
+        if !is_length_of(usage, bytes.len()) {
+            return Err(CeremonyError::WrongLength);
         }
-        let mut template = template(label, usage);
-        template.push(Attribute::Value(value.danger_clear_bytes().to_vec()));
-        let made = self.session.create_object(&template);
-        for attribute in &mut template {
-            if let Attribute::Value(bytes) = attribute {
-                zeroize::Zeroize::zeroize(bytes);
+        let halves = bytes.split_at(bytes.len() / 2);
+        let is_left_half = matches!(usage, Usage::CardVerificationLeft | Usage::MacAlgorithm3Left);
+        if bytes.iter().all(|byte| *byte == 0)
+            || (usage.cipher() == Cipher::TripleDes && !is_left_half && halves.0 == halves.1)
+        {
+            return Err(CeremonyError::WeakValue);
+        }
+        let mut wanted = vec![(label.to_owned(), usage, Zeroizing::new(bytes.to_vec()))];
+        if let Some(left) = usage.left_half() {
+            wanted.push((format!("{label}-left"), left, Zeroizing::new([halves.0, halves.0].concat())));
+        }
+        for (label, ..) in &wanted {
+            self.is_free(label)?;
+        }
+        let mut made = Vec::new();
+        for (label, usage, value) in wanted {
+            match self.create(&label, usage, &value) {
+                Ok((key, check_value)) => made.push((key, (label, check_value))),
+                Err(why) => {
+                    // All or none: half of a pair would only be in the way.
+                    made.into_iter().for_each(|(key, _)| drop(self.token.session.destroy_object(key)));
+                    return Err(why);
+                }
             }
         }
-        self.check_value(made.map_err(CeremonyError::Token)?).ok_or(CeremonyError::NoCheckValue)
+        Ok(made.into_iter().map(|(_, made)| made).collect())
+    }
+
+    fn create(
+        &self,
+        label: &str,
+        usage: Usage,
+        value: &[u8],
+    ) -> Result<(ObjectHandle, CheckValue), CeremonyError> {
+        let mut template = template(label, usage);
+        let key = self.create_clear(&mut template, value)?;
+        self.check_value(key).map(|check_value| (key, check_value)).ok_or(CeremonyError::NoCheckValue)
+    }
+
+    fn create_clear(
+        &self,
+        template: &mut Vec<Attribute>,
+        value: &[u8],
+    ) -> Result<ObjectHandle, CeremonyError> {
+        template.push(Attribute::Value(value.to_vec()));
+        let made = self.token.session.create_object(template);
+        for attribute in template {
+            if let Attribute::Value(bytes) = attribute {
+                bytes.zeroize();
+            }
+        }
+        made.map_err(CeremonyError::Token)
+    }
+
+    /// Puts a key on the token that custodians hold in two or three components, none of which says anything about the
+    /// key: it is their sum, bit by bit.
+    pub fn import_components(
+        &self,
+        label: &str,
+        usage: Usage,
+        components: &[Secret],
+    ) -> Result<Vec<Made>, CeremonyError> {
+        if !(2..=3).contains(&components.len()) {
+            return Err(CeremonyError::ComponentCount);
+        }
+        let length = components[0].danger_clear_bytes().len();
+        let mut sum = Zeroizing::new(vec![0; length]);
+        for component in components {
+            let component = component.danger_clear_bytes();
+            if component.len() != length {
+                return Err(CeremonyError::WrongLength);
+            }
+            sum.iter_mut().zip(component).for_each(|(byte, other)| *byte ^= other);
+        }
+        self.danger_import_clear(label, usage, &Secret::new(std::mem::take(&mut *sum)))
+    }
+
+    /// The check value of one component, by which its custodian knows it was typed right. The token makes it, of a
+    /// key that is gone at once.
+    pub fn component_check_value(
+        &self,
+        usage: Usage,
+        component: &Secret,
+    ) -> Result<CheckValue, CeremonyError> {
+        let bytes = component.danger_clear_bytes();
+        if !is_length_of(usage, bytes.len()) {
+            return Err(CeremonyError::WrongLength);
+        }
+        let mut template = template("component", usage);
+        template.retain(|attribute| !matches!(attribute, Attribute::Token(_)));
+        template.push(Attribute::Token(false));
+        let key = self.create_clear(&mut template, bytes)?;
+        let check_value = self.check_value(key);
+        let _ = self.token.session.destroy_object(key);
+        check_value.ok_or(CeremonyError::NoCheckValue)
+    }
+
+    /// Puts a key on the token out of a key block (ANSI X9.143, TR-31) of version B or D, if its header says that it is
+    /// for this use. `protection` is the key that protects the block.
+    pub fn import_key_block(
+        &self,
+        label: &str,
+        usage: Usage,
+        protection: &KeySpec,
+        block: &str,
+    ) -> Result<Vec<Made>, CeremonyError> {
+        let is_aes = block.starts_with('D');
+        let protects = if is_aes { Usage::AesKeyBlockProtection } else { Usage::KeyBlockProtection };
+        let protection = self.token.load(protection, protects).map_err(CeremonyError::Protection)?;
+        let value = key_block::unwrap(&self.token, &protection, usage, block.as_bytes());
+        self.danger_import_clear(label, usage, &value.map_err(CeremonyError::KeyBlock)?)
+    }
+
+    /// Takes a key off the token.
+    pub fn remove(&self, label: &str) -> Result<(), CeremonyError> {
+        for key in self.labelled(label)? {
+            self.token.session.destroy_object(key).map_err(CeremonyError::Token)?;
+        }
+        Ok(())
     }
 
     /// All secret keys of the token, by label.
     pub fn list(&self) -> Result<Vec<Listed>, CeremonyError> {
         let wanted = [Attribute::Class(ObjectClass::SECRET_KEY), Attribute::Token(true)];
-        let keys = self.session.find_objects(&wanted).map_err(CeremonyError::Token)?;
+        let keys = self.token.session.find_objects(&wanted).map_err(CeremonyError::Token)?;
         let mut listed: Vec<Listed> = keys.into_iter().map(|key| self.listed(key)).collect();
         listed.sort_by(|one, other| one.label.cmp(&other.label));
         Ok(listed)
     }
 
     fn listed(&self, key: ObjectHandle) -> Listed {
-        let label = match self.session.get_attributes(key, &[AttributeType::Label]).as_deref() {
+        let label = match self.token.session.get_attributes(key, &[AttributeType::Label]).as_deref() {
             Ok([Attribute::Label(label)]) => String::from_utf8_lossy(label).into_owned(),
             _ => String::from("(no label)"),
         };
@@ -140,33 +258,43 @@ impl Ceremony {
     }
 
     fn weaknesses(&self, key: ObjectHandle, usage: Usage) -> Vec<String> {
-        let found = self.session.get_attributes(key, &super::policy::JUDGED).unwrap_or_default();
+        let found = self.token.session.get_attributes(key, &super::policy::JUDGED).unwrap_or_default();
         // Which mechanisms are allowed is judged when the key is loaded.
-        let weaknesses = usage.weaknesses(&found, &[usage.mechanism()]);
+        let weaknesses = usage.weaknesses(&found, usage.mechanisms());
         weaknesses.iter().map(ToString::to_string).collect()
     }
 
     fn is_free(&self, label: &str) -> Result<(), CeremonyError> {
-        let wanted = [Attribute::Class(ObjectClass::SECRET_KEY), Attribute::Label(label.as_bytes().to_vec())];
-        match self.session.find_objects(&wanted) {
-            Ok(found) if found.is_empty() => Ok(()),
-            Ok(_) => Err(CeremonyError::LabelTaken),
-            Err(why) => Err(CeremonyError::Token(why)),
-        }
+        if self.labelled(label)?.is_empty() { Ok(()) } else { Err(CeremonyError::LabelTaken) }
+    }
+
+    fn labelled(&self, label: &str) -> Result<Vec<ObjectHandle>, CeremonyError> {
+        let label = Attribute::Label(label.as_bytes().to_vec());
+        let wanted = [Attribute::Class(ObjectClass::SECRET_KEY), Attribute::Token(true), label];
+        self.token.session.find_objects(&wanted).map_err(CeremonyError::Token)
     }
 
     fn check_value(&self, key: ObjectHandle) -> Option<CheckValue> {
-        match self.session.get_attributes(key, &[AttributeType::CheckValue]).as_deref() {
+        match self.token.session.get_attributes(key, &[AttributeType::CheckValue]).as_deref() {
             Ok([Attribute::CheckValue(bytes)]) => bytes.as_slice().try_into().ok().map(CheckValue),
             _ => None,
         }
     }
 }
 
+/// Whether a key of this use may be so long.
+fn is_length_of(usage: Usage, bytes: usize) -> bool {
+    match usage.cipher() {
+        Cipher::TripleDes => bytes == 16,
+        Cipher::Aes => matches!(bytes, 16 | 24 | 32),
+        Cipher::Hmac => (32..=64).contains(&bytes),
+    }
+}
+
 /// What a key must be to be used.
 fn template(label: &str, usage: Usage) -> Vec<Attribute> {
-    let mechanism = usage.mechanism().to_ne_bytes().to_vec();
-    let allowed = Attribute::VendorDefined((AttributeType::AllowedMechanisms, mechanism));
+    let mechanisms = usage.mechanisms().iter().flat_map(|mechanism| mechanism.to_ne_bytes()).collect();
+    let allowed = Attribute::VendorDefined((AttributeType::AllowedMechanisms, mechanisms));
     let name = Attribute::Label(label.as_bytes().to_vec());
     usage.demands().into_iter().map(|(attribute, _)| attribute).chain([name, allowed]).collect()
 }
@@ -176,8 +304,18 @@ fn template(label: &str, usage: Usage) -> Vec<Attribute> {
 pub enum CeremonyError {
     /// A key has this label.
     LabelTaken,
-    /// A clear value is 16 bytes.
-    NotSixteenBytes,
+    /// A value is 16 bytes; of AES also 24 or 32; of HMAC 32 to 64. Components are of one length.
+    WrongLength,
+    /// All zeros, or a key of 3DES that is single DES.
+    WeakValue,
+    /// A key has two or three components.
+    ComponentCount,
+    /// Such a key works only with another made of its left half, which cannot be made of a key that nobody sees.
+    LeftHalfNeeded,
+    /// The key that protects a key block is not used.
+    Protection(KeyError),
+    /// The key block is not taken.
+    KeyBlock(KeyBlockError),
     /// The token does not tell a check value.
     NoCheckValue,
     /// The token refuses.
@@ -188,7 +326,18 @@ impl std::fmt::Display for CeremonyError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             CeremonyError::LabelTaken => f.write_str("a key of the token has this label"),
-            CeremonyError::NotSixteenBytes => f.write_str("a clear value is 16 bytes"),
+            CeremonyError::WrongLength => f.write_str(
+                "the value is 16 bytes; of AES also 24 or 32, of HMAC 32 to 64; components are of one length",
+            ),
+            CeremonyError::WeakValue => {
+                f.write_str("the value is all zeros, or both its halves are the same")
+            }
+            CeremonyError::ComponentCount => f.write_str("a key has two or three components"),
+            CeremonyError::LeftHalfNeeded => {
+                f.write_str("a key of this use needs another made of its left half: import it")
+            }
+            CeremonyError::Protection(why) => write!(f, "{why}"),
+            CeremonyError::KeyBlock(why) => write!(f, "{why}"),
             CeremonyError::NoCheckValue => f.write_str("the token tells no check value of three bytes"),
             CeremonyError::Token(why) => write!(f, "the token refuses: {why}"),
         }

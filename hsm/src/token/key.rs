@@ -6,7 +6,7 @@ use cryptoki::error::{Error, RvError};
 use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
 
 use super::Token;
-use super::policy::{JUDGED, Usage, Weakness};
+use super::policy::{Cipher, JUDGED, Usage, Weakness};
 use super::probe::{Capability, Verdict};
 use crate::error::Cause;
 
@@ -32,6 +32,8 @@ pub(crate) struct Master {
     pub(crate) usage: Usage,
     pub(crate) handle: ObjectHandle,
     pub(crate) check_value: CheckValue,
+    /// How long it is; the AES keys of cards are as long as their master.
+    pub(crate) key_bytes: usize,
     /// Whether it is used through a copy in the session. Such a copy is as well protected as the original,
     /// and faster on modules that look at their storage before each use.
     pub(crate) is_copy: bool,
@@ -60,8 +62,21 @@ impl Token {
         if check_value != spec.check_value {
             return Err(KeyFlaw::OtherKey { found: check_value });
         }
+        let key_bytes = self.key_bytes(original, usage)?;
         let copy = self.copy(original, usage)?;
-        Ok(Master { usage, handle: copy.unwrap_or(original), check_value, is_copy: copy.is_some() })
+        let handle = copy.unwrap_or(original);
+        Ok(Master { usage, handle, check_value, key_bytes, is_copy: copy.is_some() })
+    }
+
+    /// The length of an AES key, which is all that its type does not say.
+    fn key_bytes(&self, key: ObjectHandle, usage: Usage) -> Result<usize, KeyFlaw> {
+        if usage.cipher() != Cipher::Aes {
+            return Ok(usage.cipher().key_bytes());
+        }
+        match self.session.get_attributes(key, &[AttributeType::ValueLen])?.as_slice() {
+            [Attribute::ValueLen(bytes)] => usize::try_from(**bytes).map_err(|_| KeyFlaw::NoLength),
+            _ => Err(KeyFlaw::NoLength),
+        }
     }
 
     /// A copy in the session, or none if the token makes no copies of such a key.
@@ -135,6 +150,8 @@ pub enum KeyFlaw {
     WeakCopy(Vec<Weakness>),
     /// The token does not tell a check value of three bytes.
     NoCheckValue,
+    /// The token does not tell how long the key is.
+    NoLength,
     /// Another key than the one that was written down.
     OtherKey {
         /// Its check value.
@@ -162,6 +179,7 @@ impl fmt::Display for KeyError {
             KeyFlaw::Weak(weaknesses) => write!(f, "refused, because it {}", list(weaknesses)),
             KeyFlaw::WeakCopy(weaknesses) => write!(f, "refused, because a copy {}", list(weaknesses)),
             KeyFlaw::NoCheckValue => f.write_str("the token tells no check value"),
+            KeyFlaw::NoLength => f.write_str("the token tells no length"),
             KeyFlaw::OtherKey { found } => write!(f, "another key, with check value {found}"),
             KeyFlaw::NoStream(cause) => write!(f, "cannot be kept in use: {cause}"),
             KeyFlaw::Token(why) => write!(f, "{why}"),

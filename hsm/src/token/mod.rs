@@ -2,11 +2,15 @@
 //!
 //! In reading order: [`probe`](self::Capability) asks each mechanism a question with a known answer,
 //! `policy` says which attributes a key must have, `key` finds it and copies it into the session, `stream`
-//! keeps an encryption under it open, `card_key` derives from it; `ceremony` makes tokens and keys, `survey` says how fast a module is. `raw` makes the calls that cryptoki cannot.
+//! keeps an encryption under it open, `card_key` derives from it, `card_keys` keeps what was derived; `ceremony` makes
+//! tokens and keys, also of what `key_block` reads; `survey` says how fast a module is. `raw` makes the calls that
+//! cryptoki cannot.
 
 mod card_key;
+mod card_keys;
 mod ceremony;
 mod key;
+mod key_block;
 mod policy;
 mod probe;
 #[allow(
@@ -31,12 +35,15 @@ use crate::error::Cause;
 use crate::secret::Secret;
 use raw::Raw;
 
-pub(crate) use card_key::{CardKey, CardKeyUse};
-pub use ceremony::{Ceremony, CeremonyError, Listed, initialise};
+#[cfg(test)]
+pub(crate) use card_key::CardKey;
+pub(crate) use card_key::{KeyInUse, Recipe};
+pub(crate) use card_keys::CardKeys;
+pub use ceremony::{Ceremony, CeremonyError, Listed, Made, initialise};
 pub(crate) use key::Master;
 pub use key::{CheckValue, KeyError, KeyFlaw, KeySpec};
-#[cfg(test)]
-pub(crate) use policy::Cipher;
+pub use key_block::KeyBlockError;
+pub(crate) use policy::{Cipher, Work};
 pub use policy::{Usage, Weakness};
 pub use probe::{Capability, Finding, Verdict};
 pub(crate) use stream::Stream;
@@ -65,6 +72,10 @@ impl Token {
     ///
     /// A capability that is missing is no error here: it refuses the keys that need it, when they are loaded.
     pub fn open(path: &Path, label: &str, pin: &Secret) -> Result<Token, OpenError> {
+        Token::open_for(path, label, pin, false)
+    }
+
+    fn open_for(path: &Path, label: &str, pin: &Secret, makes_keys: bool) -> Result<Token, OpenError> {
         let context = load(path)?;
         match context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
             // A module is initialised once per process; another token of it may be open.
@@ -75,7 +86,9 @@ impl Token {
         let raw = raw.map_err(OpenError::Module)?;
         let slot = slot_of(&context, label)?;
         let module = Module { slot, raw, context };
-        let session = module.open_session().map_err(OpenError::Module)?;
+        let session =
+            if makes_keys { module.context.open_rw_session(module.slot) } else { module.open_session() };
+        let session = session.map_err(OpenError::Module)?;
         log_in(&session, pin).map_err(|why| OpenError::Login { label: label.to_owned(), why })?;
         let findings = probe::probe(&session, &module.raw);
         Ok(Token { session, module: Arc::new(module), findings })
@@ -104,7 +117,8 @@ impl Token {
 
     /// Asks again for the known answers that a use of derived keys stands on.
     pub(crate) fn still_right(&self, usage: Usage) -> Result<(), Cause> {
-        let needs = usage.needs().iter().filter(|capability| !capability.is_part_of_another());
+        let derives = usage.work().derives();
+        let needs = usage.needs().iter().filter(|needed| !(derives && needed.is_part_of_another()));
         for &capability in needs {
             match probe::verdict(&self.session, &self.module.raw, capability) {
                 Verdict::Works => (),
@@ -118,6 +132,11 @@ impl Token {
     /// What the token can and cannot do, all of it, in a fixed order.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
+    }
+
+    /// Random bytes of the token's.
+    pub(crate) fn random(&self, bytes: &mut [u8]) -> Result<(), Cause> {
+        Ok(self.session.generate_random_slice(bytes)?)
     }
 
     fn verdict(&self, capability: Capability) -> Verdict {

@@ -2,18 +2,20 @@
 //!
 //! Every key does one thing, by one mechanism. A key that could do more is refused, because whoever reaches
 //! the session could then do more with it: a master key that also encrypts is an oracle for every card key,
-//! one that also wraps carries others out of the token.
+//! one that also wraps carries others out of the token. Only a key that protects key blocks needs two mechanisms; it is
+//! used by custodians, never by the running switch.
 
 use std::fmt;
 
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass};
 use cryptoki_sys::{
-    CK_MECHANISM_TYPE, CKM_AES_ECB, CKM_AES_ECB_ENCRYPT_DATA, CKM_DES3_ECB, CKM_DES3_ECB_ENCRYPT_DATA,
+    CK_MECHANISM_TYPE, CKM_AES_CBC, CKM_AES_CMAC, CKM_AES_ECB, CKM_AES_ECB_ENCRYPT_DATA, CKM_DES3_CBC,
+    CKM_DES3_CMAC, CKM_DES3_ECB, CKM_DES3_ECB_ENCRYPT_DATA, CKM_SHA256_HMAC,
 };
 
 use super::probe::Capability;
 
-/// What a key is for.
+/// What a key on the token is for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Usage {
     /// CVK: makes the static codes of all cards of an issuer.
@@ -30,14 +32,44 @@ pub enum Usage {
     ExposedCounterMaster,
     /// The account keys of challenge responses are derived from it.
     ResponseMaster,
+    /// Makes of an enrolled response the tag that is stored of it.
+    ResponsePepper,
+    /// The same, by HMAC-SHA-256.
+    ResponseHmac,
+    /// IMK-AC: card keys of application cryptograms are derived from it.
+    CryptogramMaster,
+    /// The same for cards with AES.
+    AesCryptogramMaster,
+    /// Zone key under which PIN blocks come in, formats 0, 1 and 3.
+    PinIn,
+    /// Zone key under which PIN blocks go out, formats 0, 1 and 3.
+    PinOut,
+    /// Zone key under which PIN blocks come in, format 4.
+    AesPinIn,
+    /// Zone key under which PIN blocks go out, format 4.
+    AesPinOut,
+    /// Makes the MACs of messages by algorithm 3 of ISO/IEC 9797-1.
+    MacAlgorithm3,
+    /// The left half of such a key, twice: single DES, which the algorithm begins with.
+    MacAlgorithm3Left,
+    /// Makes the MACs of messages by CMAC with 3DES.
+    MacTripleDes,
+    /// Makes the MACs of messages by CMAC with AES.
+    MacAes,
+    /// KBPK of key blocks, version B.
+    KeyBlockProtection,
+    /// KBPK of key blocks, version D.
+    AesKeyBlockProtection,
 }
 
-/// The block cipher of a key.
+/// The algorithm of a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Cipher {
     /// With two different halves: K_L, K_R, K_L.
     TripleDes,
     Aes,
+    /// HMAC-SHA-256: no cipher at all.
+    Hmac,
 }
 
 impl Cipher {
@@ -45,34 +77,90 @@ impl Cipher {
         match self {
             Cipher::TripleDes => KeyType::DES2,
             Cipher::Aes => KeyType::AES,
+            Cipher::Hmac => KeyType::GENERIC_SECRET,
         }
     }
 
+    /// Bytes of a key, where the type has one length only; of AES, the least.
+    pub(crate) fn key_bytes(self) -> usize {
+        match self {
+            Cipher::TripleDes | Cipher::Aes => 16,
+            Cipher::Hmac => 32,
+        }
+    }
+
+    /// Bytes of a block; of an HMAC, of its result.
     pub(crate) fn block_bytes(self) -> usize {
         match self {
             Cipher::TripleDes => 8,
             Cipher::Aes => 16,
+            Cipher::Hmac => 32,
+        }
+    }
+}
+
+/// The one thing a key does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Work {
+    /// Encrypts blocks, each by itself (ECB).
+    Encrypt,
+    /// Decrypts blocks, each by itself (ECB).
+    Decrypt,
+    /// Encrypts a chain of blocks (CBC), of which the last is the beginning of a MAC.
+    Chain,
+    /// Decrypts a chain of blocks (CBC): the contents of a key block.
+    Unwrap,
+    /// Makes a MAC: CMAC, or HMAC.
+    Mac,
+    /// Has keys derived from it (ECB over data that makes the key).
+    Derive,
+    /// Protects key blocks: keys are derived from it, after it encrypted one block of zeros.
+    Protect,
+}
+
+impl Work {
+    /// By which mechanisms. Only [`Work::Protect`] has two.
+    pub(crate) fn mechanisms(self, cipher: Cipher) -> &'static [CK_MECHANISM_TYPE] {
+        match (self, cipher) {
+            (Work::Encrypt | Work::Decrypt, Cipher::TripleDes) => &[CKM_DES3_ECB],
+            (Work::Encrypt | Work::Decrypt, Cipher::Aes) => &[CKM_AES_ECB],
+            (Work::Chain | Work::Unwrap, Cipher::TripleDes) => &[CKM_DES3_CBC],
+            (Work::Chain | Work::Unwrap, Cipher::Aes) => &[CKM_AES_CBC],
+            (Work::Mac, Cipher::TripleDes) => &[CKM_DES3_CMAC],
+            (Work::Mac, Cipher::Aes) => &[CKM_AES_CMAC],
+            (Work::Derive, Cipher::TripleDes) => &[CKM_DES3_ECB_ENCRYPT_DATA],
+            (Work::Derive, Cipher::Aes) => &[CKM_AES_ECB_ENCRYPT_DATA],
+            (Work::Protect, Cipher::TripleDes) => &[CKM_DES3_ECB, CKM_DES3_ECB_ENCRYPT_DATA],
+            (Work::Protect, Cipher::Aes) => &[CKM_AES_ECB, CKM_AES_ECB_ENCRYPT_DATA],
+            (_, Cipher::Hmac) => &[CKM_SHA256_HMAC],
         }
     }
 
-    pub(crate) fn ecb(self) -> CK_MECHANISM_TYPE {
-        match self {
-            Cipher::TripleDes => CKM_DES3_ECB,
-            Cipher::Aes => CKM_AES_ECB,
-        }
+    /// The first of them; for most the only one.
+    pub(crate) fn mechanism(self, cipher: Cipher) -> CK_MECHANISM_TYPE {
+        self.mechanisms(cipher)[0]
     }
 
-    pub(crate) fn derivation(self) -> CK_MECHANISM_TYPE {
-        match self {
-            Cipher::TripleDes => CKM_DES3_ECB_ENCRYPT_DATA,
-            Cipher::Aes => CKM_AES_ECB_ENCRYPT_DATA,
-        }
+    pub(crate) fn encrypts(self) -> bool {
+        matches!(self, Work::Encrypt | Work::Chain | Work::Protect)
+    }
+
+    pub(crate) fn decrypts(self) -> bool {
+        matches!(self, Work::Decrypt | Work::Unwrap)
+    }
+
+    pub(crate) fn derives(self) -> bool {
+        matches!(self, Work::Derive | Work::Protect)
+    }
+
+    pub(crate) fn signs(self) -> bool {
+        self == Work::Mac
     }
 }
 
 impl Usage {
     /// Every use.
-    pub const ALL: [Usage; 7] = [
+    pub const ALL: [Usage; 21] = [
         Usage::CardVerification,
         Usage::CardVerificationLeft,
         Usage::Cvc3Master,
@@ -80,54 +168,111 @@ impl Usage {
         Usage::CounterMaster,
         Usage::ExposedCounterMaster,
         Usage::ResponseMaster,
+        Usage::ResponsePepper,
+        Usage::ResponseHmac,
+        Usage::CryptogramMaster,
+        Usage::AesCryptogramMaster,
+        Usage::PinIn,
+        Usage::PinOut,
+        Usage::AesPinIn,
+        Usage::AesPinOut,
+        Usage::MacAlgorithm3,
+        Usage::MacAlgorithm3Left,
+        Usage::MacTripleDes,
+        Usage::MacAes,
+        Usage::KeyBlockProtection,
+        Usage::AesKeyBlockProtection,
     ];
 
-    /// Whether its cipher is AES; all others are of 3DES.
+    /// Whether its cipher is AES.
     pub fn is_aes(self) -> bool {
         self.cipher() == Cipher::Aes
     }
 
     pub(crate) fn cipher(self) -> Cipher {
+        self.form().0
+    }
+
+    pub(crate) fn work(self) -> Work {
+        self.form().1
+    }
+
+    fn form(self) -> (Cipher, Work) {
         match self {
-            Usage::CardVerification
-            | Usage::CardVerificationLeft
-            | Usage::Cvc3Master
-            | Usage::DynamicCvvMaster => Cipher::TripleDes,
-            Usage::CounterMaster | Usage::ExposedCounterMaster | Usage::ResponseMaster => Cipher::Aes,
+            Usage::CardVerification | Usage::CardVerificationLeft => (Cipher::TripleDes, Work::Encrypt),
+            Usage::Cvc3Master | Usage::DynamicCvvMaster | Usage::CryptogramMaster => {
+                (Cipher::TripleDes, Work::Derive)
+            }
+            Usage::CounterMaster | Usage::ResponseMaster | Usage::AesCryptogramMaster => {
+                (Cipher::Aes, Work::Derive)
+            }
+            Usage::ExposedCounterMaster | Usage::ResponsePepper => (Cipher::Aes, Work::Encrypt),
+            Usage::ResponseHmac => (Cipher::Hmac, Work::Mac),
+            Usage::PinIn => (Cipher::TripleDes, Work::Decrypt),
+            Usage::PinOut => (Cipher::TripleDes, Work::Encrypt),
+            Usage::AesPinIn => (Cipher::Aes, Work::Decrypt),
+            Usage::AesPinOut => (Cipher::Aes, Work::Encrypt),
+            Usage::MacAlgorithm3 => (Cipher::TripleDes, Work::Encrypt),
+            Usage::MacAlgorithm3Left => (Cipher::TripleDes, Work::Chain),
+            Usage::MacTripleDes => (Cipher::TripleDes, Work::Mac),
+            Usage::MacAes => (Cipher::Aes, Work::Mac),
+            Usage::KeyBlockProtection => (Cipher::TripleDes, Work::Protect),
+            Usage::AesKeyBlockProtection => (Cipher::Aes, Work::Protect),
         }
     }
 
-    /// Whether the key encrypts by itself; all others have keys derived from them.
-    pub(crate) fn encrypts(self) -> bool {
-        matches!(self, Usage::CardVerification | Usage::CardVerificationLeft | Usage::ExposedCounterMaster)
+    /// The mechanisms of the key: one, but for those that protect key blocks.
+    pub(crate) fn mechanisms(self) -> &'static [CK_MECHANISM_TYPE] {
+        self.work().mechanisms(self.cipher())
     }
 
-    /// The one mechanism of the key.
-    pub(crate) fn mechanism(self) -> CK_MECHANISM_TYPE {
-        if self.encrypts() { self.cipher().ecb() } else { self.cipher().derivation() }
+    /// The use of the key that is the left half of this one, twice, where one belongs to it.
+    pub(crate) fn left_half(self) -> Option<Usage> {
+        match self {
+            Usage::CardVerification => Some(Usage::CardVerificationLeft),
+            Usage::MacAlgorithm3 => Some(Usage::MacAlgorithm3Left),
+            _ => None,
+        }
     }
 
     /// What the token must be able to do for this key to be of use.
     pub fn needs(self) -> &'static [Capability] {
+        use Capability as Can;
         match self {
             Usage::CardVerification | Usage::CardVerificationLeft => {
-                &[Capability::TripleDesEcb, Capability::TripleDesStream]
+                &[Can::TripleDesEcb, Can::TripleDesStream]
             }
-            Usage::Cvc3Master | Usage::DynamicCvvMaster => {
-                &[Capability::TripleDesEcb, Capability::TripleDesDerivation]
+            Usage::Cvc3Master | Usage::DynamicCvvMaster | Usage::CryptogramMaster => {
+                &[Can::TripleDesEcb, Can::TripleDesCbc, Can::TripleDesDerivation]
             }
-            Usage::CounterMaster => &[Capability::AesEcb, Capability::AesDerivation],
-            Usage::ExposedCounterMaster => &[Capability::AesEcb, Capability::AesStream],
-            Usage::ResponseMaster => &[Capability::AesCmac, Capability::AesDerivation],
+            Usage::CounterMaster => &[Can::AesEcb, Can::AesDerivation],
+            Usage::ExposedCounterMaster | Usage::ResponsePepper => &[Can::AesEcb, Can::AesStream],
+            Usage::ResponseMaster | Usage::AesCryptogramMaster => &[Can::AesCmac, Can::AesDerivation],
+            Usage::ResponseHmac => &[Can::Hmac],
+            Usage::PinIn => &[Can::TripleDesDecryption],
+            Usage::PinOut => &[Can::TripleDesEcb, Can::TripleDesStream],
+            Usage::AesPinIn => &[Can::AesDecryption],
+            Usage::AesPinOut => &[Can::AesEcb, Can::AesStream],
+            Usage::MacAlgorithm3 => &[Can::TripleDesEcb],
+            Usage::MacAlgorithm3Left => &[Can::TripleDesCbc],
+            Usage::MacTripleDes => &[Can::TripleDesCmac],
+            Usage::MacAes => &[Can::AesCmac],
+            Usage::KeyBlockProtection => {
+                &[Can::TripleDesEcb, Can::TripleDesCbc, Can::TripleDesDerivation, Can::TripleDesCmac]
+            }
+            Usage::AesKeyBlockProtection => &[Can::AesEcb, Can::AesCbc, Can::AesDerivation, Can::AesCmac],
         }
     }
 
     /// Why a key with these attributes and mechanisms must not be used for this.
     pub(crate) fn weaknesses(self, found: &[Attribute], allowed: &[CK_MECHANISM_TYPE]) -> Vec<Weakness> {
         let attributes = self.demands().into_iter().filter(|(attribute, _)| !found.contains(attribute));
-        let mechanisms = match allowed {
+        let (mut needed, mut allowed) = (self.mechanisms().to_vec(), allowed.to_vec());
+        needed.sort_unstable();
+        allowed.sort_unstable();
+        let mechanisms = match allowed.as_slice() {
             [] => Some(Weakness::AnyMechanism),
-            [only] if *only == self.mechanism() => None,
+            allowed if *allowed == needed => None,
             _ => Some(Weakness::OtherMechanism),
         };
         attributes.map(|(_, weakness)| weakness).chain(mechanisms).collect()
@@ -135,7 +280,9 @@ impl Usage {
 
     /// The attributes that a key of this use has, and what it is called to have another.
     pub(crate) fn demands(self) -> [(Attribute, Weakness); 14] {
-        let encrypts = self.encrypts();
+        let work = self.work();
+        let (encrypts, decrypts) = (work.encrypts(), work.decrypts());
+        let (derives, signs) = (work.derives(), work.signs());
         [
             (Attribute::Class(ObjectClass::SECRET_KEY), Weakness::OtherType),
             (Attribute::KeyType(self.cipher().key_type()), Weakness::OtherType),
@@ -145,9 +292,9 @@ impl Usage {
             (Attribute::Extractable(false), Weakness::Extractable),
             (Attribute::Modifiable(false), Weakness::Modifiable),
             (Attribute::Encrypt(encrypts), Weakness::of_use(encrypts, "encrypt")),
-            (Attribute::Derive(!encrypts), Weakness::of_use(!encrypts, "derive")),
-            (Attribute::Decrypt(false), Weakness::May("decrypt")),
-            (Attribute::Sign(false), Weakness::May("sign")),
+            (Attribute::Derive(derives), Weakness::of_use(derives, "derive")),
+            (Attribute::Decrypt(decrypts), Weakness::of_use(decrypts, "decrypt")),
+            (Attribute::Sign(signs), Weakness::of_use(signs, "sign")),
             (Attribute::Verify(false), Weakness::May("verify")),
             (Attribute::Wrap(false), Weakness::May("wrap")),
             (Attribute::Unwrap(false), Weakness::May("unwrap")),

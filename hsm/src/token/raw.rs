@@ -1,8 +1,8 @@
 //! The calls that cryptoki has no form for, and the crate's only unsafe code.
 //!
 //! cryptoki 0.12 knows neither the derivation of a key by encrypting data (`CKM_DES3_ECB_ENCRYPT_DATA`,
-//! `CKM_AES_ECB_ENCRYPT_DATA`) nor the reading of a `CKA_ALLOWED_MECHANISMS` that names one of them, and its
-//! encryption allocates and asks for the length first, on every call. The library that cryptoki loaded is
+//! `CKM_AES_ECB_ENCRYPT_DATA`), CMAC with 3DES, nor the reading of a `CKA_ALLOWED_MECHANISMS` that names one of
+//! them, and its encryption allocates and asks for the length first, on every call. The library that cryptoki loaded is
 //! loaded again here: the system hands out the same instance, so sessions and objects are shared.
 //!
 //! What makes the safe functions below safe: a [`Session`] exists only while its session is open or was
@@ -18,8 +18,8 @@ use cryptoki::error::{Error, Result, Rv};
 use cryptoki::object::{Attribute, ObjectHandle};
 use cryptoki::session::Session;
 use cryptoki_sys::{
-    CK_ATTRIBUTE, CK_FUNCTION_LIST, CK_KEY_DERIVATION_STRING_DATA, CK_MECHANISM, CK_MECHANISM_TYPE,
-    CK_SLOT_ID, CK_ULONG, CK_UNAVAILABLE_INFORMATION, CKA_ALLOWED_MECHANISMS,
+    CK_ATTRIBUTE, CK_BYTE, CK_FUNCTION_LIST, CK_KEY_DERIVATION_STRING_DATA, CK_MECHANISM, CK_MECHANISM_TYPE,
+    CK_RV, CK_SESSION_HANDLE, CK_SLOT_ID, CK_ULONG, CK_UNAVAILABLE_INFORMATION, CKA_ALLOWED_MECHANISMS,
 };
 
 /// The module's function list, kept together with the library that it points into.
@@ -107,55 +107,74 @@ impl Raw {
         self.derivations.load(Ordering::Relaxed)
     }
 
-    /// Starts an encryption without parameters (ECB) that stays open in this session.
+    /// Starts an encryption by ECB, which has no parameter, or by CBC, whose chain begins with `iv`.
     pub(crate) fn encrypt_init(
+        &self,
+        session: &Session,
+        mechanism: CK_MECHANISM_TYPE,
+        iv: &[u8],
+        key: ObjectHandle,
+    ) -> Result<()> {
+        let init = self.functions.C_EncryptInit.ok_or(Error::NullFunctionPointer)?;
+        let mut mechanism = with_iv(mechanism, iv)?;
+        // SAFETY: `mechanism` and the parameter it points to live until the call returns; the module only
+        // reads them.
+        let code = unsafe { init(session.handle(), &mut mechanism, key.handle()) };
+        Rv::from(code).into_result(Function::EncryptInit)
+    }
+
+    /// Starts a decryption, as [`encrypt_init`](Raw::encrypt_init) an encryption.
+    pub(crate) fn decrypt_init(
+        &self,
+        session: &Session,
+        mechanism: CK_MECHANISM_TYPE,
+        iv: &[u8],
+        key: ObjectHandle,
+    ) -> Result<()> {
+        let init = self.functions.C_DecryptInit.ok_or(Error::NullFunctionPointer)?;
+        let mut mechanism = with_iv(mechanism, iv)?;
+        // SAFETY: as in `encrypt_init`.
+        let code = unsafe { init(session.handle(), &mut mechanism, key.handle()) };
+        Rv::from(code).into_result(Function::DecryptInit)
+    }
+
+    /// Starts a MAC without a parameter: CMAC, HMAC.
+    pub(crate) fn sign_init(
         &self,
         session: &Session,
         mechanism: CK_MECHANISM_TYPE,
         key: ObjectHandle,
     ) -> Result<()> {
-        let init = self.functions.C_EncryptInit.ok_or(Error::NullFunctionPointer)?;
-        let mut mechanism = CK_MECHANISM { mechanism, pParameter: null_mut(), ulParameterLen: 0 };
-        // SAFETY: `mechanism` lives until the call returns and has no parameter.
+        let init = self.functions.C_SignInit.ok_or(Error::NullFunctionPointer)?;
+        let mut mechanism = with_iv(mechanism, &[])?;
+        // SAFETY: as in `encrypt_init`.
         let code = unsafe { init(session.handle(), &mut mechanism, key.handle()) };
-        Rv::from(code).into_result(Function::EncryptInit)
+        Rv::from(code).into_result(Function::SignInit)
     }
 
     /// Goes on with an open encryption and leaves it open. Returns the number of bytes written.
     pub(crate) fn encrypt_update(&self, session: &Session, data: &[u8], out: &mut [u8]) -> Result<usize> {
-        let update = self.functions.C_EncryptUpdate.ok_or(Error::NullFunctionPointer)?;
-        let mut written = length(out.len())?;
-        // SAFETY: both buffers are valid for the lengths given and do not overlap, one being borrowed for
-        // writing; the module only reads `data`.
-        let code = unsafe {
-            update(
-                session.handle(),
-                data.as_ptr().cast_mut(),
-                length(data.len())?,
-                out.as_mut_ptr(),
-                &mut written,
-            )
-        };
-        Rv::from(code).into_result(Function::EncryptUpdate)?;
-        Ok(usize::try_from(written)?)
+        work(self.functions.C_EncryptUpdate, Function::EncryptUpdate, session, data, out)
+    }
+
+    /// Goes on with an open decryption and leaves it open. Returns the number of bytes written.
+    pub(crate) fn decrypt_update(&self, session: &Session, data: &[u8], out: &mut [u8]) -> Result<usize> {
+        work(self.functions.C_DecryptUpdate, Function::DecryptUpdate, session, data, out)
     }
 
     /// Ends an encryption with its only piece of data. Returns the number of bytes written.
     pub(crate) fn encrypt(&self, session: &Session, data: &[u8], out: &mut [u8]) -> Result<usize> {
-        let encrypt = self.functions.C_Encrypt.ok_or(Error::NullFunctionPointer)?;
-        let mut written = length(out.len())?;
-        // SAFETY: as in `encrypt_update`.
-        let code = unsafe {
-            encrypt(
-                session.handle(),
-                data.as_ptr().cast_mut(),
-                length(data.len())?,
-                out.as_mut_ptr(),
-                &mut written,
-            )
-        };
-        Rv::from(code).into_result(Function::Encrypt)?;
-        Ok(usize::try_from(written)?)
+        work(self.functions.C_Encrypt, Function::Encrypt, session, data, out)
+    }
+
+    /// Ends a decryption with its only piece of data. Returns the number of bytes written.
+    pub(crate) fn decrypt(&self, session: &Session, data: &[u8], out: &mut [u8]) -> Result<usize> {
+        work(self.functions.C_Decrypt, Function::Decrypt, session, data, out)
+    }
+
+    /// Ends a MAC with its only piece of data. Returns the number of bytes written.
+    pub(crate) fn sign(&self, session: &Session, data: &[u8], out: &mut [u8]) -> Result<usize> {
+        work(self.functions.C_Sign, Function::Sign, session, data, out)
     }
 
     /// The mechanisms that the module lists for a slot.
@@ -197,6 +216,28 @@ impl Raw {
         let count = usize::try_from(attribute.ulValueLen)? / size_of::<CK_MECHANISM_TYPE>();
         Ok(mechanisms.get(..count).unwrap_or_default().to_vec())
     }
+}
+
+/// A call that reads one buffer and fills another, of which it is told the room and tells what it used.
+type Call =
+    unsafe extern "C" fn(CK_SESSION_HANDLE, *mut CK_BYTE, CK_ULONG, *mut CK_BYTE, *mut CK_ULONG) -> CK_RV;
+
+fn work(call: Option<Call>, name: Function, session: &Session, data: &[u8], out: &mut [u8]) -> Result<usize> {
+    let call = call.ok_or(Error::NullFunctionPointer)?;
+    let mut written = length(out.len())?;
+    // SAFETY: the five functions given here have this form in the standard. Both buffers are valid for the
+    // lengths given and do not overlap, one being borrowed for writing; the module only reads `data`.
+    let code = unsafe {
+        call(session.handle(), data.as_ptr().cast_mut(), length(data.len())?, out.as_mut_ptr(), &mut written)
+    };
+    Rv::from(code).into_result(name)?;
+    Ok(usize::try_from(written)?)
+}
+
+/// A mechanism whose parameter is an initialisation vector, or which has none. It is good while `iv` lives.
+fn with_iv(mechanism: CK_MECHANISM_TYPE, iv: &[u8]) -> Result<CK_MECHANISM> {
+    let parameter = if iv.is_empty() { null_mut() } else { iv.as_ptr().cast_mut().cast() };
+    Ok(CK_MECHANISM { mechanism, pParameter: parameter, ulParameterLen: length(iv.len())? })
 }
 
 fn length(bytes: usize) -> Result<CK_ULONG> {

@@ -2,10 +2,10 @@
 
 use cryptoki::error::{Rv, RvError};
 
-use super::bytes::Take;
+use super::bytes::{Take, put_short};
 use super::question;
 use crate::error::{Cause, HsmError};
-use crate::question::{Answer, Ivcvc3};
+use crate::question::{Answer, IssuerAuthentication, Ivcvc3, PinBlock};
 
 /// Above the numbers of all answers.
 const ERROR: u8 = 0xFF;
@@ -24,6 +24,25 @@ pub(super) fn put(out: &mut Vec<u8>, answer: &Result<Answer, HsmError>) {
             out.push(5);
             out.extend_from_slice(value);
         }
+        Ok(Answer::Tag(tag)) => {
+            out.push(6);
+            question::put_tag(out, tag);
+        }
+        Ok(Answer::RightCryptogram { approved, declined }) => {
+            out.push(7);
+            for answer in [approved, declined] {
+                put_short(out, answer.as_ref().map_or(&[], IssuerAuthentication::as_bytes));
+            }
+        }
+        Ok(Answer::PinBlock(block)) => {
+            out.push(8);
+            put_short(out, block.as_bytes());
+        }
+        Ok(Answer::Refused) => out.push(9),
+        Ok(Answer::Mac(mac)) => {
+            out.push(10);
+            out.extend_from_slice(mac);
+        }
         Err(error) => {
             out.extend_from_slice(&[ERROR, question::number(error.question)]);
             put_cause(out, error.cause);
@@ -39,12 +58,25 @@ pub(super) fn take(from: &mut Take<'_>) -> Option<Result<Answer, HsmError>> {
         3 => Answer::Wrong,
         4 => Answer::WrongLength,
         5 => Answer::Ivcvc3(Ivcvc3(from.array()?)),
+        6 => Answer::Tag(question::take_tag(from)?),
+        7 => Answer::RightCryptogram { approved: take_answer(from)?, declined: take_answer(from)? },
+        8 => Answer::PinBlock(PinBlock::new(from.short()?)?),
+        9 => Answer::Refused,
+        10 => Answer::Mac(from.array()?),
         ERROR => {
             let kind = question::kind(from.u8()?)?;
             return Some(Err(HsmError::new(kind, take_cause(from)?)));
         }
         _ => return None,
     }))
+}
+
+/// An issuer's answer, or none, which is not the end.
+fn take_answer(from: &mut Take<'_>) -> Option<Option<IssuerAuthentication>> {
+    match from.short()? {
+        [] => Some(None),
+        bytes => IssuerAuthentication::read(bytes).map(Some),
+    }
 }
 
 /// Appends a cause; that of an unnamed code with its number.

@@ -10,6 +10,7 @@
 
 mod answer;
 mod bytes;
+mod issuer;
 mod question;
 mod set_up;
 
@@ -17,14 +18,14 @@ use bytes::{Take, put_long};
 
 use crate::error::HsmError;
 use crate::plan::Plan;
-use crate::question::{Answer, Question};
+use crate::question::{Answer, Covered, Question};
 
 /// Kind and length of a frame.
 pub const HEADER_BYTES: usize = 5;
 /// Most bytes of a frame behind its header.
 pub const FRAME_BYTES_MAX: usize = 64 << 10;
-/// Most bytes of one question: none is longer.
-pub const QUESTION_BYTES_MAX: usize = 160;
+/// Most bytes of one question: none is longer. Only those about a whole message are longer than 200.
+pub const QUESTION_BYTES_MAX: usize = Covered::MAX_BYTES + 32;
 
 /// What came is no frame of this conversation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,12 +1,14 @@
 //! Questions as bytes. Whoever adds a kind of question is told by the compiler where its form is missing: both matches
 //! are closed.
 
-use super::bytes::{Take, put_short};
+use super::bytes::{Take, put_long, put_short};
+use super::issuer;
 use crate::derive::{Card, Derivation};
 use crate::digits::{Challenge, Code, CodeLength, Pan, Psn};
 use crate::question::{
-    Candidates, Cvc3, DynamicCvv, EnrolCvc3, Ivcvc3, KeyId, Kind, Printed, Question, Response, RotatingCode,
-    StaticCode, TrackData, UnpredictableNumber,
+    Candidates, CheckMac, Covered, Cvc3, DynamicCvv, EnrolCvc3, EnrolResponse, EnrolledResponse, Ivcvc3,
+    KeyId, Kind, MakeMac, Printed, Question, Response, ResponseTag, RotatingCode, RotatingCvc3, StaticCode,
+    TrackData, UnpredictableNumber,
 };
 
 /// The number that a kind of question has in a frame. It never changes its meaning.
@@ -18,6 +20,13 @@ pub(super) fn number(kind: Kind) -> u8 {
         Kind::DynamicCvv => 4,
         Kind::RotatingCode => 5,
         Kind::Response => 6,
+        Kind::RotatingCvc3 => 7,
+        Kind::EnrolResponse => 8,
+        Kind::EnrolledResponse => 9,
+        Kind::Cryptogram => 10,
+        Kind::TranslatePin => 11,
+        Kind::MakeMac => 12,
+        Kind::CheckMac => 13,
     }
 }
 
@@ -65,11 +74,46 @@ pub(super) fn put(out: &mut Vec<u8>, question: &Question) {
             out.extend_from_slice(&un.0);
             put_code(out, presented, *length);
         }
+        Question::RotatingCvc3(asked) => {
+            put_key(out, asked.counters);
+            put_key(out, asked.key);
+            put_card(out, &asked.card, asked.derivation);
+            out.extend_from_slice(&asked.ivcvc3.0);
+            out.extend_from_slice(&asked.account);
+            out.extend_from_slice(&asked.bundle.to_le_bytes());
+            out.extend_from_slice(&asked.index.to_le_bytes());
+            out.extend_from_slice(&asked.un.0);
+            put_code(out, &asked.presented, asked.length);
+        }
         Question::Response(Response { key, pan, challenge, presented, length }) => {
             put_key(out, *key);
             put_pan(out, pan);
             put_short(out, challenge.danger_clear_digits());
             put_code(out, presented, *length);
+        }
+        Question::EnrolResponse(EnrolResponse { key, pan, challenge, response, length }) => {
+            put_key(out, *key);
+            put_pan(out, pan);
+            put_short(out, challenge.danger_clear_digits());
+            put_code(out, response, *length);
+        }
+        Question::EnrolledResponse(EnrolledResponse { key, pan, challenge, tag, presented, length }) => {
+            put_key(out, *key);
+            put_pan(out, pan);
+            put_short(out, challenge.danger_clear_digits());
+            put_tag(out, tag);
+            put_code(out, presented, *length);
+        }
+        Question::Cryptogram(asked) => issuer::put_cryptogram(out, asked),
+        Question::TranslatePin(asked) => issuer::put_translation(out, asked),
+        Question::MakeMac(MakeMac { key, message }) => {
+            put_key(out, *key);
+            put_long(out, &message.0);
+        }
+        Question::CheckMac(CheckMac { key, message, presented }) => {
+            put_key(out, *key);
+            put_long(out, &message.0);
+            put_short(out, presented.as_ref().map_or(&[], <[u8; 8]>::as_slice));
         }
     }
 }
@@ -125,6 +169,23 @@ pub(super) fn take(from: &mut Take<'_>) -> Option<Question> {
             presented: take_code(from)?,
             length: take_length(from)?,
         }),
+        Kind::RotatingCvc3 => {
+            let (counters, key) = (take_key(from)?, take_key(from)?);
+            let (card, derivation) = take_card(from)?;
+            Question::RotatingCvc3(RotatingCvc3 {
+                counters,
+                key,
+                card,
+                derivation,
+                ivcvc3: Ivcvc3(from.array()?),
+                account: from.array()?,
+                bundle: from.u32()?,
+                index: from.u32()?,
+                un: UnpredictableNumber(from.array()?),
+                presented: take_code(from)?,
+                length: take_length(from)?,
+            })
+        }
         Kind::Response => Question::Response(Response {
             key: take_key(from)?,
             pan: take_pan(from)?,
@@ -132,26 +193,74 @@ pub(super) fn take(from: &mut Take<'_>) -> Option<Question> {
             presented: take_code(from)?,
             length: take_length(from)?,
         }),
+        Kind::EnrolResponse => Question::EnrolResponse(EnrolResponse {
+            key: take_key(from)?,
+            pan: take_pan(from)?,
+            challenge: Challenge::parse(from.short()?)?,
+            response: take_code(from)?,
+            length: take_length(from)?,
+        }),
+        Kind::EnrolledResponse => Question::EnrolledResponse(EnrolledResponse {
+            key: take_key(from)?,
+            pan: take_pan(from)?,
+            challenge: Challenge::parse(from.short()?)?,
+            tag: take_tag(from)?,
+            presented: take_code(from)?,
+            length: take_length(from)?,
+        }),
+        Kind::Cryptogram => Question::Cryptogram(Box::new(issuer::take_cryptogram(from)?)),
+        Kind::TranslatePin => Question::TranslatePin(issuer::take_translation(from)?),
+        Kind::MakeMac => Question::MakeMac(MakeMac { key: take_key(from)?, message: take_covered(from)? }),
+        Kind::CheckMac => Question::CheckMac(CheckMac {
+            key: take_key(from)?,
+            message: take_covered(from)?,
+            presented: take_eight(from)?,
+        }),
     })
 }
 
-fn put_key(out: &mut Vec<u8>, KeyId(key): KeyId) {
+fn take_covered(from: &mut Take<'_>) -> Option<Covered> {
+    Covered::new(from.long()?.to_vec())
+}
+
+/// Eight bytes, or none of them.
+pub(super) fn take_eight(from: &mut Take<'_>) -> Option<Option<[u8; 8]>> {
+    match from.short()? {
+        [] => Some(None),
+        bytes => Some(Some(bytes.try_into().ok()?)),
+    }
+}
+
+pub(super) fn put_tag(out: &mut Vec<u8>, tag: &ResponseTag) {
+    match tag {
+        ResponseTag::Aes(tag) => put_short(out, tag),
+        ResponseTag::Hmac(tag) => put_short(out, tag),
+    }
+}
+
+pub(super) fn take_tag(from: &mut Take<'_>) -> Option<ResponseTag> {
+    let bytes = from.short()?;
+    let aes = bytes.try_into().ok().map(ResponseTag::Aes);
+    aes.or_else(|| bytes.try_into().ok().map(ResponseTag::Hmac))
+}
+
+pub(super) fn put_key(out: &mut Vec<u8>, KeyId(key): KeyId) {
     out.extend_from_slice(&key.to_le_bytes());
 }
 
-fn take_key(from: &mut Take<'_>) -> Option<KeyId> {
+pub(super) fn take_key(from: &mut Take<'_>) -> Option<KeyId> {
     from.u16().map(KeyId)
 }
 
-fn put_pan(out: &mut Vec<u8>, pan: &Pan) {
+pub(super) fn put_pan(out: &mut Vec<u8>, pan: &Pan) {
     put_short(out, pan.danger_clear_digits());
 }
 
-fn take_pan(from: &mut Take<'_>) -> Option<Pan> {
+pub(super) fn take_pan(from: &mut Take<'_>) -> Option<Pan> {
     Pan::parse(from.short()?)
 }
 
-fn put_card(out: &mut Vec<u8>, card: &Card, derivation: Derivation) {
+pub(super) fn put_card(out: &mut Vec<u8>, card: &Card, derivation: Derivation) {
     put_pan(out, &card.pan);
     let [tens, ones] = card.psn.digits();
     out.push((tens - b'0') * 10 + (ones - b'0'));
@@ -161,7 +270,7 @@ fn put_card(out: &mut Vec<u8>, card: &Card, derivation: Derivation) {
     });
 }
 
-fn take_card(from: &mut Take<'_>) -> Option<(Card, Derivation)> {
+pub(super) fn take_card(from: &mut Take<'_>) -> Option<(Card, Derivation)> {
     let card = Card { pan: take_pan(from)?, psn: Psn::new(from.u8()?)? };
     let derivation = match from.u8()? {
         0 => Derivation::OptionA,

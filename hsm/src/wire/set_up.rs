@@ -5,6 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use super::bytes::{Take, put_long, put_short};
+use super::issuer::{put_format, take_format};
+use crate::algorithm3::Padding;
 use crate::plan::{KeyRequest, Plan, Purpose};
 use crate::secret::Secret;
 use crate::token::{CheckValue, KeySpec};
@@ -28,8 +30,29 @@ pub(super) fn put(out: &mut Vec<u8>, plan: &Plan) {
                 out.push(6);
                 put_spec(out, left);
             }
+            Purpose::Master(MasterUsage::Cryptogram) => out.push(7),
+            Purpose::Master(MasterUsage::AesCryptogram) => out.push(8),
+            Purpose::Pepper => out.push(9),
+            Purpose::ResponseHmac => out.push(10),
+            Purpose::PinIn(format) => {
+                out.push(11);
+                put_format(out, *format);
+            }
+            Purpose::PinOut { format, danger_changes_pan } => {
+                out.push(12);
+                put_format(out, *format);
+                out.push((*danger_changes_pan).into());
+            }
+            Purpose::MacAlgorithm3 { left, padding } => {
+                out.push(13);
+                put_spec(out, left);
+                out.push((*padding == Padding::OneBit).into());
+            }
+            Purpose::MacTripleDesCmac => out.push(14),
+            Purpose::MacAesCmac => out.push(15),
         }
     }
+    out.extend_from_slice(&plan.card_keys.to_le_bytes());
 }
 
 /// Reads a plan.
@@ -47,12 +70,24 @@ pub(super) fn take(from: &mut Take<'_>) -> Option<Plan> {
             4 => Purpose::Master(MasterUsage::Response),
             5 => Purpose::ExposedCounters,
             6 => Purpose::CardVerification { left: take_spec(from)? },
+            7 => Purpose::Master(MasterUsage::Cryptogram),
+            8 => Purpose::Master(MasterUsage::AesCryptogram),
+            9 => Purpose::Pepper,
+            10 => Purpose::ResponseHmac,
+            11 => Purpose::PinIn(take_format(from)?),
+            12 => Purpose::PinOut { format: take_format(from)?, danger_changes_pan: from.u8()? == 1 },
+            13 => Purpose::MacAlgorithm3 {
+                left: take_spec(from)?,
+                padding: if from.u8()? == 1 { Padding::OneBit } else { Padding::Zeros },
+            },
+            14 => Purpose::MacTripleDesCmac,
+            15 => Purpose::MacAesCmac,
             _ => return None,
         };
         Some(KeyRequest { spec, purpose })
     };
     let keys = (0..count).map(key).collect::<Option<_>>()?;
-    Some(Plan { module, token, pin, keys })
+    Some(Plan { module, token, pin, keys, card_keys: from.u32()? })
 }
 
 fn put_spec(out: &mut Vec<u8>, spec: &KeySpec) {

@@ -1,13 +1,16 @@
 //! Every kind goes there and back; nothing else is believed.
 
 use super::*;
+use crate::algorithm3::Padding;
 use crate::derive::{Card, Derivation};
 use crate::digits::{Challenge, Code, CodeLength, Pan, Psn};
 use crate::error::Cause;
 use crate::plan::{KeyRequest, Purpose};
 use crate::question::{
-    Candidates, Cvc3, DynamicCvv, EnrolCvc3, Ivcvc3, KeyId, Kind, Printed, Response, RotatingCode,
-    StaticCode, TrackData, UnpredictableNumber,
+    Candidates, CardStatus, CheckMac, Cryptogram, CryptogramVersion, Cvc3, DynamicCvv, EnrolCvc3,
+    EnrolResponse, EnrolledResponse, IssuerAnswer, IssuerAuthentication, Ivcvc3, KeyId, Kind, MakeMac,
+    PinBlock, PinFormat, Printed, Response, ResponseTag, RotatingCode, RotatingCvc3, StaticCode, TrackData,
+    TranslatePin, UnpredictableNumber,
 };
 use crate::secret::Secret;
 use crate::token::{CheckValue, KeySpec};
@@ -47,14 +50,82 @@ fn sample(kind: Kind) -> Question {
             presented: Code::absent(),
             length: CodeLength::new(12).expect("a length"),
         }),
+        Kind::RotatingCvc3 => Question::RotatingCvc3(RotatingCvc3 {
+            counters: KeyId(7),
+            key,
+            card,
+            derivation,
+            ivcvc3: Ivcvc3([0xEB, 6]),
+            account: *b"\x99\x10\x00\x00\x00\x00\x10\x01",
+            bundle: 7,
+            index: 42,
+            un,
+            presented,
+            length: CodeLength::new(3).expect("a length"),
+        }),
         Kind::Response => Question::Response(Response {
             key,
             pan,
-            challenge: Challenge::parse(b"08154711").expect("digits"),
+            challenge: challenge(),
             presented,
             length: CodeLength::new(6).expect("a length"),
         }),
+        Kind::EnrolResponse => Question::EnrolResponse(EnrolResponse {
+            key,
+            pan,
+            challenge: challenge(),
+            response: presented,
+            length: CodeLength::new(6).expect("a length"),
+        }),
+        Kind::EnrolledResponse => Question::EnrolledResponse(EnrolledResponse {
+            key,
+            pan,
+            challenge: challenge(),
+            tag: ResponseTag::Hmac([0xA5; 32]),
+            presented,
+            length: CodeLength::new(6).expect("a length"),
+        }),
+        Kind::Cryptogram => {
+            let status = CardStatus::new([1, 2, 3, 4], &[5; 8]).map(IssuerAnswer::Status);
+            let version = CryptogramVersion::Visa18;
+            let iad = [&[6, 1, 0x12][..], &[9; 29]].concat();
+            let asked = Cryptogram::new((key, version), card, [3; 33], &iad, Some([8; 8]), [status, None]);
+            Question::Cryptogram(Box::new(asked.expect("a question")))
+        }
+        Kind::TranslatePin => Question::TranslatePin(TranslatePin {
+            from: key,
+            to: KeyId(9),
+            from_format: PinFormat::Iso3,
+            to_format: PinFormat::Iso4,
+            other_pan: Pan::parse(b"9999600000000019"),
+            pan,
+            block: PinBlock::new(&[0x5A; 8]).expect("a block"),
+        }),
+        Kind::MakeMac => Question::MakeMac(MakeMac { key, message: covered(300) }),
+        Kind::CheckMac => {
+            Question::CheckMac(CheckMac { key, message: covered(40), presented: Some([0xAC; 8]) })
+        }
     }
+}
+
+fn challenge() -> Challenge {
+    Challenge::parse(b"08154711").expect("digits")
+}
+
+fn covered(bytes: usize) -> Covered {
+    Covered::new(vec![0x31; bytes]).expect("short enough")
+}
+
+#[test]
+fn the_longest_message_fits() {
+    let whole = Covered::MAX_BYTES;
+    let asked = asked(&Question::CheckMac(CheckMac {
+        key: KeyId(1),
+        message: covered(whole),
+        presented: Some([1; 8]),
+    }));
+    assert!(asked.len() - HEADER_BYTES - 8 <= QUESTION_BYTES_MAX);
+    assert!(Covered::new(vec![0; whole + 1]).is_none());
 }
 
 fn asked(question: &Question) -> Vec<u8> {
@@ -125,6 +196,15 @@ fn every_answer_arrives_as_it_was() {
         Answer::Wrong,
         Answer::WrongLength,
         Answer::Ivcvc3(Ivcvc3([1, 2])),
+        Answer::Tag(ResponseTag::Aes([7; 16])),
+        Answer::Tag(ResponseTag::Hmac([7; 32])),
+        Answer::RightCryptogram { approved: None, declined: None },
+        Answer::RightCryptogram { approved: IssuerAuthentication::read(&[4; 16]), declined: None },
+        Answer::RightCryptogram { approved: None, declined: IssuerAuthentication::read(&[4; 10]) },
+        Answer::PinBlock(PinBlock::new(&[3; 16]).expect("a block")),
+        Answer::PinBlock(PinBlock::new(&[3; 8]).expect("a block")),
+        Answer::Refused,
+        Answer::Mac([5; 8]),
     ];
     let errors = Kind::ALL.into_iter().zip(causes.into_iter().cycle());
     let errors = errors.chain(causes.map(|cause| (Kind::Cvc3, cause)));
@@ -173,16 +253,34 @@ fn a_plan_arrives_as_it_was() {
         check_value: CheckValue([1, 2, 3]),
         danger_modifiable: label == "left",
     };
-    let usages = [MasterUsage::Cvc3, MasterUsage::DynamicCvv, MasterUsage::Counter, MasterUsage::Response];
+    let usages = [
+        MasterUsage::Cvc3,
+        MasterUsage::DynamicCvv,
+        MasterUsage::Counter,
+        MasterUsage::Response,
+        MasterUsage::Cryptogram,
+        MasterUsage::AesCryptogram,
+    ];
     let purposes = usages.into_iter().map(Purpose::Master);
-    let purposes =
-        purposes.chain([Purpose::ExposedCounters, Purpose::CardVerification { left: spec("left") }]);
+    let purposes = purposes.chain([
+        Purpose::ExposedCounters,
+        Purpose::CardVerification { left: spec("left") },
+        Purpose::Pepper,
+        Purpose::ResponseHmac,
+        Purpose::PinIn(PinFormat::Iso4),
+        Purpose::PinOut { format: PinFormat::Iso0, danger_changes_pan: true },
+        Purpose::MacAlgorithm3 { left: spec("left"), padding: Padding::OneBit },
+        Purpose::MacAlgorithm3 { left: spec("left"), padding: Padding::Zeros },
+        Purpose::MacTripleDesCmac,
+        Purpose::MacAesCmac,
+    ]);
     let keys: Vec<_> = purposes.map(|purpose| KeyRequest { spec: spec("whole"), purpose }).collect();
     let plan = Plan {
         module: "/usr/lib/module.so".into(),
         token: "switch".to_owned(),
         pin: Secret::from("4711".to_owned()),
         keys: keys.clone(),
+        card_keys: 10_000,
     };
     let mut bytes = Vec::new();
     put_set_up(&mut bytes, &plan);
@@ -191,7 +289,7 @@ fn a_plan_arrives_as_it_was() {
         (taken, arrived.module, arrived.token, arrived.keys),
         (bytes.len(), plan.module, plan.token, keys)
     );
-    assert_eq!(arrived.pin.danger_clear_bytes(), b"4711");
+    assert_eq!((arrived.pin.danger_clear_bytes(), arrived.card_keys), (&b"4711"[..], 10_000));
 }
 
 #[test]

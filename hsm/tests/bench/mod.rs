@@ -10,7 +10,11 @@ use hsm::{
     Response, Secret, StaticCode, UnpredictableNumber, Verifier,
 };
 
-use crate::tokens::{AES_DERIVE, AES_ECB, DES3_DERIVE, DES3_ECB, LABEL, PIN, TestToken, Vector, hex, master};
+use cryptoki::object::{Attribute, KeyType};
+
+use crate::tokens::{
+    AES_DERIVE, AES_ECB, DES3_DERIVE, DES3_ECB, LABEL, PIN, TestToken, Vector, hex, key, master,
+};
 
 /// A verifier, and the keys it was given, so that vectors may share them.
 pub struct Bench<'a> {
@@ -44,7 +48,7 @@ impl<'a> Bench<'a> {
         if let Some(key) = self.keys.get(&label) {
             return *key;
         }
-        let aes = matches!(usage, MasterUsage::Counter | MasterUsage::Response);
+        let aes = matches!(usage, MasterUsage::Counter | MasterUsage::Response | MasterUsage::AesCryptogram);
         let spec = self.make(&label, &hex(value), if aes { AES_DERIVE } else { DES3_DERIVE });
         let key = self.verifier.load_master(&spec, usage).expect("a master key");
         self.keys.insert(label, key);
@@ -61,6 +65,21 @@ impl<'a> Bench<'a> {
         let key = self.verifier.load_exposed_counters(&spec).expect("a master key");
         self.keys.insert(label, key);
         key
+    }
+
+    /// Loads a key once for each value: `load` makes it.
+    pub fn once(&mut self, label: &str, load: impl FnOnce(&mut Self) -> KeyId) -> KeyId {
+        if let Some(key) = self.keys.get(label) {
+            return *key;
+        }
+        let key = load(self);
+        self.keys.insert(label.to_owned(), key);
+        key
+    }
+
+    /// Makes a key that does something else than to encrypt or to be derived from.
+    pub fn make_for(&self, label: &str, value: &[u8], (key_type, may, mechanism): KeyKind) -> KeySpec {
+        spec(label, self.hsm.create(&key(label, value, key_type, may, mechanism)))
     }
 
     /// Makes a key on the token.
@@ -92,6 +111,9 @@ impl<'a> Bench<'a> {
         assert_eq!(self.ask(question(Code::absent())), Ok(Answer::WrongLength), "{name}");
     }
 }
+
+/// Its type, the one thing it may do, and by what.
+pub type KeyKind = (KeyType, Attribute, u64);
 
 /// The token of a test, opened.
 pub fn open(hsm: &TestToken) -> Token {

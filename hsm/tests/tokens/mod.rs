@@ -36,6 +36,14 @@ pub const PIN: &str = "4711-0815";
 pub const DES3_ECB: u64 = 0x132;
 /// CKM_DES3_ECB_ENCRYPT_DATA
 pub const DES3_DERIVE: u64 = 0x1102;
+/// CKM_DES3_CBC
+pub const DES3_CBC: u64 = 0x133;
+/// CKM_DES3_CMAC
+pub const DES3_CMAC: u64 = 0x138;
+/// CKM_AES_CMAC
+pub const AES_CMAC: u64 = 0x108A;
+/// CKM_SHA256_HMAC
+pub const HMAC: u64 = 0x251;
 /// CKM_AES_ECB
 pub const AES_ECB: u64 = 0x1081;
 /// CKM_AES_ECB_ENCRYPT_DATA
@@ -208,11 +216,17 @@ impl TestToken {
     }
 }
 
-/// The attributes of a good master key that may do one thing, by one mechanism.
+/// The attributes of a good key that encrypts blocks or has keys derived from it.
 pub fn master(label: &str, value: &[u8], mechanism: u64) -> Vec<Attribute> {
     let encrypts = matches!(mechanism, DES3_ECB | AES_ECB);
     let key_type = if matches!(mechanism, AES_DERIVE | AES_ECB) { KeyType::AES } else { KeyType::DES2 };
-    vec![
+    let may = if encrypts { Attribute::Encrypt(true) } else { Attribute::Derive(true) };
+    key(label, value, key_type, may, mechanism)
+}
+
+/// The attributes of a good key that may do one thing, by one mechanism.
+pub fn key(label: &str, value: &[u8], key_type: KeyType, may: Attribute, mechanism: u64) -> Vec<Attribute> {
+    let template = vec![
         Attribute::Class(ObjectClass::SECRET_KEY),
         Attribute::KeyType(key_type),
         Attribute::Label(label.as_bytes().to_vec()),
@@ -222,15 +236,16 @@ pub fn master(label: &str, value: &[u8], mechanism: u64) -> Vec<Attribute> {
         Attribute::Sensitive(true),
         Attribute::Extractable(false),
         Attribute::Modifiable(false),
-        Attribute::Encrypt(encrypts),
-        Attribute::Derive(!encrypts),
+        Attribute::Encrypt(false),
+        Attribute::Derive(false),
         Attribute::Decrypt(false),
         Attribute::Sign(false),
         Attribute::Verify(false),
         Attribute::Wrap(false),
         Attribute::Unwrap(false),
         allowed(&[mechanism]),
-    ]
+    ];
+    but(template, may)
 }
 
 /// The same attributes with one of them replaced.

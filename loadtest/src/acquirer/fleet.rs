@@ -183,13 +183,13 @@ impl Fleet {
         }
     }
 
-    /// Sends an echo test over a link.
-    pub(super) fn send_echo(&mut self, link: usize) {
+    /// Sends a network message over a link.
+    pub(super) fn send_network(&mut self, link: usize, purpose: NetworkPurpose) {
         let stamp = Stamp::of(self.clock.unix_second(self.clock.now_ns()));
         let mut message = [0; 128];
         let stan = self.next_network_stan;
         self.next_network_stan = stan % 999_999 + 1;
-        let written = network_request(self.dialect, NetworkPurpose::Echo, stan, &stamp, &mut message);
+        let written = network_request(self.dialect, purpose, stan, &stamp, &mut message);
         let output = &mut self.links[link];
         if let Ok(length) = written
             && output.is_up()
@@ -197,6 +197,13 @@ impl Fleet {
         {
             self.tally.links.network_sent += 1;
             self.flush_link(link);
+        }
+    }
+
+    /// Signs every link off that is up.
+    pub(super) fn sign_off(&mut self) {
+        for link in 0..self.links.len() {
+            self.send_network(link, NetworkPurpose::SignOff);
         }
     }
 

@@ -1,13 +1,14 @@
 //! One link to the host: connects, signs on, reads until the connection ends, and comes back.
 
+use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use codecs::iso8583::{Class, Index, Message};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::codec::{Decoder, Encoder};
 
 use super::fleet::SharedFleet;
@@ -32,10 +33,39 @@ pub(super) struct Connection {
     pub(super) buffer: BytesMut,
 }
 
-/// Connects, and signs on if the profile says so. The error names the address.
-pub(super) async fn open(link: &Link, address: &str) -> Result<Connection, String> {
+/// Where the host is met.
+pub(super) enum Meeting {
+    /// We connect to this address.
+    Connect(String),
+    /// It connects to us.
+    Accept(Rc<TcpListener>),
+}
+
+impl Meeting {
+    async fn stream(&self) -> std::io::Result<TcpStream> {
+        match self {
+            Meeting::Connect(address) => TcpStream::connect(address).await,
+            Meeting::Accept(listener) => Ok(listener.accept().await?.0),
+        }
+    }
+}
+
+impl fmt::Display for Meeting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Meeting::Connect(address) => f.write_str(address),
+            Meeting::Accept(listener) => match listener.local_addr() {
+                Ok(address) => write!(f, "listening on {address}"),
+                Err(error) => write!(f, "listening: {error}"),
+            },
+        }
+    }
+}
+
+/// Meets the host, and signs on if the profile says so. The error names the address.
+pub(super) async fn open(link: &Link, address: &Meeting) -> Result<Connection, String> {
     let opened = tokio::time::timeout(OPEN_PATIENCE, async {
-        let stream = TcpStream::connect(address).await?;
+        let stream = address.stream().await?;
         stream.set_nodelay(true)?;
         let (mut reader, mut writer) = stream.into_split();
         let mut buffer = BytesMut::with_capacity(READ_BYTES);
@@ -93,7 +123,7 @@ pub(super) async fn keep(
     fleet: SharedFleet,
     number: usize,
     link: Rc<Link>,
-    address: String,
+    address: Meeting,
     first: Connection,
 ) {
     let mut connection = Some(first);
@@ -119,7 +149,8 @@ async fn use_connection(fleet: &SharedFleet, number: usize, connection: Connecti
     tokio::select! {
         _ = read(fleet, number, (reader, buffer), link.manners.slow_reader) => false,
         _ = unblock(fleet, number, &writer) => false,
-        () = echo(fleet, number, link.echo_every) => false,
+        () = ask(fleet, number, NetworkPurpose::Echo, link.echo_every) => false,
+        () = ask(fleet, number, NetworkPurpose::KeyChange, link.key_change_every) => false,
         () = storm(link.manners.storm) => true,
     }
 }
@@ -185,11 +216,11 @@ async fn unblock(fleet: &SharedFleet, number: usize, writer: &OwnedWriteHalf) ->
     }
 }
 
-/// Sends echo tests.
-async fn echo(fleet: &SharedFleet, number: usize, every: Option<Duration>) {
+/// Sends network messages of one kind.
+async fn ask(fleet: &SharedFleet, number: usize, purpose: NetworkPurpose, every: Option<Duration>) {
     let Some(every) = every else { return std::future::pending().await };
     loop {
         tokio::time::sleep(every).await;
-        fleet.borrow_mut().send_echo(number);
+        fleet.borrow_mut().send_network(number, purpose);
     }
 }

@@ -15,6 +15,7 @@ mod settle;
 mod worker;
 
 use std::fmt;
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
@@ -101,6 +102,12 @@ impl Ready {
                 )));
             }
         }
+        let listener = match &profile.link.listen {
+            Some(address) => {
+                Some(listen(address).map_err(|error| RunError::Start(format!("{address}: {error}")))?)
+            }
+            None => None,
+        };
         let (profile, mix) = (Arc::new(profile.clone()), Arc::new(mix));
         let (news_sender, news) = channel();
         let mut ready = Ready {
@@ -118,6 +125,13 @@ impl Ready {
                 mix: Arc::clone(&mix),
                 worker,
                 stop: Arc::clone(stop),
+                listener: match &listener {
+                    Some(listener) => {
+                        let theirs = listener.try_clone();
+                        Some(theirs.map_err(|error| RunError::Start(error.to_string()))?)
+                    }
+                    None => None,
+                },
                 news: news_sender.clone(),
                 start,
             };
@@ -154,6 +168,13 @@ impl Ready {
         let interrupted = self.stop.load(Ordering::Relaxed);
         Ok(Outcome { tally, started_unix_second: clock.unix_second(0), elapsed, interrupted })
     }
+}
+
+/// A listener that all workers share.
+fn listen(address: &str) -> std::io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
 }
 
 /// Adds up what the workers, or the agents, report until all are done.

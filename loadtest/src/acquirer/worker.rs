@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep_until};
 
 use super::fleet::{Fleet, SharedFleet};
-use super::link::{self, Connection};
+use super::link::{self, Connection, Meeting};
 use super::pending::PendingRing;
 use crate::clock::{Clock, SECOND_NS};
 use crate::mix::Mix;
@@ -40,6 +41,8 @@ pub(super) struct Orders {
     /// Counted over all generators.
     pub(super) worker: usize,
     pub(super) stop: Arc<AtomicBool>,
+    /// Where the host connects, if it is not we who do.
+    pub(super) listener: Option<std::net::TcpListener>,
     pub(super) news: Sender<News>,
     /// The clock of the run, when every worker is ready; dropped when one is not.
     pub(super) start: oneshot::Receiver<Clock>,
@@ -49,6 +52,8 @@ pub(super) struct Orders {
 const OVERRUN_NS: u64 = 2 * SECOND_NS;
 /// Between two looks at whether the run is over.
 const LOOK: Duration = Duration::from_millis(10);
+/// How long answers to sign-offs are waited for.
+const SIGN_OFF_PATIENCE: Duration = Duration::from_secs(1);
 /// After an interruption, how long outstanding answers are waited for.
 const INTERRUPTED_WAIT_NS: u64 = SECOND_NS;
 
@@ -79,18 +84,29 @@ pub(super) fn work(orders: Orders) {
 }
 
 /// Opens this worker's share of the links. Links take workers and addresses in turn.
-async fn open_links(orders: &Orders) -> Result<Vec<(String, Connection)>, String> {
+async fn open_links(orders: &Orders) -> Result<Vec<(Meeting, Connection)>, String> {
     let (load, link) = (&orders.profile.load, &orders.profile.link);
+    let listener = match &orders.listener {
+        Some(listener) => {
+            let listener = listener.try_clone().and_then(TcpListener::from_std);
+            Some(Rc::new(listener.map_err(|error| error.to_string())?))
+        }
+        None => None,
+    };
     let mut links = Vec::new();
     for number in (orders.worker..load.connections).step_by(load.workers_in_all()) {
-        let address = &link.connect[number % link.connect.len()];
-        links.push((address.clone(), link::open(link, address).await?));
+        let address = match &listener {
+            Some(listener) => Meeting::Accept(Rc::clone(listener)),
+            None => Meeting::Connect(link.connect[number % link.connect.len()].clone()),
+        };
+        let connection = link::open(link, &address).await?;
+        links.push((address, connection));
     }
     Ok(links)
 }
 
-async fn run(orders: Orders, ring: PendingRing, links: Vec<(String, Connection)>) {
-    let Orders { profile, mix, worker, stop, news, start } = orders;
+async fn run(orders: Orders, ring: PendingRing, links: Vec<(Meeting, Connection)>) {
+    let Orders { profile, mix, worker, stop, news, start, listener: _ } = orders;
     let Ok(clock) = start.await else { return };
     let piece_bytes = profile.link.manners.split_frames.then_some(PIECE_BYTES);
     let outputs = links.iter().map(|_| Output::in_pieces(piece_bytes)).collect();
@@ -124,12 +140,28 @@ async fn run(orders: Orders, ring: PendingRing, links: Vec<(String, Connection)>
     }
 
     watch(&fleet, &profile, &stop, &news).await;
+    if profile.link.sign_off {
+        sign_off(&fleet).await;
+    }
 
     let mut fleet = fleet.borrow_mut();
     // The end of the last second completes the tally.
     let _ = news.send(News::Second(Box::new(fleet.end_second())));
     let tally = std::mem::replace(&mut fleet.tally, Tally::new(0));
     let _ = news.send(News::Done(Box::new(tally)));
+}
+
+/// Signs off, and waits a moment for the answers.
+async fn sign_off(fleet: &SharedFleet) {
+    fleet.borrow_mut().sign_off();
+    let until = Instant::now() + SIGN_OFF_PATIENCE;
+    let is_open = || {
+        let links = &fleet.borrow().tally.links;
+        links.network_answered < links.network_sent
+    };
+    while is_open() && Instant::now() < until {
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// Sends what is due whenever the pacer rings. Between two batches the sockets get their turn.

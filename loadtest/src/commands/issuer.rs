@@ -62,6 +62,7 @@ fn issuer_config(args: &IssuerArgs) -> Result<IssuerConfig, String> {
             wrong_key: args.wrong_key,
         },
         stalls: args.stall,
+        outages: args.outage,
         seed: args.seed,
         length: length.map_err(|error| format!("--seconds: {error}"))?,
     })

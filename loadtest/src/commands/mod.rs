@@ -5,6 +5,7 @@ mod agent;
 mod compare;
 mod issuer;
 mod outputs;
+mod profiles;
 mod run;
 
 use std::io;
@@ -21,6 +22,7 @@ pub use ab::ab;
 pub use agent::agent;
 pub use compare::compare;
 pub use issuer::issuer;
+pub use profiles::profiles;
 pub use run::run;
 
 /// Exit codes, from the one table that the project has.
@@ -43,6 +45,7 @@ pub mod exit {
 fn overrides(connect: &[String], load: &LoadArgs) -> Overrides {
     Overrides {
         connect: connect.to_vec(),
+        listen: None,
         rate: load.rate,
         seconds: load.seconds,
         arrivals: load.arrivals,

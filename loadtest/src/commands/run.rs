@@ -13,7 +13,7 @@ use crate::acquirer::{self, RunError};
 use crate::agents::controller::Agents;
 use crate::capacity::{Capacity, Verdict};
 use crate::cli::RunArgs;
-use crate::profile::{Drive, Profile};
+use crate::profile::{Drive, Overrides, Profile};
 use crate::proof::provision::Admin;
 use crate::report::Report;
 use crate::report::conditions::Conditions;
@@ -47,8 +47,8 @@ struct Desk<'a> {
 }
 
 fn measure(args: &RunArgs) -> Result<u8, (u8, String)> {
-    let profile = Profile::load(&args.profile, &overrides(&args.connect, &args.load))
-        .map_err(|error| (exit::CONFIG, error.to_string()))?;
+    let set = Overrides { listen: args.listen.clone(), ..overrides(&args.connect, &args.load) };
+    let profile = Profile::load(&args.profile, &set).map_err(|error| (exit::CONFIG, error.to_string()))?;
     known_cases(&profile, &args.threshold).map_err(|error| (exit::USAGE, error))?;
     let admin = match (&args.provision, &args.token_file) {
         (Some(url), Some(file)) => Some(Admin::new(url, file).map_err(|error| (exit::USAGE, error))?),

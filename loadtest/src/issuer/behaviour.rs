@@ -172,6 +172,14 @@ impl Stalls {
     }
 }
 
+impl Stalls {
+    /// From `running` to the beginning of the next one.
+    pub fn next(&self, running: Duration) -> Duration {
+        let into = Duration::from_nanos((running.as_nanos() % self.every.as_nanos()) as u64);
+        self.every - into
+    }
+}
+
 impl FromStr for Stalls {
     type Err = String;
 
@@ -292,6 +300,8 @@ mod tests {
             let rest = stalls.rest(Duration::from_millis(running_ms));
             assert_eq!(rest, Duration::from_millis(rest_ms), "{running_ms}");
         }
+        assert_eq!(stalls.next(Duration::from_millis(1_300)), Duration::from_millis(700));
+        assert_eq!(stalls.next(Duration::ZERO), Duration::from_secs(1));
         assert!("100ms 1s".parse::<Stalls>().is_err());
     }
 }

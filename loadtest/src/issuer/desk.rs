@@ -37,6 +37,7 @@ pub(super) struct Desk {
     latency: Latency,
     faults: Faults,
     stalls: Option<Stalls>,
+    outages: Option<Stalls>,
     started: Instant,
     dice: Dice,
     /// Reused for every message.
@@ -75,6 +76,7 @@ impl Desk {
             latency: config.latency,
             faults: config.faults,
             stalls: config.stalls,
+            outages: config.outages,
             started: Instant::now(),
             dice: Dice::new(config.seed),
             index: Index::new(),
@@ -166,6 +168,16 @@ impl Desk {
         if let Some(output) = self.links.get_mut(&link) {
             flush(output);
         }
+    }
+
+    /// Whether it is gone at this moment.
+    pub(super) fn is_out(&self) -> bool {
+        self.outages.is_some_and(|outages| !outages.rest(self.started.elapsed()).is_zero())
+    }
+
+    /// Until it is gone the next time; nothing when it never is.
+    pub(super) fn until_outage(&self) -> Option<Duration> {
+        self.outages.map(|outages| outages.next(self.started.elapsed()))
     }
 
     /// Stands still for as long as a stall lasts: the whole thread does, as an issuer would whose machine

@@ -24,10 +24,11 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(200);
 pub(super) async fn listen(desk: SharedDesk, listener: TcpListener) {
     loop {
         match listener.accept().await {
+            Ok(_) if desk.borrow().is_out() => {}
             Ok((stream, _)) if desk.borrow().links.len() < LINKS_MAX => {
                 tokio::task::spawn_local(serve(Rc::clone(&desk), stream));
             }
-            // Too many: dropping the stream closes it.
+            // Gone, or too many: dropping the stream closes it.
             Ok(_) => {}
             // No more descriptors, most likely; there may be some later.
             Err(_) => tokio::time::sleep(RECONNECT_PAUSE).await,
@@ -38,7 +39,9 @@ pub(super) async fn listen(desk: SharedDesk, listener: TcpListener) {
 /// Keeps one link open to `address` for ever.
 pub(super) async fn connect(desk: SharedDesk, address: String) {
     loop {
-        if let Ok(stream) = TcpStream::connect(&address).await {
+        if !desk.borrow().is_out()
+            && let Ok(stream) = TcpStream::connect(&address).await
+        {
             serve(Rc::clone(&desk), stream).await;
         }
         tokio::time::sleep(RECONNECT_PAUSE).await;
@@ -68,10 +71,20 @@ async fn serve(desk: SharedDesk, stream: TcpStream) {
     let ended = tokio::select! {
         ended = read(&desk, number, reader) => ended,
         ended = unblock(&desk, number, &writer) => ended,
+        () = outage(&desk) => Err(LinkError::Closed),
     };
     let mut desk = desk.borrow_mut();
     desk.links.remove(&number);
     desk.summary.links_broken += u64::from(matches!(ended, Err(LinkError::Framing(_))));
+}
+
+/// Returns when the issuer is gone.
+async fn outage(desk: &SharedDesk) {
+    let until = desk.borrow().until_outage();
+    match until {
+        Some(until) => tokio::time::sleep(until).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Answers everything that one read brought, and writes once.

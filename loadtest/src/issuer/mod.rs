@@ -50,6 +50,8 @@ pub struct IssuerConfig {
     pub faults: Faults,
     /// When it stands still.
     pub stalls: Option<Stalls>,
+    /// When it is gone: no link is up, and none is taken.
+    pub outages: Option<Stalls>,
     /// What is drawn is drawn from this.
     pub seed: u64,
     /// It ends by itself after this long.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use codecs::iso8583::{Dialect, Version, built_in};
 
-use super::program::check_programs;
+use super::program::{check_programs, check_seals};
 use super::raw::{RawCase, RawFlaw, RawLink, RawLoad, RawProfile, RawReversals, RawTerminals, Spread};
 use super::{
     Case, CaseMessage, Drive, Feed, First, Flaw, Link, Load, Manners, Profile, ProfileError, Reversals,
@@ -47,6 +47,7 @@ pub(super) fn require(holds: bool, text: impl FnOnce() -> String) -> Result<(), 
 }
 
 pub(super) fn check(raw: RawProfile, folder: &Path) -> Result<Profile, ProfileError> {
+    let seals = check_seals(&raw, folder)?;
     let link = check_link(raw.link)?;
     let load = check_load(&raw.load)?;
     let terminals = check_terminals(raw.terminals)?;
@@ -58,6 +59,10 @@ pub(super) fn check(raw: RawProfile, folder: &Path) -> Result<Profile, ProfileEr
     let mut cases = Vec::with_capacity(raw.case.len());
     for case in raw.case {
         let name = case.name.clone();
+        require(!case.pin || seals.pin.is_some(), || format!("case `{name}`: pin: there is no [pin] table"))?;
+        require(!case.chip || seals.cryptogram.is_some() && case.program.is_none(), || {
+            format!("case `{name}`: chip: a [cryptogram] table is needed, and no program")
+        })?;
         let checked = check_case(case, link.dialect, &programs, folder)
             .map_err(|error| ProfileError(format!("case `{name}`: {error}")))?;
         require(cases.iter().all(|other: &Case| other.name != name), || {
@@ -78,6 +83,7 @@ pub(super) fn check(raw: RawProfile, folder: &Path) -> Result<Profile, ProfileEr
         reversals,
         terminals,
         programs,
+        seals,
         cases,
     })
 }
@@ -85,11 +91,15 @@ pub(super) fn check(raw: RawProfile, folder: &Path) -> Result<Profile, ProfileEr
 fn check_link(raw: RawLink) -> Result<Link, ProfileError> {
     let dialect = dialect(&raw.dialect).map_err(ProfileError)?;
     let framing = units::framing(&raw.framing).map_err(ProfileError)?;
-    let echo_every = raw.echo_every.as_deref().map(units::duration).transpose().map_err(ProfileError)?;
+    let [echo_every, key_change_every] = [&raw.echo_every, &raw.key_change_every]
+        .map(|every| every.as_deref().map(units::duration).transpose().map_err(ProfileError));
+    let (echo_every, key_change_every) = (echo_every?, key_change_every?);
+    for (name, every) in [("echo_every", echo_every), ("key_change_every", key_change_every)] {
+        require(every.is_none_or(|every| every >= Duration::from_millis(100)), || {
+            format!("link.{name}: at least 100ms")
+        })?;
+    }
     require(!raw.connect.is_empty(), || "link.connect: an address is needed".to_string())?;
-    require(echo_every.is_none_or(|every| every >= Duration::from_millis(100)), || {
-        "link.echo_every: at least 100ms".to_string()
-    })?;
     require(is_digits(&raw.acquirer, 1..=11), || {
         format!("link.acquirer: `{}` is not 1 to 11 digits", raw.acquirer)
     })?;
@@ -99,17 +109,23 @@ fn check_link(raw: RawLink) -> Result<Link, ProfileError> {
         half_open: raw.half_open,
         storm: raw.storm.as_deref().map(units::duration).transpose().map_err(ProfileError)?,
     };
+    require(raw.listen.is_none() || manners.half_open == 0, || {
+        "link.half_open: nothing can be connected to where the host connects to us".to_string()
+    })?;
     require(manners.half_open <= CONNECTIONS_MAX, || format!("link.half_open: at most {CONNECTIONS_MAX}"))?;
     require(manners.storm.is_none_or(|every| every >= Duration::from_millis(10)), || {
         "link.storm: at least 10ms".to_string()
     })?;
     Ok(Link {
         connect: raw.connect,
+        listen: raw.listen,
         dialect_name: raw.dialect,
         dialect,
         framing,
         sign_on: raw.sign_on,
+        sign_off: raw.sign_off,
         echo_every,
+        key_change_every,
         acquirer: raw.acquirer,
         manners,
     })
@@ -329,6 +345,8 @@ fn check_first(
             Some(RawFlaw::Expired) | None => None,
         },
         program,
+        pin: raw.pin,
+        chip: raw.chip,
     })
 }
 

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codes::Code;
 use crate::pace::Arrivals;
-use crate::proof::Program;
+use crate::proof::{Program, Seals};
 use crate::shape::Shape;
 
 pub use check::dialect;
@@ -43,6 +43,8 @@ pub struct Profile {
     pub terminals: Terminals,
     /// Cards whose track carries a code.
     pub programs: Vec<Arc<Program>>,
+    /// What is computed for messages beside codes.
+    pub seals: Seals,
     /// The kinds of messages; never empty, at least one is not a repeat.
     pub cases: Vec<Case>,
 }
@@ -130,6 +132,8 @@ pub enum Drive {
 pub struct Link {
     /// Addresses, taken in turn by the links.
     pub connect: Vec<String>,
+    /// Where the host connects to us, instead.
+    pub listen: Option<String>,
     /// The dialect's name, for the report.
     pub dialect_name: String,
     /// The dialect spoken.
@@ -138,8 +142,12 @@ pub struct Link {
     pub framing: FrameFormat,
     /// Whether a link signs on (0800/001) before it asks.
     pub sign_on: bool,
+    /// Whether it signs off (0800/002) when the run is over.
+    pub sign_off: bool,
     /// A link sends an echo test (0800/301) this often.
     pub echo_every: Option<Duration>,
+    /// A link asks for a new working key (0800/161) this often.
+    pub key_change_every: Option<Duration>,
     /// DE 32: who we say we are.
     pub acquirer: String,
     /// What is done wrong on purpose.
@@ -230,6 +238,10 @@ pub struct First {
     pub flaw: Option<Flaw>,
     /// Which of the profile's programs has the cards, if one has: then the track carries a code.
     pub program: Option<usize>,
+    /// Whether a PIN block is sent.
+    pub pin: bool,
+    /// Whether chip data with a cryptogram are sent.
+    pub chip: bool,
 }
 
 impl First {

@@ -1,16 +1,19 @@
-//! The programs of a profile, checked.
+//! What messages prove themselves with, checked: programs, PIN blocks, cryptograms and MACs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use codecs::discretionary::Layout;
 
 use super::ProfileError;
 use super::check::{is_digits, require};
-use super::raw::{RawKind, RawLayout, RawProgram};
+use super::raw::{RawKey, RawKind, RawLayout, RawMacAlgorithm, RawProfile, RawProgram};
+use crate::proof::cryptogram::Cryptograms;
 use crate::proof::key::TestKey;
+use crate::proof::mac::{MessageMac, RetailMac};
+use crate::proof::pin::PinBlocks;
 use crate::proof::supply::Grant;
-use crate::proof::{Kind, Program};
+use crate::proof::{Kind, Program, Seals};
 
 /// Programs of a profile.
 const PROGRAMS_MAX: usize = 16;
@@ -36,17 +39,57 @@ pub(super) fn check_programs(raw: &[RawProgram], folder: &Path) -> Result<Vec<Ar
     Ok(programs)
 }
 
-fn check_program(raw: &RawProgram, folder: &Path) -> Result<Program, ProfileError> {
-    let RawKind::RotatingAtc = raw.kind;
-    let key = match (&raw.test_key, &raw.test_key_file) {
+fn key(value: &Option<RawKey>, file: &Option<PathBuf>, folder: &Path) -> Result<TestKey, ProfileError> {
+    let key = match (value, file) {
         (Some(key), None) => TestKey::parse(&key.0).map_err(|error| format!("test_key: {error}")),
         (None, Some(file)) => TestKey::read(&folder.join(file)),
         _ => Err("test_key or test_key_file: one of them is needed".to_string()),
     };
-    let key = key.map_err(ProfileError)?;
-    let (layout, card_digits) = match raw.layout.unwrap_or(RawLayout::R) {
-        RawLayout::R => (Layout::ROTATING, 16),
-        RawLayout::R19 => (Layout::ROTATING_19, 19),
+    key.map_err(ProfileError)
+}
+
+/// PIN blocks, cryptograms and MACs.
+pub(super) fn check_seals(raw: &RawProfile, folder: &Path) -> Result<Seals, ProfileError> {
+    let at = |table: &'static str| move |error: ProfileError| ProfileError(format!("{table}: {error}"));
+    let pin = raw.pin.as_ref().map(|pin| {
+        let key = key(&pin.test_key, &pin.test_key_file, folder)?;
+        require(pin.format == 0 || pin.format == 3, || "format: 0 or 3".to_string())?;
+        require(is_digits(&pin.test_pin.0, 4..=12), || "test_pin: 4 to 12 digits are expected".to_string())?;
+        Ok(PinBlocks::new(&key, pin.format == 3, &pin.test_pin.0))
+    });
+    let cryptogram = raw.cryptogram.as_ref().map(|cryptogram| {
+        Ok(Cryptograms::new(&key(&cryptogram.test_key, &cryptogram.test_key_file, folder)?))
+    });
+    let mac = raw.mac.as_ref().map(|mac| {
+        let key = key(&mac.test_key, &mac.test_key_file, folder)?;
+        Ok(match mac.algorithm {
+            RawMacAlgorithm::Retail => MessageMac::Retail(RetailMac::new(&key)),
+            RawMacAlgorithm::Cmac => MessageMac::cmac(&key),
+        })
+    });
+    Ok(Seals {
+        pin: pin.transpose().map_err(at("pin"))?,
+        cryptogram: cryptogram.transpose().map_err(at("cryptogram"))?,
+        mac: mac.transpose().map_err(at("mac"))?,
+    })
+}
+
+fn check_program(raw: &RawProgram, folder: &Path) -> Result<Program, ProfileError> {
+    let key = key(&raw.test_key, &raw.test_key_file, folder)?;
+    let kind = match raw.kind {
+        RawKind::RotatingAtc => Kind::RotatingAtc,
+        RawKind::Challenge => Kind::Challenge,
+    };
+    let usual = if kind == Kind::Challenge { RawLayout::Q } else { RawLayout::R };
+    let (layout, card_digits) = match (kind, raw.layout.unwrap_or(usual)) {
+        (Kind::RotatingAtc, RawLayout::R) => (Layout::ROTATING, 16),
+        (Kind::RotatingAtc, RawLayout::R19) => (Layout::ROTATING_19, 19),
+        (Kind::Challenge, RawLayout::Q) => (Layout::QUESTION, 16),
+        _ => {
+            return Err(ProfileError(
+                "layout: R and R19 are for rotating_atc, Q is for challenge".to_string(),
+            ));
+        }
     };
     for (name, iin) in [("iin", Some(&raw.iin)), ("funding_iin", raw.funding_iin.as_ref())] {
         require(iin.is_none_or(|iin| is_digits(iin, 4..=9) && iin.starts_with("9999")), || {
@@ -59,12 +102,16 @@ fn check_program(raw: &RawProgram, folder: &Path) -> Result<Program, ProfileErro
     let grants = raw.grants.as_ref().map(|file| Grant::read(&folder.join(file)));
     let grants = grants.transpose().map_err(ProfileError)?;
     let fits = |grant: &Grant| grant.pan.len() == card_digits && grant.pan.starts_with(&raw.iin);
+    let of_kind = |grant: &Grant| grant.challenge.is_some() == (kind == Kind::Challenge);
+    require(grants.iter().flatten().all(of_kind), || {
+        "grants: bundles are for rotating_atc, challenges for challenge".to_string()
+    })?;
     require(grants.iter().flatten().all(fits), || {
         format!("grants: every card begins with iin and has {card_digits} digits")
     })?;
     Ok(Program {
         name: raw.name.clone(),
-        kind: Kind::RotatingAtc,
+        kind,
         key,
         layout,
         iin: raw.iin.clone(),

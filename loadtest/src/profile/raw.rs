@@ -24,6 +24,9 @@ pub struct RawProfile {
     pub(super) reversals: Option<RawReversals>,
     #[serde(default)]
     pub(super) program: Vec<RawProgram>,
+    pub(super) pin: Option<RawPin>,
+    pub(super) cryptogram: Option<RawCryptogram>,
+    pub(super) mac: Option<RawMac>,
     #[serde(default)]
     pub(super) case: Vec<RawCase>,
 }
@@ -66,10 +69,14 @@ impl Default for RawLoad {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawLink {
     pub(super) connect: Vec<String>,
+    /// Instead of connecting: the host connects to this address.
+    pub(super) listen: Option<String>,
     pub(super) dialect: String,
     pub(super) framing: String,
     pub(super) sign_on: bool,
+    pub(super) sign_off: bool,
     pub(super) echo_every: Option<String>,
+    pub(super) key_change_every: Option<String>,
     pub(super) acquirer: String,
     pub(super) split_frames: bool,
     pub(super) slow_reader: Option<String>,
@@ -94,10 +101,13 @@ impl Default for RawLink {
     fn default() -> Self {
         RawLink {
             connect: vec!["127.0.0.1:7001".to_string()],
+            listen: None,
             dialect: "iso87-ascii".to_string(),
             framing: "binary2".to_string(),
             sign_on: false,
+            sign_off: false,
             echo_every: None,
+            key_change_every: None,
             acquirer: "100001".to_string(),
             split_frames: false,
             slow_reader: None,
@@ -153,6 +163,10 @@ pub(super) struct RawCase {
     pub(super) currency: Option<String>,
     pub(super) processing_code: Option<String>,
     pub(super) track2: Option<bool>,
+    #[serde(default)]
+    pub(super) pin: bool,
+    #[serde(default)]
+    pub(super) chip: bool,
     pub(super) flaw: Option<RawFlaw>,
 }
 
@@ -199,12 +213,51 @@ impl std::fmt::Debug for RawKey {
 #[serde(rename_all = "snake_case")]
 pub(super) enum RawKind {
     RotatingAtc,
+    Challenge,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 pub(super) enum RawLayout {
     R,
     R19,
+    Q,
+}
+
+/// PIN blocks: DE 52 of the cases with `pin = true`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPin {
+    pub(super) test_key: Option<RawKey>,
+    pub(super) test_key_file: Option<PathBuf>,
+    /// 0, or 3.
+    #[serde(default)]
+    pub(super) format: u8,
+    /// The PIN of every card, 4 to 12 digits.
+    pub(super) test_pin: RawKey,
+}
+
+/// Cryptograms: DE 55 of the cases with `chip = true`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCryptogram {
+    pub(super) test_key: Option<RawKey>,
+    pub(super) test_key_file: Option<PathBuf>,
+}
+
+/// MACs: DE 64 or 128 of every payment and reversal.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMac {
+    pub(super) test_key: Option<RawKey>,
+    pub(super) test_key_file: Option<PathBuf>,
+    pub(super) algorithm: RawMacAlgorithm,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RawMacAlgorithm {
+    Retail,
+    Cmac,
 }
 
 fn usual_cards() -> u64 {
@@ -220,6 +273,8 @@ fn one() -> u64 {
 pub struct Overrides {
     /// Addresses of the host.
     pub connect: Vec<String>,
+    /// Where the host connects.
+    pub listen: Option<String>,
     /// Messages a second.
     pub rate: Option<f64>,
     /// Seconds of the run.
@@ -260,6 +315,9 @@ impl RawProfile {
         }
         if !overrides.connect.is_empty() {
             self.link.connect = overrides.connect.clone();
+        }
+        if overrides.listen.is_some() {
+            self.link.listen = overrides.listen.clone();
         }
         set(&mut self.seed, &overrides.seed);
         set(&mut self.load.rate, &overrides.rate);

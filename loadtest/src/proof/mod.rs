@@ -1,12 +1,18 @@
 //! What a message proves itself with, computed for every message from test keys, so that a host that checks it has
-//! to work: codes in the track of a card that belongs to a program.
+//! to work: codes in the track of a card that belongs to a program, PIN blocks, cryptograms of chip cards, and the MAC of
+//! the whole message.
 //!
 //! In reading order: [`Program`] is what a profile says; [`supply`] which codes may be used, each once;
-//! [`rotating`] computes them; [`provision`] tells a switch about the cards.
+//! [`rotating`] and [`challenge`] compute them; [`provision`] tells a switch about the cards. [`pin`], [`cryptogram`]
+//! and [`mac`] need no supply: a [`Seals`] has those that a profile asks for.
 //!
 //! What is absent: keys that protect anything. Whoever can read a profile knows its keys.
 
+pub mod challenge;
+pub mod cryptogram;
 pub mod key;
+pub mod mac;
+pub mod pin;
 pub mod provision;
 pub mod rotating;
 pub mod supply;
@@ -17,7 +23,10 @@ use std::sync::Arc;
 
 use codecs::discretionary::Layout;
 
+use cryptogram::Cryptograms;
 use key::TestKey;
+use mac::MessageMac;
+use pin::PinBlocks;
 use supply::Grant;
 
 /// Cards whose track carries a code, and what their codes are made of.
@@ -50,6 +59,19 @@ pub struct Program {
 pub enum Kind {
     /// Rotating ATCs, profile `aes`: a code for each of a bundle of public counters.
     RotatingAtc,
+    /// Challenge responses, computed: one for each challenge, and a card has one open challenge at a time.
+    Challenge,
+}
+
+/// What is computed for messages beside codes in the track.
+#[derive(Clone, Debug, Default)]
+pub struct Seals {
+    /// DE 52 of the cases that have a PIN.
+    pub pin: Option<PinBlocks>,
+    /// DE 55 of the cases with a chip.
+    pub cryptogram: Option<Cryptograms>,
+    /// DE 64 or 128 of every payment and reversal.
+    pub mac: Option<MessageMac>,
 }
 
 /// The number of card `number` of those with these leading digits, check digit included.

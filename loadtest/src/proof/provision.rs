@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::task::{JoinSet, LocalSet};
 
 use super::supply::Grant;
-use super::{Program, pan_of};
+use super::{Kind, Program, pan_of};
 use crate::profile::Profile;
 
 /// Connections that are used at once: the changes of several cards share the switch's waits for its disk.
@@ -70,12 +70,15 @@ impl Admin {
             let program = Arc::clone(&profile.programs[at]);
             let wanted = profile.codes_wanted(at);
             let per_card = wanted.div_ceil(program.cards).max(1);
-            if per_card > BUNDLES_MAX * BUNDLE_MAX {
+            let most = match program.kind {
+                Kind::RotatingAtc => BUNDLES_MAX * BUNDLE_MAX,
+                // A card is asked one thing at a time.
+                Kind::Challenge => 1,
+            };
+            if per_card > most {
                 return Err(format!(
-                    "program `{}`: {wanted} codes are needed, and {} cards can have {} each; more cards are needed",
-                    program.name,
-                    program.cards,
-                    BUNDLES_MAX * BUNDLE_MAX
+                    "program `{}`: {wanted} codes are needed, and {} cards can have {most} each: more cards are needed",
+                    program.name, program.cards
                 ));
             }
             let grants = LocalSet::new().block_on(&runtime, self.grant(&program, per_card));
@@ -138,6 +141,9 @@ impl Door {
             (StatusCode::CONFLICT, _) => self.take_over(program, &pan).await?,
             refused => return Err(said("cards", &refused)),
         };
+        if program.kind == Kind::Challenge {
+            return Ok(vec![self.challenge(program, pan).await?]);
+        }
         let mut grants = Vec::new();
         for first in (0..codes).step_by(BUNDLE_MAX as usize) {
             let count = (codes - first).min(BUNDLE_MAX);
@@ -145,10 +151,20 @@ impl Door {
             self.change("bundles", &bundle).await?;
             self.change("bundles/confirm", &json!({ "pan": pan, "id": id })).await?;
             let (first, count) = (first as u16, count as u16);
-            grants.push(Grant { pan: pan.clone(), psn: program.psn, bundle: id, first, count });
+            let psn = program.psn;
+            grants.push(Grant { pan: pan.clone(), psn, bundle: id, first, count, challenge: None });
             id += 1;
         }
         Ok(grants)
+    }
+
+    /// Has a card asked something new, which supersedes what it was asked before.
+    async fn challenge(&mut self, program: &Program, pan: String) -> Result<Grant, String> {
+        let card = self.change("challenges", &json!({ "pan": pan, "ttl_ms": TTL_MS })).await?;
+        let open = card["challenges"].as_array().into_iter().flatten().find(|one| one["state"] == "open");
+        let digits = open.and_then(|one| one["digits"].as_str());
+        let digits = digits.ok_or("/v1/challenges: the card has no open challenge")?.to_string();
+        Ok(Grant { pan, psn: program.psn, bundle: 0, first: 0, count: 0, challenge: Some(digits) })
     }
 
     /// Makes a card of an earlier run usable again. Returns the number of its next bundle.

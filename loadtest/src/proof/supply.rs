@@ -9,8 +9,10 @@ use std::path::Path;
 use codecs::discretionary::{Digits, DynamicData, Layout};
 use serde::{Deserialize, Serialize};
 
+use super::challenge::Responses;
 use super::rotating::{self, RotatingCodes};
 use super::{Kind, Program, pan_of};
+use crate::clock::put_number;
 use crate::mix::PAN_DIGITS_MAX;
 
 /// Public ATCs have four digits in every layout.
@@ -30,11 +32,17 @@ pub struct Grant {
     #[serde(default)]
     pub psn: u8,
     /// The number of a bundle.
+    #[serde(default)]
     pub bundle: u32,
     /// Its first public ATC.
+    #[serde(default)]
     pub first: u16,
-    /// How many there are.
+    /// How many there are; none for a challenge.
+    #[serde(default)]
     pub count: u16,
+    /// Instead of a bundle: the eight digits of an open challenge.
+    #[serde(default)]
+    pub challenge: Option<String>,
 }
 
 impl std::fmt::Debug for Grant {
@@ -51,8 +59,9 @@ impl Grant {
         let text = std::fs::read_to_string(path).map_err(|error| named(error.to_string()))?;
         let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
         let grants = lines.map(|(at, line)| {
-            let grant: Grant = serde_json::from_str(line)
-                .map_err(|_| format!("line {}: no JSON object with pan, bundle, first and count", at + 1))?;
+            let grant: Grant = serde_json::from_str(line).map_err(|_| {
+                format!("line {}: no JSON object with pan, and bundle, first and count, or challenge", at + 1)
+            })?;
             grant.check().map_err(|error| format!("line {}: {error}", at + 1))?;
             Ok(grant)
         });
@@ -68,10 +77,16 @@ impl Grant {
         if self.psn > 99 {
             return Err("psn: 0 to 99");
         }
-        if self.count == 0 || u32::from(self.first) + u32::from(self.count) > u32::from(ATC_MAX) + 1 {
-            return Err("first, count: public ATCs end with 9999");
+        match &self.challenge {
+            Some(digits) if digits.len() == 8 && digits.bytes().all(|digit| digit.is_ascii_digit()) => Ok(()),
+            Some(_) => Err("challenge: eight digits are expected"),
+            None if self.count == 0
+                || u32::from(self.first) + u32::from(self.count) > u32::from(ATC_MAX) + 1 =>
+            {
+                Err("first, count: public ATCs end with 9999")
+            }
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -79,12 +94,20 @@ impl Grant {
 #[derive(Debug)]
 pub struct Supply {
     layout: Layout,
-    codes: RotatingCodes,
+    card_digits: usize,
+    codes: Codes,
     cards: Vec<Card>,
     entries: Vec<Entry>,
 }
 
-/// A card with one bundle.
+/// What computes them.
+#[derive(Debug)]
+enum Codes {
+    Rotating(RotatingCodes),
+    Responses(Responses),
+}
+
+/// A card with one bundle, or one challenge.
 struct Card {
     pan: [u8; PAN_DIGITS_MAX],
     account: [u8; 8],
@@ -101,17 +124,19 @@ impl std::fmt::Debug for Card {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     card: u32,
-    atc: u16,
+    /// The public ATC, or the challenge as a number.
+    label: u32,
 }
 
 impl Supply {
     /// What a program has, `wanted` at most: what was granted, or by convention bundle 1 with every public ATC for
     /// every card.
     pub fn new(program: &Program, wanted: usize) -> Supply {
-        let Kind::RotatingAtc = program.kind;
         let assumed: Vec<Grant>;
         let grants = match &program.grants {
             Some(grants) => grants.as_slice(),
+            // Nobody can guess what a card was asked.
+            None if program.kind == Kind::Challenge => &[],
             None => {
                 assumed = (1..=program.cards)
                     .map(|number| Grant {
@@ -120,6 +145,7 @@ impl Supply {
                         bundle: ASSUMED_BUNDLE,
                         first: 0,
                         count: ATC_MAX + 1,
+                        challenge: None,
                     })
                     .collect();
                 &assumed
@@ -132,18 +158,26 @@ impl Supply {
             Card { pan, account, bundle: grant.bundle }
         });
         let mut entries = Vec::new();
-        let longest = grants.iter().map(|grant| grant.count).max().unwrap_or(0);
+        // A challenge is one code.
+        let count = |grant: &Grant| if grant.challenge.is_some() { 1 } else { grant.count };
+        let longest = grants.iter().map(count).max().unwrap_or(0);
         'all: for place in 0..longest {
-            for (card, grant) in grants.iter().enumerate().filter(|(_, grant)| place < grant.count) {
+            for (card, grant) in grants.iter().enumerate().filter(|(_, grant)| place < count(grant)) {
                 if entries.len() >= wanted.min(ENTRIES_MAX) {
                     break 'all;
                 }
-                entries.push(Entry { card: card as u32, atc: grant.first + place });
+                let challenge = grant.challenge.as_ref().and_then(|digits| digits.parse().ok());
+                let label = challenge.unwrap_or(u32::from(grant.first + place));
+                entries.push(Entry { card: card as u32, label });
             }
         }
         Supply {
             layout: program.layout,
-            codes: RotatingCodes::new(&program.key),
+            card_digits: program.card_digits,
+            codes: match program.kind {
+                Kind::RotatingAtc => Codes::Rotating(RotatingCodes::new(&program.key)),
+                Kind::Challenge => Codes::Responses(Responses::new(&program.key)),
+            },
             cards: cards.collect(),
             entries,
         }
@@ -169,17 +203,29 @@ impl Supply {
     /// there is room for; `add` makes the code wrong.
     #[inline]
     pub(crate) fn discretionary(&self, entry: u32, un: u32, add: u64, out: &mut [u8]) {
-        let Entry { card, atc } = self.entries[entry as usize];
+        let Entry { card, label } = self.entries[entry as usize];
         let card = &self.cards[card as usize];
-        let code = self.codes.code(card.account, card.bundle, atc, un).wrapping_add(add);
         let (un_digits, code_digits) = field_digits(&self.layout);
-        let data = DynamicData {
-            atc: Digits::low(u64::from(atc), 4),
+        let mut data = DynamicData {
+            atc: Digits::NONE,
             reference: Digits::NONE,
             un: Digits::low(u64::from(un), un_digits),
-            code: Digits::low(code, code_digits),
+            code: Digits::NONE,
             holder_verified: false,
         };
+        let code = match &self.codes {
+            Codes::Rotating(codes) => {
+                data.atc = Digits::low(u64::from(label), 4);
+                codes.code(card.account, card.bundle, label as u16, un)
+            }
+            Codes::Responses(responses) => {
+                let mut challenge = [0; 8];
+                put_number(&mut challenge, u64::from(label));
+                data.reference = Digits::low(u64::from(label / 10_000), 4);
+                responses.response(&card.pan[..self.card_digits], &challenge)
+            }
+        };
+        data.code = Digits::low(code.wrapping_add(add), code_digits);
         let placed = self.layout.place(&data, out);
         debug_assert!(placed.is_some(), "the layout was checked against the card's length");
     }
@@ -227,11 +273,38 @@ mod tests {
     }
 
     #[test]
+    fn the_track_of_the_worked_example_with_a_challenge() {
+        let grant = Grant {
+            pan: "9999150000000015".to_string(),
+            psn: 0,
+            bundle: 0,
+            first: 0,
+            count: 0,
+            challenge: Some("08154711".to_string()),
+        };
+        let program = Program {
+            kind: Kind::Challenge,
+            key: TestKey::parse("101112131415161718191a1b1c1d1e1f").unwrap(),
+            layout: Layout::QUESTION,
+            iin: "999915".to_string(),
+            grants: Some(vec![grant].into()),
+            ..program(1)
+        };
+        let supply = Supply::new(&program, 100);
+        let mut digits = [0; 13];
+        supply.discretionary(0, 0, 0, &mut digits);
+        assert_eq!(&digits, b"8081598474700");
+        assert_eq!(supply.len(), 1);
+        assert!(Supply::new(&Program { grants: None, ..program }, 100).is_empty());
+    }
+
+    #[test]
     fn no_card_has_an_atc_twice_and_cards_take_turns() {
         let supply = Supply::new(&program(7), 1_000);
         assert_eq!(supply.len(), 1_000);
-        let mut seen: Vec<(u32, u16)> = supply.entries.iter().map(|entry| (entry.card, entry.atc)).collect();
-        assert!(seen[..7].iter().all(|(_, atc)| *atc == 0));
+        let mut seen: Vec<(u32, u32)> =
+            supply.entries.iter().map(|entry| (entry.card, entry.label)).collect();
+        assert!(seen[..7].iter().all(|(_, label)| *label == 0));
         seen.sort_unstable();
         seen.dedup();
         assert_eq!(seen.len(), 1_000);
@@ -246,10 +319,11 @@ mod tests {
             bundle: 3,
             first,
             count,
+            challenge: None,
         };
         let grants = vec![grant(1, 40, 2), grant(2, 0, 5)];
         let supply = Supply::new(&Program { grants: Some(grants.into()), ..program(9) }, 100);
-        let seen: Vec<(u32, u16)> = supply.entries.iter().map(|entry| (entry.card, entry.atc)).collect();
+        let seen: Vec<(u32, u32)> = supply.entries.iter().map(|entry| (entry.card, entry.label)).collect();
         assert_eq!(seen, [(0, 40), (1, 0), (0, 41), (1, 1), (1, 2), (1, 3), (1, 4)]);
     }
 
@@ -258,7 +332,8 @@ mod tests {
         let path = std::env::temp_dir().join(format!("loadtest-grants-{}.jsonl", std::process::id()));
         for (text, part) in [
             ("{\"pan\": \"4111111111111111\", \"bundle\": 1, \"first\": 0, \"count\": 1}", "line 1: pan"),
-            ("\n{\"pan\": \"9999100000000010\"}", "line 2: no JSON object"),
+            ("\n{\"pan\": \"9999100000000010\"}", "line 2: first, count"),
+            ("{\"card\": \"9999100000000010\"}", "line 1: no JSON object"),
             ("{\"pan\": \"9999100000000010\", \"bundle\": 1, \"first\": 9999, \"count\": 2}", "9999"),
             ("", "no grants"),
         ] {

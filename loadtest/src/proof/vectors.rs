@@ -24,6 +24,10 @@ impl Vector {
         self.0["inputs"][input].as_str().unwrap_or_else(|| panic!("{}: no {input}", self.id())).to_string()
     }
 
+    pub(super) fn number(&self, input: &str) -> u64 {
+        self.0["inputs"][input].as_u64().unwrap_or_else(|| panic!("{}: no {input}", self.id()))
+    }
+
     pub(super) fn bytes(&self, input: &str) -> Vec<u8> {
         unhex(&self.text(input))
     }
@@ -41,4 +45,8 @@ fn unhex(text: &str) -> Vec<u8> {
         .chunks_exact(2)
         .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
         .collect()
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }

@@ -10,7 +10,7 @@
 //! | --- | --- |
 //! | [`event`], [`request`] | what can come in |
 //! | [`intake`] | rights, repeats, the checks that need no issuer |
-//! | [`programs`], [`cards`], [`verify`] | what must be proven first, and what a right code may be used for once |
+//! | [`programs`], [`cards`], [`verify`], [`atc_window`] | what must be proven first, and what a right code may be used for once |
 //! | [`iin_table`], [`route`] | which issuer, which of its links |
 //! | [`issuer`] | our own trace number, the leg, matching its answer, late ones |
 //! | [`reply`] | the outcome, remembered and told |
@@ -39,6 +39,7 @@
 
 extern crate alloc;
 
+pub mod atc_window;
 pub mod buckets;
 pub mod cards;
 pub mod counters;

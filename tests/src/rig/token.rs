@@ -2,9 +2,10 @@
 //! that is a part of the binary.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 
 use super::places::scratch_folder;
 use super::process;
@@ -72,7 +73,7 @@ impl TestToken {
         )
         .expect("a file");
         let token = TestToken { folder, module, kind, binary };
-        token.secret("pin", Self::PIN);
+        let _ = token.secret("pin", Self::PIN);
         let officer = token.secret("officer", "9999-9999");
         let _ = token.keys("init", &["--officer-pin-file", &officer.display().to_string()]);
         Some(token)
@@ -96,16 +97,31 @@ impl TestToken {
 
     /// The same, whatever becomes of it.
     #[must_use]
-    pub fn try_keys(&self, command: &str, arguments: &[&str]) -> std::process::Output {
-        Command::new(&self.binary)
-            .args(["keys", command, "--token", Self::LABEL, "--module"])
+    pub fn try_keys(&self, command: &str, arguments: &[&str]) -> Output {
+        self.command(command, arguments).output().expect("the binary runs")
+    }
+
+    /// The same with something on its standard input.
+    #[must_use]
+    pub fn typed_keys(&self, command: &str, arguments: &[&str], typed: &str) -> Output {
+        let mut command = self.command(command, arguments);
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().expect("the binary runs");
+        let written = child.stdin.take().expect("its input").write_all(typed.as_bytes());
+        // A child that refuses early does not read the rest.
+        drop(written);
+        child.wait_with_output().expect("an end")
+    }
+
+    fn command(&self, command: &str, arguments: &[&str]) -> Command {
+        let mut line = Command::new(&self.binary);
+        line.args(["keys", command, "--token", Self::LABEL, "--module"])
             .arg(self.module)
             .arg("--pin-file")
             .arg(self.pin_file())
             .args(arguments)
-            .envs([self.environment()])
-            .output()
-            .expect("the binary runs")
+            .envs([self.environment()]);
+        line
     }
 
     /// The module's library.
@@ -149,13 +165,9 @@ impl TestToken {
         fs::rename(from, to).expect("our own folder");
     }
 
-    /// A file beside the token, for its owner alone.
+    /// Writes a file that only its owner reads.
     #[must_use]
-    pub fn file(&self, name: &str, content: &str) -> PathBuf {
-        self.secret(name, content)
-    }
-
-    fn secret(&self, name: &str, content: &str) -> PathBuf {
+    pub fn secret(&self, name: &str, content: &str) -> PathBuf {
         let path = self.folder.join(name);
         fs::write(&path, content).expect("a file");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("our own file");

@@ -1,7 +1,8 @@
 // The page: reads the report that stands in it as JSON and draws it.
 const report = JSON.parse(byId("report").textContent);
 const { load, counts, generator, conditions, seconds } = report;
-const WIDTH = 1080;
+// Charts are drawn as wide as they will be shown, so that their letters can be read on a phone too.
+const WIDTH = Math.min(1080, Math.max(280, byId("rate").clientWidth));
 const PLANNED = "var(--grey)", SENT = "var(--teal)", ANSWERED = "var(--blue)";
 const GOOD_CODES = ["var(--good)", "#6cbf8f", "#a5d8bb"];
 const OTHER_CODES = ["var(--amber)", "var(--red)", "var(--violet)", "#b8860b", "#e07a5f", "#8d6e63", "var(--grey)"];
@@ -11,7 +12,7 @@ function overTime(id, height) {
   const plot = frame(id, WIDTH, height);
   const last = seconds.length ? seconds[seconds.length - 1].second : 1;
   plot.x = linear(0, last, plot.left, plot.right);
-  plot.marks = ticks(last, 10).filter((value) => value <= last);
+  plot.marks = ticks(last, WIDTH < 600 ? 4 : 10).filter((value) => value <= last);
   plot.step = plot.x(1) - plot.x(0);
   plot.middle = (row) => plot.x(row.second - 0.5);
   plot.at = (x) => seconds.find((row) => Math.abs(plot.middle(row) - x) <= plot.step / 2);
@@ -125,7 +126,7 @@ function heat() {
 }
 
 function curve() {
-  const plot = frame("curve", 530, 300);
+  const plot = frame("curve", Math.min(530, WIDTH), 300);
   const kinds = [["response", ANSWERED], ["service", "var(--amber)"], ["send lag", PLANNED]];
   const points = (name) => report.curves[name === "send lag" ? "lag" : name].filter((point) => point.fraction < 1);
   // 1/(1 - fraction): 10 stands for p90, 100 for p99.
@@ -134,7 +135,7 @@ function curve() {
   const end = Math.max(1000, ...all.map(reach));
   const marks = decades(all.map((point) => point.ns));
   const x = logarithmic(1, end, plot.left, plot.right), y = logarithmic(marks[0], marks[marks.length - 1], plot.bottom, plot.top);
-  const across = [1, 2, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7].filter((value) => value <= end * 1.01);
+  const across = [1, 2, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7].filter((value, at) => value <= end * 1.01 && (WIDTH >= 600 || at !== 1));
   const name = (value) => value === 1 ? "0" : value === 2 ? "p50" : "p" + Number((100 - 100 / value).toPrecision(9));
   axes(plot, x, across, name, y, marks, shortTime);
   for (const [kind, colour] of kinds) line(plot, points(kind).map((point) => [x(reach(point)), y(point.ns)]), colour, kind === "send lag");

@@ -4,12 +4,20 @@
 //! Which ATCs are candidates, whether one was used before and what a wrong code leads to is not decided
 //! here: this crate only says whether a code is right.
 
+mod cryptogram;
+mod message;
+mod response;
+
 use std::fmt;
 
 use zeroize::Zeroizing;
 
 use crate::derive::{Card, Derivation};
 use crate::digits::{Challenge, Code, CodeLength, Pan};
+
+pub use cryptogram::{CardStatus, Cryptogram, CryptogramVersion, IssuerAnswer, IssuerAuthentication};
+pub use message::{CheckMac, Covered, MakeMac, PinBlock, PinFormat, TranslatePin};
+pub use response::{EnrolResponse, EnrolledResponse, ResponseTag};
 
 /// A key that was loaded, by its place in the [`Verifier`](crate::Verifier) that loaded it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -27,8 +35,22 @@ pub enum Question {
     DynamicCvv(DynamicCvv),
     /// Is this the code of a rotating ATC, profile `aes`?
     RotatingCode(RotatingCode),
-    /// Is this the response to a challenge?
+    /// Is this the code of a rotating ATC, profile `cvc3`?
+    RotatingCvc3(RotatingCvc3),
+    /// Is this the response to a challenge, computed by a device?
     Response(Response),
+    /// What is stored of a response?
+    EnrolResponse(EnrolResponse),
+    /// Is this the response that was enrolled?
+    EnrolledResponse(EnrolledResponse),
+    /// Is this the card's cryptogram over this purchase, and what does its issuer answer?
+    Cryptogram(Box<Cryptogram>),
+    /// What is this PIN block under another zone's key?
+    TranslatePin(TranslatePin),
+    /// What is the MAC of this message?
+    MakeMac(MakeMac),
+    /// Is this the MAC of this message?
+    CheckMac(CheckMac),
 }
 
 /// What the token says.
@@ -44,12 +66,32 @@ pub enum Answer {
     WrongLength,
     /// The constant of a card's CVC3.
     Ivcvc3(Ivcvc3),
+    /// What is stored of a response.
+    Tag(ResponseTag),
+    /// The cryptogram is right, and this is what its issuer answers if it approves or declines, as far as it was
+    /// asked for.
+    RightCryptogram {
+        /// If it approves.
+        approved: Option<IssuerAuthentication>,
+        /// If it declines.
+        declined: Option<IssuerAuthentication>,
+    },
+    /// The PIN block under the other key.
+    PinBlock(PinBlock),
+    /// The standard does not allow this translation, or the zone key was not loaded for it. The token was not asked.
+    Refused,
+    /// The MAC of a message, for DE 64 or 128.
+    Mac([u8; 8]),
 }
 
 impl Answer {
     /// Whether a code was presented and is right.
     pub fn is_right(self) -> bool {
-        matches!(self, Answer::Right | Answer::RightFor(_))
+        matches!(self, Answer::Right | Answer::RightFor(_) | Answer::RightCryptogram { .. })
+    }
+
+    pub(crate) fn of(is_right: bool) -> Answer {
+        if is_right { Answer::Right } else { Answer::Wrong }
     }
 }
 
@@ -179,6 +221,13 @@ impl Candidates {
         (!candidates.is_empty()).then_some(Candidates { atcs, len: candidates.len() })
     }
 
+    /// The only one.
+    pub(crate) fn one(atc: u16) -> Candidates {
+        let mut atcs = [0; MAX_CANDIDATES];
+        atcs[0] = atc;
+        Candidates { atcs, len: 1 }
+    }
+
     /// The candidates, in their order.
     pub fn atcs(&self) -> &[u16] {
         &self.atcs[..self.len]
@@ -224,6 +273,33 @@ pub struct RotatingCode {
     pub length: CodeLength<12>,
 }
 
+/// The code of one entry of a bundle of rotating ATCs on an ordinary contactless terminal: a CVC3 with the first two
+/// bytes of the private counter in the ATC's place.
+pub struct RotatingCvc3 {
+    /// The master key of private counters, exposed.
+    pub counters: KeyId,
+    /// The master key of CVC3.
+    pub key: KeyId,
+    /// The card.
+    pub card: Card,
+    /// How its key is derived.
+    pub derivation: Derivation,
+    /// The card's constant, from its enrolment.
+    pub ivcvc3: Ivcvc3,
+    /// The account, as the enrolment named it.
+    pub account: [u8; 8],
+    /// Which bundle of the account.
+    pub bundle: u32,
+    /// Which entry of the bundle.
+    pub index: u32,
+    /// The terminal's unpredictable number.
+    pub un: UnpredictableNumber,
+    /// What was presented.
+    pub presented: Code,
+    /// How many digits the profile asks for: the code is a number below 65 536.
+    pub length: CodeLength<5>,
+}
+
 /// The computed response of a device to a challenge.
 pub struct Response {
     /// The master key of challenge responses.
@@ -251,14 +327,41 @@ pub enum Kind {
     DynamicCvv,
     /// [`Question::RotatingCode`]
     RotatingCode,
+    /// [`Question::RotatingCvc3`]
+    RotatingCvc3,
     /// [`Question::Response`]
     Response,
+    /// [`Question::EnrolResponse`]
+    EnrolResponse,
+    /// [`Question::EnrolledResponse`]
+    EnrolledResponse,
+    /// [`Question::Cryptogram`]
+    Cryptogram,
+    /// [`Question::TranslatePin`]
+    TranslatePin,
+    /// [`Question::MakeMac`]
+    MakeMac,
+    /// [`Question::CheckMac`]
+    CheckMac,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 6] =
-        [Kind::StaticCode, Kind::EnrolCvc3, Kind::Cvc3, Kind::DynamicCvv, Kind::RotatingCode, Kind::Response];
+    pub const ALL: [Kind; 13] = [
+        Kind::StaticCode,
+        Kind::EnrolCvc3,
+        Kind::Cvc3,
+        Kind::DynamicCvv,
+        Kind::RotatingCode,
+        Kind::RotatingCvc3,
+        Kind::Response,
+        Kind::EnrolResponse,
+        Kind::EnrolledResponse,
+        Kind::Cryptogram,
+        Kind::TranslatePin,
+        Kind::MakeMac,
+        Kind::CheckMac,
+    ];
 }
 
 impl KeyId {
@@ -277,31 +380,51 @@ impl Question {
             Question::Cvc3(_) => Kind::Cvc3,
             Question::DynamicCvv(_) => Kind::DynamicCvv,
             Question::RotatingCode(_) => Kind::RotatingCode,
+            Question::RotatingCvc3(_) => Kind::RotatingCvc3,
             Question::Response(_) => Kind::Response,
+            Question::EnrolResponse(_) => Kind::EnrolResponse,
+            Question::EnrolledResponse(_) => Kind::EnrolledResponse,
+            Question::Cryptogram(_) => Kind::Cryptogram,
+            Question::TranslatePin(_) => Kind::TranslatePin,
+            Question::MakeMac(_) => Kind::MakeMac,
+            Question::CheckMac(_) => Kind::CheckMac,
         }
     }
 
-    /// The key that it names.
-    pub(crate) fn key(&self) -> KeyId {
-        match self {
+    /// The keys that it names; twice the same where it names one.
+    pub(crate) fn keys(&self) -> (KeyId, KeyId) {
+        let key = match self {
             Question::StaticCode(asked) => asked.key,
             Question::EnrolCvc3(asked) => asked.key,
             Question::Cvc3(asked) => asked.key,
             Question::DynamicCvv(asked) => asked.key,
             Question::RotatingCode(asked) => asked.key,
+            Question::RotatingCvc3(asked) => return (asked.counters, asked.key),
             Question::Response(asked) => asked.key,
-        }
+            Question::EnrolResponse(asked) => asked.key,
+            Question::EnrolledResponse(asked) => asked.key,
+            Question::Cryptogram(asked) => asked.key(),
+            Question::TranslatePin(asked) => return (asked.from, asked.to),
+            Question::MakeMac(asked) => asked.key,
+            Question::CheckMac(asked) => asked.key,
+        };
+        (key, key)
     }
 
     /// Whether a code of the length that the profile asks for was presented, where one is needed.
     pub(crate) fn has_its_digits(&self) -> bool {
         match self {
             Question::StaticCode(asked) => asked.length.fits(&asked.presented),
-            Question::EnrolCvc3(_) => true,
+            Question::EnrolCvc3(_) | Question::TranslatePin(_) | Question::MakeMac(_) => true,
             Question::Cvc3(asked) => asked.length.fits(&asked.presented),
             Question::DynamicCvv(asked) => asked.length.fits(&asked.presented),
             Question::RotatingCode(asked) => asked.length.fits(&asked.presented),
+            Question::RotatingCvc3(asked) => asked.length.fits(&asked.presented),
             Question::Response(asked) => asked.length.fits(&asked.presented),
+            Question::EnrolResponse(asked) => asked.length.fits(&asked.response),
+            Question::EnrolledResponse(asked) => asked.length.fits(&asked.presented),
+            Question::Cryptogram(asked) => asked.presented().is_some(),
+            Question::CheckMac(asked) => asked.presented.is_some(),
         }
     }
 }
@@ -314,7 +437,14 @@ impl fmt::Display for Kind {
             Kind::Cvc3 => "CVC3",
             Kind::DynamicCvv => "dynamic CVV",
             Kind::RotatingCode => "rotating code",
+            Kind::RotatingCvc3 => "rotating code, profile cvc3",
             Kind::Response => "challenge response",
+            Kind::EnrolResponse => "enrolment of a response",
+            Kind::EnrolledResponse => "enrolled response",
+            Kind::Cryptogram => "application cryptogram",
+            Kind::TranslatePin => "PIN translation",
+            Kind::MakeMac => "making of a MAC",
+            Kind::CheckMac => "MAC",
         })
     }
 }
