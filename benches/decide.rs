@@ -45,6 +45,7 @@ fn request() -> Request {
             terminal: TerminalId::parse(b"TERM0001"),
             merchant: None,
         },
+        kept: None,
     }
 }
 
@@ -63,7 +64,7 @@ fn decide(criterion: &mut Criterion) {
             // A multiplicative step visits the table at random places, as hashed identities do.
             identity = identity.wrapping_mul(0xDA94_2042_E4DD_58B5).wrapping_add(0x1405_7B7E_F767_814F);
             authorizer.step(
-                Event::Request(Request { identity: Identity(identity), ..request }),
+                Event::Request(Request { identity: Identity(identity), ..request.clone() }),
                 now,
                 &mut out,
             );

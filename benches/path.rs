@@ -7,7 +7,7 @@ use authorizer::event::{
     AcquirerId, AcquirerLink, Event, IssuerId, IssuerLink, LinkChange, Now, ShardId, Ticket,
 };
 use authorizer::fact::Fact;
-use authorizer::provision::{Asker, Standing};
+use authorizer::provision::{Asker, Told};
 use authorizer::request::Class;
 use authorizer::{Answer, Authorizer};
 use codecs::frame::{Cut, FrameFormat, LengthForm};
@@ -95,7 +95,7 @@ impl Ports for Buffers {
 
     fn submit(&mut self) {}
 
-    fn tell(&mut self, _: Asker, _: Result<Box<Standing>, Refused>) {}
+    fn tell(&mut self, _: Asker, _: Result<Told, Refused>) {}
 
     fn append(&mut self, facts: &[Fact]) -> Position {
         self.facts += facts.len() as Position;

@@ -91,7 +91,7 @@ pub fn tables(ranges: u32) -> Tables {
             codes: CodeSet::Response1987,
             overrides: vec![],
         }],
-        issuers: vec![Issuer { timeout_us: 10_000_000, window: 100_000, links: 2 }],
+        issuers: vec![Issuer { timeout_us: 10_000_000, window: 100_000, links: 2, stand_in: None }],
         iins: IinTable::new(rows),
         approval_codes: vec![ResponseCode::of(b"00"), ResponseCode::of(b"10")],
         programs: vec![],

@@ -1,12 +1,14 @@
 //! Deterministic mutations of good frames through the cutter and the parser of every dialect: no panic, and
-//! not one allocation. `SIGNALBOX_MUTATIONS` sets how many per dialect.
+//! not one allocation. `SIGNALBOX_MUTATIONS` sets how many per dialect. A tenth as many of the seeds of the fuzz targets
+//! go through what else reads bytes.
 
 #![forbid(unsafe_code)]
 
 use codecs::frame::{Cut, FrameFormat, LengthForm};
 use codecs::iso8583::dialect::BUILT_IN;
 use codecs::iso8583::{Dialect, Index, Message};
-use tests::{Plain, authorization_93, purchase};
+use tests::rig::places::scratch_folder;
+use tests::{Plain, authorization_93, fuzz, purchase};
 
 const FIELDS_87: &str = "33=200002 35=9999600000000019=49122010000012345 43=\"CORNER SHOP\" 48=\"TERMINAL DATA 0017\" \
      52=0123456789ABCDEF 54=0001840C000000001000 55=9F3602004282025C00 60=0020 102=ACCOUNT0001";
@@ -91,6 +93,45 @@ fn mutants_of_iso93_ascii() {
 #[test]
 fn mutants_of_iso93_binary() {
     mutate("iso93-binary");
+}
+
+#[test]
+fn mutants_of_journal_records() {
+    mutate_seeds("records", fuzz::records);
+}
+
+#[test]
+fn mutants_of_journal_segments() {
+    let folder = scratch_folder();
+    mutate_seeds("segment", |bytes| fuzz::segment(bytes, &folder));
+    std::fs::remove_dir_all(folder).expect("our own folder");
+}
+
+#[test]
+fn mutants_of_configurations() {
+    mutate_seeds("configuration", fuzz::configuration);
+}
+
+#[test]
+fn mutants_of_events() {
+    mutate_seeds("core", fuzz::core);
+}
+
+/// Mutants of a fuzz target's seeds, through its body.
+fn mutate_seeds(target: &str, body: impl Fn(&[u8])) {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
+    let files = std::fs::read_dir(folder).expect("seeds").flatten();
+    let mut seeds: Vec<Vec<u8>> = files.map(|file| std::fs::read(file.path()).expect("a seed")).collect();
+    seeds.sort();
+    let mut chance = Chance(0x5EED_0002);
+    seeds.iter().for_each(|seed| body(seed));
+    for _ in 0..mutants() / 10 {
+        let mut bytes = seeds[chance.below(seeds.len())].clone();
+        for _ in 0..=chance.below(4) {
+            change(&mut bytes, &mut chance);
+        }
+        body(&bytes);
+    }
 }
 
 fn mutate(name: &str) {

@@ -5,9 +5,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tests::sim::{self, PAYMENTS, Planted, World};
 
-/// Seeds in which something was found once. They stay for ever.
-const FAILED_ONCE: [u64; 9] = [8, 51, 63, 108, 159, 191, 265, 1_277, 4_218];
-
 /// How long fresh seeds are tried: a minute where everything is to run.
 fn patience() -> Duration {
     let all = std::env::var("SIGNALBOX_TESTS").as_deref() == Ok("all");
@@ -28,7 +25,7 @@ fn no_law_is_broken_in_a_fresh_range_of_seeds() {
 
 #[test]
 fn what_failed_once_holds() {
-    for seed in FAILED_ONCE {
+    for seed in sim::failed_once() {
         sim::run(seed, PAYMENTS).unwrap_or_else(|story| panic!("{story}"));
     }
 }
@@ -38,6 +35,24 @@ fn a_seed_is_its_world() {
     for seed in [1, 2, 3, 1_000_003] {
         assert_eq!(sim::run(seed, PAYMENTS), sim::run(seed, PAYMENTS));
     }
+}
+
+/// One seed in a hundred fails on purpose, and no other.
+#[test]
+fn the_canary_is_heard() {
+    let mut heard = 0;
+    for seed in 1..=400 {
+        let canary = sim::canary(seed);
+        match (canary, sim::run_with(seed, 100, canary)) {
+            (Some(_), Err(story)) => {
+                assert!(story.contains(&format!("seed {seed}, payment Some")), "{story}");
+                heard += 1;
+            }
+            (None, Ok(_)) => {}
+            (planted, ran) => panic!("seed {seed}, planted {planted:?}: {ran:?}"),
+        }
+    }
+    assert!((1..=12).contains(&heard), "{heard} of about 4");
 }
 
 /// Silence proves nothing until each of these was found.

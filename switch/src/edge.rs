@@ -16,7 +16,7 @@ use authorizer::event::{AcquirerLink, Event, IssuerLink, Leg, ShardId, Ticket};
 use authorizer::programs::{ProgramId, Question};
 use authorizer::provision::Provision;
 use authorizer::request::Request;
-use authorizer::saf::Undoing;
+use authorizer::saf::{Delivery, Stored};
 use authorizer::tables::Tables;
 use authorizer::verify::{Judgement, ProofId};
 use codecs::iso8583::{Message, Mti};
@@ -29,6 +29,7 @@ use crate::envelope::{Envelope, Envelopes, Sender};
 use crate::frame::{self, NotSent};
 use crate::hop::{Hop, Overflow};
 use crate::issuer::link::IssuerPort;
+use crate::kept;
 use crate::link::READ_BYTES;
 use crate::metrics::Tally;
 use crate::rules::{OwnRules, Rules};
@@ -195,14 +196,16 @@ impl Edge {
         let message = self.message(envelope)?;
         let mti = message.mti()?;
         let received = Received { ticket, link, acquirer };
-        translate::request(
-            &message,
-            (mti, translate::class(mti)?),
-            received,
-            &self.setup.homes,
-            &envelope.rules()?.programs,
-        )
-        .ok()
+        let class = translate::class(mti)?;
+        let rules = envelope.rules()?;
+        let request =
+            translate::request(&message, (mti, class), received, &self.setup.homes, &rules.programs).ok()?;
+        let kept = rules.keeps(&request).then(|| {
+            // The card of a program is a proxy.
+            let proxy = request.pan.as_ref().filter(|_| request.program.is_some());
+            kept::of(&message, proxy)
+        });
+        Some(Request { kept, ..request })
     }
 
     /// Notes what the token is asked about the code in a request's track.
@@ -304,31 +307,41 @@ impl Edge {
         })
     }
 
-    /// Sends a reversal, which needs no raw message, over an issuer's link. One that meets no link is sent again when its
-    /// issuer is back.
-    pub(crate) fn undo(&self, undoing: &Undoing) {
-        let Undoing { to, reversal } = undoing;
+    /// Sends a stored message, which needs no raw one, over an issuer's link. One that meets no link is sent again when
+    /// its issuer is back.
+    pub(crate) fn deliver(&self, delivery: &Delivery) {
+        let Delivery { to, message } = delivery;
         let rules = self.rules();
         let issuer = rules.issuer(to.issuer);
         let dialect = rules.dialect(issuer.dialect);
-        let leg = Leg { to: *to, stan: reversal.stan };
+        let leg = Leg { to: *to, stan: message.stan() };
         let mut frame = Vec::new();
-        let written =
-            frame::append(&mut frame, issuer.framing, &[], crate::issuer::reversal::BYTES_MAX, |out| {
-                crate::issuer::reversal::write(reversal, dialect, out)
-            });
+        let written = match message {
+            Stored::Reversal(reversal) => {
+                let room = crate::issuer::reversal::BYTES_MAX;
+                frame::append(&mut frame, issuer.framing, &[], room, |out| {
+                    crate::issuer::reversal::write(reversal, dialect, out)
+                })
+            }
+            Stored::Advice(advice) => {
+                let room = crate::issuer::advice::BYTES_MAX + 2 * advice.kept.0.len();
+                frame::append(&mut frame, issuer.framing, &[], room, |out| {
+                    crate::issuer::advice::write(advice, dialect, out)
+                })
+            }
+        };
         if let Err(error) = written {
-            tracing::error!(issuer = %issuer.name, stan = reversal.stan.number(), ?error, "a reversal cannot be said to its issuer: parked");
+            tracing::error!(issuer = %issuer.name, stan = leg.stan.number(), ?error, "a stored message cannot be said to its issuer");
             return self.happened(Event::Unsent(leg, authorizer::event::Unsent::NotEncodable));
         }
         match self.issuer_shard(*to) {
-            shard if shard == self.shard => self.append_undo(leg, &frame),
-            shard => self.send(shard, Hop::Undo(leg, frame)),
+            shard if shard == self.shard => self.append_delivery(leg, &frame),
+            shard => self.send(shard, Hop::Deliver(leg, frame)),
         }
     }
 
-    /// Appends the frame of a reversal to a link of this shard.
-    pub(crate) fn append_undo(&self, leg: Leg, frame: &[u8]) {
+    /// Appends the frame of a stored message to a link of this shard.
+    pub(crate) fn append_delivery(&self, leg: Leg, frame: &[u8]) {
         let Some(port) = self.issuer_port(leg.to) else { return };
         let whole: Result<(), std::convert::Infallible> = port.wire.append(|out| {
             out.extend_from_slice(frame);

@@ -38,8 +38,8 @@ pub(crate) enum Hop {
     Answered(IssuerLink, Box<Envelope>),
     /// A frame to an issuer over a link of this shard.
     Forward(Leg, Vec<u8>),
-    /// The frame of a reversal to an issuer over a link of this shard.
-    Undo(Leg, Vec<u8>),
+    /// The frame of a reversal or an advice to an issuer over a link of this shard.
+    Deliver(Leg, Vec<u8>),
     /// A frame to an acquirer over a link of this shard.
     Reply(AcquirerLink, Vec<u8>),
     /// A request that came over this link is no longer in flight.

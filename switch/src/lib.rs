@@ -12,7 +12,7 @@
 //! | `token` | the token in processes of its own: launcher, workers, a breaker for each |
 //! | `shard`, `ports`, `live` | the turn: events in, facts durable, effects out |
 //! | `journal` | facts on the disk before anything that follows from them is seen |
-//! | `issuer` | a leg becomes a message, a message becomes an answer |
+//! | `issuer`, `kept` | a leg becomes a message, a message becomes an answer; what is told later is made from what was kept |
 //! | `envelope`, `edge`, `hop` | raw messages kept, one shard's world, shards talking |
 //! | `metrics`, `catalogue`, `board`, `process`, `admin`, `log` | what operators see |
 //! | `api`, `cards` | cards enrolled, bundles and challenges given, over HTTP; the command that asks for it |
@@ -39,6 +39,7 @@ mod hop;
 mod http;
 pub mod issuer;
 pub mod journal;
+pub mod kept;
 pub mod keys;
 mod life;
 mod link;

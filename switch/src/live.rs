@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 
 use authorizer::cards::Refused;
 use authorizer::effect::Reply;
-use authorizer::event::{AcquirerId, Event, Leg, Now};
+use authorizer::event::{AcquirerId, Event, IssuerId, Leg, Now};
 use authorizer::fact::Fact;
-use authorizer::provision::{Asker, Standing};
+use authorizer::provision::{Asker, Told};
 use authorizer::{AcquirerLink, Effect};
 
 use crate::acquirer::translate::{self, Answered};
@@ -77,7 +77,7 @@ impl Ports for Live {
             Effect::Forward { ticket, to, stan, funding } => {
                 self.edge.forward(ticket, Leg { to, stan }, funding);
             }
-            Effect::Undo(undoing) => self.edge.undo(&undoing),
+            Effect::Deliver(delivery) => self.edge.deliver(&delivery),
             Effect::Ask { proof, ticket, program, question } => {
                 self.edge.ask(ticket, proof, program, question);
             }
@@ -96,11 +96,12 @@ impl Ports for Live {
         self.edge.crypto.borrow_mut().submit(self.now.monotonic_us, |judged| self.edge.happened(judged));
     }
 
-    fn tell(&mut self, asker: Asker, standing: Result<Box<Standing>, Refused>) {
-        self.edge.setup.askers.tell(asker, standing);
+    fn tell(&mut self, asker: Asker, told: Result<Told, Refused>) {
+        self.edge.setup.askers.tell(asker, told);
     }
 
     fn append(&mut self, facts: &[Fact]) -> Position {
+        facts.iter().for_each(|fact| self.log(fact));
         match &mut self.journal {
             Some(journal) => journal.append(facts, self.now.monotonic_us),
             None => {
@@ -116,6 +117,24 @@ impl Ports for Live {
 }
 
 impl Live {
+    /// What an operator must know of without asking.
+    fn log(&self, fact: &Fact) {
+        let name = |issuer: &IssuerId| self.edge.setup.start.issuers[issuer.index()].name.as_str();
+        match fact {
+            Fact::ReversalParked { issuer, stan } => tracing::error!(
+                issuer = name(issuer),
+                stan = stan.number(),
+                "an issuer refuses what it must be told: set aside, see /v1/saf"
+            ),
+            Fact::ReversalReleased { issuer, stan } => tracing::warn!(
+                issuer = name(issuer),
+                stan = stan.number(),
+                "what an issuer refused goes out again by an operator's order"
+            ),
+            _ => {}
+        }
+    }
+
     /// Tells an acquirer what became of its request, over a link of this shard or of another.
     fn reply(&self, reply: &Reply) {
         self.answer(reply);

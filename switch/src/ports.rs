@@ -5,7 +5,7 @@ use authorizer::Effect;
 use authorizer::cards::Refused;
 use authorizer::event::{Event, Now};
 use authorizer::fact::Fact;
-use authorizer::provision::{Asker, Standing};
+use authorizer::provision::{Asker, Told};
 
 /// How many facts were ever appended to the journal: the place of the last one.
 pub type Position = u64;
@@ -24,8 +24,8 @@ pub trait Ports {
     /// Puts the questions of a turn to the token, all at once.
     fn submit(&mut self);
 
-    /// Tells those who changed cards how these stand.
-    fn tell(&mut self, asker: Asker, standing: Result<Box<Standing>, Refused>);
+    /// Tells those who asked or changed something.
+    fn tell(&mut self, asker: Asker, told: Result<Told, Refused>);
 
     /// Appends the facts of a turn to the journal and says where it ends now.
     fn append(&mut self, facts: &[Fact]) -> Position;

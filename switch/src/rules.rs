@@ -7,7 +7,9 @@
 use std::sync::Arc;
 
 use authorizer::event::{AcquirerId, IssuerId};
+use authorizer::request::Request;
 use codecs::iso8583::Dialect;
+use codecs::value::{Iin, Pan};
 
 use crate::config::{Acquirer, Config, Door, Issuer, TlsFiles};
 use crate::programs::Programs;
@@ -20,6 +22,8 @@ pub(crate) struct Rules {
     pub(crate) generation: u64,
     pub(crate) config: Config,
     pub(crate) programs: Programs,
+    /// Cards that may be stood in for.
+    stand_ins: Vec<Iin>,
     /// By acquirer.
     pub(crate) acquirer_tls: Vec<Option<Tls>>,
     /// By issuer.
@@ -43,6 +47,12 @@ impl Rules {
             acquirer_tls: read_tls(config.acquirers.iter().map(|acquirer| &acquirer.door))?,
             issuer_tls: read_tls(config.issuers.iter().map(|issuer| &issuer.door))?,
             programs: Programs::new(&config),
+            stand_ins: config
+                .issuers
+                .iter()
+                .filter_map(|issuer| issuer.stand_in.as_ref())
+                .flat_map(|stand_in| stand_in.iins.iter().copied())
+                .collect(),
             throttles: config
                 .acquirers
                 .iter()
@@ -65,6 +75,16 @@ impl Rules {
     /// The dialect at an index of the configuration.
     pub(crate) fn dialect(&self, index: usize) -> &Dialect {
         &self.config.dialects[index].1
+    }
+
+    /// Whether an issuer may have to be told of this request from what is written down. Of a program's card nobody knows
+    /// here which one pays.
+    pub(crate) fn keeps(&self, request: &Request) -> bool {
+        let may_be_stood_in = |pan: &Pan| self.stand_ins.iter().any(|iin| iin.covers(pan));
+        let is_proxy = request.program.is_some() && !self.stand_ins.is_empty();
+        let is_asked_for =
+            !request.class.is_reversal() && (is_proxy || request.pan.as_ref().is_some_and(may_be_stood_in));
+        self.config.journal.is_some() && (request.class.is_advice() || is_asked_for)
     }
 
     /// How an acquirer's messages are read and written.

@@ -169,7 +169,7 @@ fn deliver(edge: &Rc<Edge>, hop: Hop) {
                 debug_assert!(whole.is_ok());
             }
         }
-        Hop::Undo(leg, frame) => edge.append_undo(leg, &frame),
+        Hop::Deliver(leg, frame) => edge.append_delivery(leg, &frame),
         Hop::Finished(link) => edge.finished(link),
         Hop::Worker(place, number, stream) => match stream.try_clone() {
             Ok(heard) => {

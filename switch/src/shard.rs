@@ -10,7 +10,7 @@ use authorizer::cards::Refused;
 use authorizer::effect::Effects;
 use authorizer::event::Event;
 use authorizer::planted::Planted;
-use authorizer::provision::{Asker, Standing};
+use authorizer::provision::{Asker, Told};
 use authorizer::{Authorizer, Effect};
 
 use crate::ports::{Ports, Position};
@@ -22,8 +22,8 @@ pub struct Shard {
     effects: Effects,
     /// Visible effects and the position the journal must have passed before they may be performed.
     held: VecDeque<(Position, Effect)>,
-    /// The same for those who changed cards.
-    told: VecDeque<(Position, Asker, Result<Box<Standing>, Refused>)>,
+    /// The same for those who changed cards or were told of what is stored.
+    told: VecDeque<(Position, Asker, Result<Told, Refused>)>,
 }
 
 impl Shard {
@@ -54,7 +54,7 @@ impl Shard {
         let position = ports.append(&self.effects.facts);
         self.effects.facts.clear();
         self.held.extend(self.effects.visible.drain(..).map(|effect| (position, effect)));
-        self.told.extend(self.effects.told.drain(..).map(|(asker, standing)| (position, asker, standing)));
+        self.told.extend(self.effects.told.drain(..).map(|(asker, told)| (position, asker, told)));
         let durable = match self.authorizer.has_planted(Planted::SeenBeforeDurable) {
             true => Position::MAX,
             false => ports.durable_up_to(),
@@ -62,8 +62,8 @@ impl Shard {
         while let Some((_, effect)) = self.held.pop_front_if(|(position, _)| *position <= durable) {
             ports.perform(effect);
         }
-        while let Some((_, asker, standing)) = self.told.pop_front_if(|(position, ..)| *position <= durable) {
-            ports.tell(asker, standing);
+        while let Some((_, asker, told)) = self.told.pop_front_if(|(position, ..)| *position <= durable) {
+            ports.tell(asker, told);
         }
     }
 

@@ -8,6 +8,7 @@ use authorizer::programs::{CardProgram, Tries, challenge, rotating_atc};
 use authorizer::request::Class;
 use authorizer::rights::Rights;
 use authorizer::saf::Retry;
+use authorizer::stand_in::StandIn;
 use authorizer::tables::{Acquirer, Issuer, Tables};
 
 use crate::acquirer::translate;
@@ -21,7 +22,7 @@ pub(crate) fn tables(config: &Config) -> Tables {
     });
     Tables {
         acquirers: config.acquirers.iter().map(|acquirer| self::acquirer(config, acquirer)).collect(),
-        issuers: config.issuers.iter().map(issuer).collect(),
+        issuers: config.issuers.iter().map(|issuer| self::issuer(config, issuer)).collect(),
         iins: IinTable::new(routes.collect()),
         approval_codes: config.switch.approval_codes.clone(),
         programs: config.programs.iter().map(program).collect(),
@@ -66,11 +67,20 @@ fn acquirer(config: &Config, acquirer: &config::Acquirer) -> Acquirer {
     }
 }
 
-fn issuer(issuer: &config::Issuer) -> Issuer {
+fn issuer(config: &Config, issuer: &config::Issuer) -> Issuer {
+    let stand_in = |agreed: &config::StandIn| StandIn {
+        iins: agreed.iins.clone(),
+        currency: agreed.currency,
+        floor_minor: agreed.floor_minor,
+        card_daily_minor: agreed.card_daily_minor,
+        // No shard asks another: each has its part.
+        daily_minor: agreed.daily_minor / u64::from(config.switch.shards),
+    };
     Issuer {
         timeout_us: issuer.timeout.as_micros() as u64,
         window: issuer.window,
         links: links_of(issuer) as u16,
+        stand_in: issuer.stand_in.as_ref().map(stand_in),
     }
 }
 

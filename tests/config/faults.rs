@@ -22,7 +22,7 @@ const DIALECT: &str =
 const TIMEOUT: &str = "timeout = \"10s\"";
 const ROUTE: &str = "iin = \"99996\"\nissuer = \"maple\"";
 
-const FAULTS: [Fault; 34] = [
+const FAULTS: [Fault; 37] = [
     // Syntax and names.
     fault(NORTH, "name = \"north #!", &[]),
     fault(NORTH, "name = \"north\"\nlisten_on = 1 #!", &["listen_on"]),
@@ -79,6 +79,21 @@ const FAULTS: [Fault; 34] = [
         ROUTE,
         "iin = \"99996\"\nissuer = \"maple\"\n[[route]]\niin = \"99996\" #!\nissuer = \"maple\"",
         &["99996"],
+    ),
+    fault(
+        TIMEOUT,
+        "timeout = \"10s\"\nstand_in = { iins = [\"9\"], currency = \"840\", floor = 1, card_per_day = 1, per_day = 1 } #!",
+        &["stand_in", "journal"],
+    ),
+    fault(
+        TIMEOUT,
+        "timeout = \"10s\"\nstand_in = { iins = [\"9\"], currency = \"840\", card_per_day = 1, per_day = 1 } #!",
+        &["floor"],
+    ),
+    fault(
+        TIMEOUT,
+        "timeout = \"10s\"\nstand_in = { iins = [\"9\"], currency = \"840\", floor = 9, card_per_day = 8, per_day = 9 } #!",
+        &["card_per_day", "floor"],
     ),
     // Who may come in.
     fault(NORTH, "name = \"north\"\nconnect = [\"127.0.0.1:9\"] #!", &["connect", "listen"]),

@@ -1,5 +1,5 @@
 //! What is durable before what is sent, seen from outside: the system calls of a switch with one shard, in their order
-//! (W1 to W4, W7, at journal level `sync`).
+//! (W1 to W4, W7, W8, at journal level `sync`).
 
 use std::thread;
 use std::time::Duration;
@@ -124,6 +124,22 @@ fn w7_a_wrong_code_is_counted_before_it_is_declined() {
     let Some(found) = found else { return };
     insist(&found, &["from acquirer", "journal", "sync", "to acquirer"]);
     insist_on_sync_before_sending(&found);
+}
+
+/// The approval and the advice that tells the issuer of it are one record: one write, one sync, before the answer.
+#[test]
+fn w8_an_approval_of_our_own_and_its_advice_before_the_acquirer() {
+    let found = traced(Setup::new().stand_in([1_000, 9_000, 9_000]), |rig| {
+        rig.issuer("maple").go_down();
+        rig.await_links("maple", 0);
+        rig.acquirer("north").ask(&purchase("11=000001 4=100"), "0110 38=* 39=00");
+    });
+    let Some(found) = found else { return };
+    insist(&found, &["from acquirer", "journal", "sync", "to acquirer"]);
+    insist_on_sync_before_sending(&found);
+    let between =
+        &found[found.find("from acquirer").expect("asked")..found.rfind("to acquirer").expect("told")];
+    assert_eq!(between.matches("journal").count(), 1, "one record: {found}");
 }
 
 #[test]

@@ -8,6 +8,7 @@
 
 pub mod books;
 pub mod fixtures;
+pub mod fuzz;
 pub mod message_text;
 pub mod rig;
 pub mod sim;

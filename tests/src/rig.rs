@@ -233,6 +233,12 @@ impl Rig {
         metrics::get(self.admin, path).expect("the admin listener answers")
     }
 
+    /// One GET with the access token: the status and the body.
+    #[must_use]
+    pub fn get_as_operator(&self, path: &str) -> (u16, String) {
+        metrics::get_as(self.admin, path, setup::ACCESS_TOKEN).expect("the admin listener answers")
+    }
+
     /// One request of the card interface, with the access token: the status and the body.
     #[must_use]
     pub fn post(&self, path: &str, body: &str) -> (u16, String) {

@@ -76,6 +76,8 @@ pub struct AcquirerCounters {
     pub joined: u64,
     /// Outcomes that no link was there to carry.
     pub undeliverable: u64,
+    /// Advices that were taken.
+    pub advices: u64,
     /// Reversals that were taken, whatever they undid.
     pub reversals: u64,
     /// Reversals of requests that were never seen.
@@ -101,16 +103,20 @@ pub struct IssuerCounters {
     pub unmatched: u64,
     /// Answers that fit the keys but not the content.
     pub invalid: u64,
-    /// Reversals sent for the first time.
-    pub reversals_sent: u64,
-    /// Reversals sent again.
-    pub reversals_repeated: u64,
-    /// Reversals acknowledged.
-    pub reversals_done: u64,
-    /// Of these, ones to which the issuer had no original.
-    pub reversals_untraced: u64,
-    /// Reversals set aside for an operator.
-    pub reversals_parked: u64,
+    /// Reversals and advices sent for the first time.
+    pub saf_sent: u64,
+    /// Reversals and advices sent again.
+    pub saf_repeated: u64,
+    /// Reversals and advices acknowledged.
+    pub saf_done: u64,
+    /// Of these, reversals to which the issuer had no original.
+    pub saf_untraced: u64,
+    /// Reversals and advices set aside for an operator.
+    pub saf_parked: u64,
+    /// Purchases approved for it while it could not be asked.
+    pub stood_in: u64,
+    /// Purchases that would have been, but for their amount.
+    pub stand_in_refused: u64,
 }
 
 impl Counters {

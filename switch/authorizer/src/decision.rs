@@ -227,7 +227,7 @@ pub enum Verdict {
     Approved,
     /// It was declined.
     Declined(DeclineReason),
-    /// A reversal was taken: what it names is undone, or will be, or never was.
+    /// A reversal was taken: what it names is undone, or will be, or never was. Or an advice: its issuer will be told.
     Taken,
 }
 
@@ -260,6 +260,27 @@ impl Outcome {
             CodeSet::Action1993 => ResponseCode::of(b"400"),
         };
         Self { verdict: Verdict::Taken, response_code, approval_code: None, approved_minor: None }
+    }
+
+    /// An advice that was taken: 00 in 1987; 900 in 1993, acknowledged without a word on who is liable, which only its
+    /// issuer can say.
+    #[must_use]
+    pub fn taken_advice(codes: CodeSet) -> Self {
+        let response_code = match codes {
+            CodeSet::Response1987 => ResponseCode::of(b"00"),
+            CodeSet::Action1993 => ResponseCode::of(b"900"),
+        };
+        Self { response_code, ..Self::taken(codes) }
+    }
+
+    /// An approval of the switch's own.
+    #[must_use]
+    pub fn stood_in(codes: CodeSet, approval_code: Option<ApprovalCode>) -> Self {
+        let response_code = match codes {
+            CodeSet::Response1987 => ResponseCode::of(b"00"),
+            CodeSet::Action1993 => ResponseCode::of(b"000"),
+        };
+        Self { verdict: Verdict::Approved, response_code, approval_code, approved_minor: None }
     }
 
     /// Whether it is an approval.

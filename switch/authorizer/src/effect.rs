@@ -14,8 +14,8 @@ use crate::decision::Outcome;
 use crate::event::{AcquirerLink, IssuerLink, ShardId, Ticket};
 use crate::fact::Fact;
 use crate::programs::{ProgramId, Question};
-use crate::provision::{Asker, Standing};
-use crate::saf::Undoing;
+use crate::provision::{Asker, Told};
+use crate::saf::Delivery;
 use crate::verify::ProofId;
 
 /// What the edge is asked to do.
@@ -32,8 +32,8 @@ pub enum Effect {
         /// The card that pays, where the request bears a proxy: the issuer sees nothing of the proxy.
         funding: Option<Funding>,
     },
-    /// Tell an issuer to undo a request.
-    Undo(Box<Undoing>),
+    /// Send what is stored for an issuer.
+    Deliver(Box<Delivery>),
     /// Ask the token about the code in a request's track.
     Ask {
         /// Whose answer it will be.
@@ -93,8 +93,8 @@ pub struct Effects {
     pub visible: Vec<Effect>,
     /// To be performed at once.
     pub free: Vec<Effect>,
-    /// What those are told who changed cards.
-    pub told: Vec<(Asker, Result<Box<Standing>, Refused>)>,
+    /// What those are told who changed cards, or looked at what was set aside.
+    pub told: Vec<(Asker, Result<Told, Refused>)>,
 }
 
 impl Effects {

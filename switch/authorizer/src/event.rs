@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::parked::Operation;
 use crate::provision::Provision;
 use crate::request::{Answer, Request};
 use crate::tables::Tables;
@@ -33,6 +34,8 @@ pub enum Event {
     Judged(ProofId, Judgement),
     /// A card of a program is changed.
     Provision(Provision),
+    /// An operator looks at what was set aside, or releases it.
+    Operation(Operation),
     /// An issuer answered one of this shard's legs, or says it does.
     Answered(Answer),
     /// The facts of an earlier process were all read: what they leave in doubt is undone.

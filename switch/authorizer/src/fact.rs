@@ -1,13 +1,14 @@
 //! What must be durable before anything that follows from it is seen (the switch stores facts, not inputs:
 //! an upgrade must not decide history anew).
 //!
-//! No fact holds a track, a code or a PIN block. The card numbers in [`Sent`], [`Reversal`] and [`Provision`] are
-//! written down encrypted only.
+//! No fact holds a track, a code or a PIN block. The card numbers in [`Sent`], [`Reversal`], [`Advice`] and
+//! [`Provision`] are written down encrypted only.
 
 use alloc::boxed::Box;
 
 use codecs::value::Stan;
 
+use crate::advice::Advice;
 use crate::cards::AccountHash;
 use crate::decision::Outcome;
 use crate::event::{AcquirerId, IssuerId};
@@ -56,25 +57,28 @@ pub enum Fact {
         /// Whose.
         acquirer: AcquirerId,
     },
-    /// An issuer has acknowledged a reversal.
+    /// The acquirer told what became of a payment, or the switch approved one for its issuer: what was told, and what
+    /// the issuer must be told, in one.
+    Advised(Box<Advice>),
+    /// An issuer has acknowledged a reversal or an advice.
     ReversalDone {
         /// Which issuer.
         issuer: IssuerId,
-        /// The reversal's trace number.
+        /// The message's trace number.
         stan: Stan,
     },
-    /// An issuer will not take a reversal: an operator must look.
+    /// An issuer will not take a reversal or an advice: an operator must look.
     ReversalParked {
         /// Which issuer.
         issuer: IssuerId,
-        /// The reversal's trace number.
+        /// The message's trace number.
         stan: Stan,
     },
-    /// An operator lets a parked reversal go out again.
+    /// An operator lets a parked reversal or advice go out again.
     ReversalReleased {
         /// Which issuer.
         issuer: IssuerId,
-        /// The reversal's trace number.
+        /// The message's trace number.
         stan: Stan,
     },
     /// Declined here, before any issuer was asked.

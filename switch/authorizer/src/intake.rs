@@ -44,7 +44,11 @@ impl Authorizer {
         {
             return self.repeated(place, request, out);
         }
-        if let Some(reason) = self.declined_before_routing(request, now) {
+        let reason = match self.keeps(request.class) {
+            true => self.store_is_low.then_some(DeclineReason::StoreUnavailable),
+            false => self.declined_before_routing(request, now),
+        };
+        if let Some(reason) = reason {
             return self.declined(request, reason, now, out);
         }
         match request.program {
@@ -180,8 +184,10 @@ impl Authorizer {
             reason,
             DeclineReason::Draining | DeclineReason::Overloaded | DeclineReason::StoreUnavailable
         );
-        if !promised || (request.class.is_advice() && reason != DeclineReason::NoRoute) {
-            // Shed, or an advice put off: nothing is promised, and what comes again is looked at anew.
+        let put_off =
+            request.class.is_advice() && !self.tables.has_journal && reason != DeclineReason::NoRoute;
+        if !promised || put_off {
+            // Shed, or an advice that cannot be kept: nothing is promised, and what comes again is looked at anew.
             if let Some(place) = known {
                 self.memory.conclude(place, State::Forgotten);
             }

@@ -17,7 +17,7 @@ use crate::decision::{DeclineReason, Outcome, Verdict};
 use crate::effect::{Effect, Effects};
 use crate::event::{IssuerLink, Leg, LinkChange, Now, ShardId, Unsent};
 use crate::fact::Fact;
-use crate::limits::{LEGS_MAX, LEGS_MIN, LEGS_PER_WINDOW, REVERSALS_IN_FLIGHT, STAN_SEARCH_MAX};
+use crate::limits::{LEGS_MAX, LEGS_MIN, LEGS_PER_WINDOW, STAN_SEARCH_MAX, STORED_IN_FLIGHT};
 use crate::planted::{Planted, is_planted};
 use crate::request::{Answer, MatchKeys};
 use crate::saf::Reversal;
@@ -98,15 +98,15 @@ impl IssuerState {
         self.links.iter().any(|link| link.change == LinkChange::Up)
     }
 
-    /// How many reversals may be under way at a time, beside the window of requests.
+    /// How many stored messages may be under way at a time, beside the window of requests.
     #[must_use]
-    pub fn reversal_window(&self) -> usize {
-        REVERSALS_IN_FLIGHT
+    pub fn stored_window(&self) -> usize {
+        STORED_IN_FLIGHT
     }
 
-    /// The link for a reversal: the one its original went over, or any that is up.
+    /// The link for a stored message: the one its original went over, or any that is up.
     #[must_use]
-    pub fn link_for_reversal(&self, preferred: u16) -> Option<u16> {
+    pub fn link_for_stored(&self, preferred: u16) -> Option<u16> {
         let is_up = |link: &LinkState| link.change == LinkChange::Up;
         if self.links.get(usize::from(preferred)).is_some_and(is_up) {
             return Some(preferred);
@@ -287,8 +287,8 @@ pub fn shard_of(stan: Stan, shards: u16) -> ShardId {
 impl Authorizer {
     /// An issuer says something to one of our legs, or claims to.
     pub(crate) fn answered(&mut self, answer: &Answer, now: Now, out: &mut Effects) {
-        if answer.class.is_reversal() {
-            return self.reversal_answered(answer, now, out);
+        if answer.class.is_reversal() || self.keeps(answer.class) {
+            return self.delivery_answered(answer, now, out);
         }
         match self.matched(answer) {
             Some((id, transaction)) if now.monotonic_us <= transaction.deadline_us => {
@@ -415,7 +415,7 @@ impl Authorizer {
         }
         let saf = self.saf.get_mut(link.issuer.index());
         match (change, saf) {
-            (LinkChange::Up, Some(saf)) => saf.hurry(now.monotonic_us),
+            (LinkChange::Up, Some(saf)) => saf.hurry(),
             (LinkChange::Lost, Some(saf)) => saf.lost(link.link, now.monotonic_us),
             _ => {}
         }
@@ -429,14 +429,14 @@ impl Authorizer {
                 self.timed_out(id, now, out);
             }
         }
-        self.send_reversals(link.issuer, now, out);
+        self.deliver(link.issuer, now, out);
     }
 
     /// No byte of this leg was written, so nothing can have happened at the issuer: after a lost link another
     /// one, or an alternate, is asked.
     pub(crate) fn unsent(&mut self, leg: Leg, why: Unsent, now: Now, out: &mut Effects) {
-        if why == Unsent::NotEncodable && self.has_reversal(leg.to.issuer, leg.stan) {
-            return self.park_reversal(leg.to.issuer, leg.stan, out);
+        if why == Unsent::NotEncodable && self.has_stored(leg.to.issuer, leg.stan) {
+            return self.park(leg.to.issuer, leg.stan, out);
         }
         let Some(issuer) = self.issuers.get_mut(leg.to.issuer.index()) else { return };
         let Some(entry) = issuer.legs.get_mut(leg.stan) else { return };

@@ -19,7 +19,10 @@
 //! | [`decision`], [`effect`], [`fact`] | what can come out |
 //! | [`network`] | sign-on, echo and sign-off of one link |
 //! | [`reversal`] | acquirers undo requests |
-//! | [`saf`] | reversals on their way to issuers, until they are acknowledged |
+//! | [`advice`] | acquirers tell what became of payments |
+//! | [`stand_in`] | the switch approves for an issuer that cannot be asked |
+//! | [`saf`], [`deliver`] | reversals and advices on their way to issuers, until they are acknowledged |
+//! | [`parked`] | what issuers refuse, for an operator |
 //! | [`provision`] | cards enrolled, bundles and challenges given |
 //! | [`recovery`] | facts of earlier processes, read back |
 //! | [`snapshot`] | what they had come to, in pieces |
@@ -39,12 +42,14 @@
 
 extern crate alloc;
 
+pub mod advice;
 pub mod atc_window;
 pub mod buckets;
 pub mod cards;
 pub mod counters;
 pub mod deadline;
 pub mod decision;
+pub mod deliver;
 pub mod effect;
 pub mod event;
 pub mod fact;
@@ -54,6 +59,7 @@ pub mod issuer;
 pub mod limits;
 pub mod memory;
 pub mod network;
+pub mod parked;
 pub mod planted;
 pub mod programs;
 pub mod provision;
@@ -65,6 +71,7 @@ pub mod rights;
 pub mod route;
 pub mod saf;
 pub mod snapshot;
+pub mod stand_in;
 pub mod tables;
 pub mod transaction;
 pub mod verify;
@@ -82,6 +89,7 @@ use issuer::IssuerState;
 use limits::Limits;
 use memory::Memory;
 use saf::Saf;
+use stand_in::StoodIn;
 use tables::Tables;
 use transaction::Transactions;
 use verify::Proofs;
@@ -104,6 +112,8 @@ pub struct Authorizer {
     issuers: alloc::vec::Vec<IssuerState>,
     /// By issuer.
     saf: alloc::vec::Vec<Saf>,
+    /// By issuer: what was approved for it today.
+    stood_in: alloc::vec::Vec<StoodIn>,
     reversals_max: usize,
     live: event::LiveLinks,
     draining: bool,
@@ -128,6 +138,7 @@ impl Authorizer {
             memory: Memory::new(limits.recent_entries, limits.recent_window_us),
             deadlines: Deadlines::new(tables.issuers.len()),
             saf: issuers.iter().map(|_| Saf::default()).collect(),
+            stood_in: issuers.iter().map(|_| StoodIn::default()).collect(),
             reversals_max: usize::try_from(limits.reversals_max).unwrap_or(usize::MAX),
             issuers,
             live: event::LiveLinks::default(),
@@ -146,6 +157,7 @@ impl Authorizer {
             Event::Handed(request) => self.admitted(&request, now, out),
             Event::Judged(proof, judgement) => self.judged(proof, judgement, now, out),
             Event::Provision(change) => self.provisioned(&change, now, out),
+            Event::Operation(operation) => self.operated(operation, now, out),
             Event::Answered(answer) => self.answered(&answer, now, out),
             Event::Unsent(leg, why) => self.unsent(leg, why, now, out),
             Event::IssuerLink(link, change) => self.issuer_link_changed(link, change, now, out),
@@ -172,7 +184,7 @@ impl Authorizer {
     pub fn next_deadline_us(&self) -> Option<u64> {
         let proof = self.proofs.next_us();
         let leg = self.deadlines.next_us(&self.transactions);
-        proof.into_iter().chain(leg).chain(self.next_reversal_us()).min()
+        proof.into_iter().chain(leg).chain(self.next_delivery_us()).min()
     }
 
     /// How many transactions are running here.

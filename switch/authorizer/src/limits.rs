@@ -11,7 +11,7 @@ pub struct Limits {
     pub recent_window_us: u64,
     /// Cards of programs.
     pub cards_max: u32,
-    /// Reversals that one issuer has not acknowledged. When there are so many, it is asked nothing new.
+    /// Reversals and advices that one issuer has not acknowledged. When there are so many, it is asked nothing new.
     pub reversals_max: u32,
 }
 
@@ -21,8 +21,8 @@ pub const LEGS_MIN: u32 = 4_096;
 pub const LEGS_PER_WINDOW: u32 = 8;
 /// The most room for legs an issuer gets per shard.
 pub const LEGS_MAX: u32 = 1 << 18;
-/// Reversals under way to one issuer at a time, per shard.
-pub const REVERSALS_IN_FLIGHT: usize = 64;
+/// Reversals and advices under way to one issuer at a time, per shard.
+pub const STORED_IN_FLIGHT: usize = 64;
 /// How many occupied places are passed over in search of a free trace number before giving up.
 pub const STAN_SEARCH_MAX: u32 = 64;
 

@@ -55,6 +55,13 @@ impl Entry {
         let fingerprint = Fingerprint { content: 0, track: None };
         Self { identity, fingerprint, since_us, state, sent: None, left_minor: None, undo: None }
     }
+
+    /// The switch approved it for an issuer that could not be asked.
+    #[must_use]
+    pub fn is_stood_in(&self) -> bool {
+        matches!(self.state, State::Ended(outcome) if outcome.is_approved())
+            && self.sent.is_some_and(|sent| sent.asked.class.is_advice())
+    }
 }
 
 /// What became of a request.
@@ -208,11 +215,14 @@ impl Memory {
         }
     }
 
-    /// Writes down by which reversal a request is undone, and says by which it was before.
+    /// Writes down by which reversal a request is undone, and says what its issuer was told of it before: another
+    /// reversal, or an advice.
     pub fn undone_by(&mut self, place: u32, reversal: &Reversal) -> Option<Stan> {
         let Reversal { stan, why, left_minor, .. } = *reversal;
-        let undo = &mut self.get_mut(place)?.undo;
-        undo.replace(Undo { stan, why, left_minor }).map(|before| before.stan)
+        let entry = self.get_mut(place)?;
+        // An advice must be there before it can be undone.
+        let advice = entry.sent.filter(|sent| sent.asked.class.is_advice()).map(|sent| sent.stan);
+        entry.undo.replace(Undo { stan, why, left_minor }).map(|before| before.stan).or(advice)
     }
 
     /// Puts another entry of the same identity in the place of one.

@@ -96,6 +96,24 @@ planted! {
     NoResult;
     /// Declines are not written.
     NoDecline;
+    /// An advice is acknowledged, and its issuer is not told.
+    AdviceNotTold;
+    /// The switch approves for an issuer and does not tell it.
+    StandInNotTold;
+    /// The switch approves whatever the amount.
+    FloorIgnored;
+    /// The switch approves as often as it is asked.
+    CapIgnored;
+    /// After a restart nothing was approved today.
+    CapForgotten;
+    /// The switch approves for an issuer that could be asked.
+    StandInWhileUp;
+    /// The reversal of an advice goes out beside it.
+    ReversalOvertakesAdvice;
+    /// After a restart what was parked is gone.
+    ParkedForgotten;
+    /// What an operator releases goes out as if for the first time.
+    ReleasedAsFirst;
 }
 
 impl Authorizer {

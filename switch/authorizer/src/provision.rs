@@ -3,6 +3,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec;
+use alloc::vec::Vec;
 
 use codecs::value::Pan;
 
@@ -13,10 +14,22 @@ use crate::cards::{
 use crate::effect::Effects;
 use crate::event::Now;
 use crate::fact::Fact;
+use crate::parked::SetAside;
 
 /// Names the one who waits for the outcome of a change, at the edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Asker(pub u64);
+
+/// What an asker is told.
+#[derive(Clone, Debug)]
+pub enum Told {
+    /// How a card stands now.
+    Card(Box<Standing>),
+    /// What was set aside for issuers.
+    Parked(Vec<SetAside>),
+    /// What was set aside goes out again.
+    Released,
+}
 
 /// A change of one card.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -90,7 +103,7 @@ impl Authorizer {
         let Some(asker) = provision.asker else { return };
         let standing = outcome.and_then(|()| {
             let card = self.cards.get(provision.account, &provision.pan).ok_or(Refused::Unknown)?;
-            Ok(Box::new(Standing { card: card.clone(), now_us: now.monotonic_us }))
+            Ok(Told::Card(Box::new(Standing { card: card.clone(), now_us: now.monotonic_us })))
         });
         out.told.push((asker, standing));
     }

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use codecs::value::Stan;
 
 use crate::Authorizer;
+use crate::advice::Advice;
 use crate::decision::{DeclineReason, Outcome};
 use crate::effect::Effects;
 use crate::event::{IssuerId, Now, ShardId};
@@ -16,7 +17,7 @@ use crate::issuer::LegState;
 use crate::memory::{Entry, State};
 use crate::planted::{Planted, is_planted};
 use crate::request::{Asked, Fingerprint, Identity};
-use crate::saf::{Reversal, Why};
+use crate::saf::{Reversal, Stored, Why};
 use crate::transaction::Sent;
 
 impl Authorizer {
@@ -32,7 +33,10 @@ impl Authorizer {
             Fact::Reversed { .. } if self.has_planted(Planted::ReversedForgotten) => {}
             Fact::Reversed { identity, left_minor, undo } => {
                 match self.memory.find(*identity, at_us) {
-                    Some(place) => self.memory.leave(place, *left_minor),
+                    Some(place) => {
+                        self.give_back(place, *left_minor);
+                        self.memory.leave(place, *left_minor);
+                    }
                     // It waited for the token, and no issuer was to be asked yet.
                     None => drop(self.memory.insert(Entry::new(*identity, at_us, State::Undone))),
                 }
@@ -42,7 +46,13 @@ impl Authorizer {
             Fact::Tombstone { identity, .. } => {
                 let _ = self.memory.insert(Entry::new(*identity, at_us, State::Tombstone));
             }
+            Fact::Advised(advice) => self.recover_advice(advice, at_us),
             Fact::ReversalDone { issuer, stan } => {
+                if let Some(saf) = self.saf.get_mut(issuer.index()) {
+                    saf.remove(*stan);
+                }
+            }
+            Fact::ReversalParked { issuer, stan } if self.has_planted(Planted::ParkedForgotten) => {
                 if let Some(saf) = self.saf.get_mut(issuer.index()) {
                     saf.remove(*stan);
                 }
@@ -54,10 +64,10 @@ impl Authorizer {
             }
             Fact::ReversalReleased { issuer, stan } => {
                 if let Some(saf) = self.saf.get_mut(issuer.index()) {
-                    saf.release(*stan, at_us);
+                    saf.release(*stan, false, at_us);
                 }
             }
-            Fact::Declined { asked, outcome } => self.recover_declined(asked, *outcome, at_us),
+            Fact::Declined { asked, outcome } => self.recover_ended_here(asked, *outcome, at_us),
             Fact::Judged { .. } if self.has_planted(Planted::ClaimForgotten) => {}
             Fact::Judged { account, program, question, is_right, .. } => {
                 let program = self.tables.programs.get(usize::from(program.0));
@@ -124,7 +134,24 @@ impl Authorizer {
         }
     }
 
-    fn recover_declined(&mut self, asked: &Asked, outcome: Outcome, at_us: u64) {
+    fn recover_advice(&mut self, advice: &Advice, at_us: u64) {
+        let (sent, asked) = (advice.sent, advice.sent.asked);
+        self.recover_ended_here(&asked, advice.outcome, at_us);
+        if let Some(place) = self.memory.find(asked.identity, at_us) {
+            self.memory.send(place, sent);
+        }
+        if advice.is_stand_in() && !self.has_planted(Planted::CapForgotten) {
+            self.count_stand_in(advice, at_us);
+        }
+        if let Some(issuer) = self.issuers.get_mut(sent.to.issuer.index()) {
+            issuer.past_stan(sent.stan);
+        }
+        if let Some(saf) = self.saf.get_mut(sent.to.issuer.index()) {
+            saf.add(Stored::Advice(advice.clone()), None, at_us);
+        }
+    }
+
+    fn recover_ended_here(&mut self, asked: &Asked, outcome: Outcome, at_us: u64) {
         let entry = Entry {
             fingerprint: Fingerprint { track: None, ..asked.fingerprint },
             ..Entry::new(asked.identity, at_us, State::Ended(outcome))
@@ -144,7 +171,7 @@ impl Authorizer {
             issuer.past_stan(reversal.stan);
         }
         if let Some(saf) = self.saf.get_mut(issuer) {
-            saf.add(reversal.clone(), behind, at_us);
+            saf.add(Stored::Reversal(reversal.clone()), behind, at_us);
         }
     }
 
@@ -173,14 +200,14 @@ impl Authorizer {
         }
     }
 
-    /// Which issuers have reversals that are not acknowledged.
-    pub fn issuers_with_reversals(&self) -> impl Iterator<Item = IssuerId> + '_ {
+    /// Which issuers have something stored that they have not acknowledged.
+    pub fn issuers_with_stored(&self) -> impl Iterator<Item = IssuerId> + '_ {
         (0_u16..).map(IssuerId).zip(&self.saf).filter(|(_, saf)| saf.depth().waiting > 0).map(|(id, _)| id)
     }
 
-    /// The highest trace number used at an issuer, for those who check the recovery.
+    /// Whether something with this trace number is stored for an issuer.
     #[must_use]
-    pub fn has_reversal(&self, issuer: IssuerId, stan: Stan) -> bool {
+    pub fn has_stored(&self, issuer: IssuerId, stan: Stan) -> bool {
         self.saf.get(issuer.index()).is_some_and(|saf| saf.has(stan))
     }
 }

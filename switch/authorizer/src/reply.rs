@@ -25,7 +25,7 @@ impl Authorizer {
         while let Some(id) = self.deadlines.due(now.monotonic_us, &self.transactions) {
             self.timed_out(id, now, out);
         }
-        self.reversals_expired(now, out);
+        self.deliveries_expired(now, out);
     }
 
     /// The switch stops and can wait no longer: everything that runs ends without an answer.

@@ -5,6 +5,7 @@ use codecs::value::{
     TerminalId,
 };
 
+use crate::advice::Kept;
 use crate::cards::AccountHash;
 use crate::event::{AcquirerId, AcquirerLink, IssuerLink, ShardId, Ticket};
 use crate::programs::ProgramId;
@@ -126,7 +127,7 @@ impl MatchKeys {
 }
 
 /// A request of an acquirer, sound in form and consistent in itself.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Request {
     /// The raw message, kept at the edge.
     pub ticket: Ticket,
@@ -172,6 +173,9 @@ pub struct Request {
     pub local_date: Option<u64>,
     /// DE 7 or 12, 32, 37, 41 and 42.
     pub keys: MatchKeys,
+    /// The rest of the message, where its issuer may have to be told of it from what was written down: of advices, and
+    /// of cards that may be stood in for.
+    pub kept: Option<Kept>,
 }
 
 impl Request {

@@ -6,7 +6,7 @@
 //! | was never seen | remembered, so that it is refused when it comes | R1, R10, R12 |
 //! | waits for the token | ends here, its answer is never sent | R2 |
 //! | waits for its issuer | ends here, its answer is never sent; the issuer is told | R3 |
-//! | was approved | the issuer is told | R4, R8 |
+//! | was approved, here or by its issuer, or was told as an advice | the issuer is told | R4, R8 |
 //! | was declined, had timed out, was undone | nothing | R5, R6, R7 |
 //! | had another amount or card, or is a reversal | nothing; 0400 is told so | R9, R13 |
 //!
@@ -62,7 +62,7 @@ impl Authorizer {
                 self.cancelled(place, &entry, id, now, out);
                 self.reversal_taken(request, out);
             }
-            State::Ended(outcome) if outcome.is_approved() => {
+            State::Ended(outcome) if outcome.decline_reason().is_none() => {
                 let is_whole = self.has_planted(Planted::PartIsWhole);
                 let left_minor = original.left_minor.filter(|_| !is_whole).unwrap_or(0);
                 self.approval_reversed(request, place, left_minor, now, out);
@@ -141,6 +141,7 @@ impl Authorizer {
         }
         if left_minor < entry.left_minor.unwrap_or(whole_minor) || self.has_planted(Planted::ReversedTwice) {
             let undo = self.reversal_of(&sent, Why::Acquirer, left_minor, outcome.approval_code, now);
+            self.give_back(place, left_minor);
             if !self.has_planted(Planted::ReversedTwice) {
                 self.memory.leave(place, left_minor);
             }

@@ -26,9 +26,22 @@ impl Authorizer {
         now: Now,
         out: &mut Effects,
     ) {
+        if self.keeps(request.class) {
+            return self.advised(request, funding, known, now, out);
+        }
         let pan = funding.map(|funding| funding.pan).or(request.pan);
+        if self.has_planted(Planted::StandInWhileUp)
+            && self.stood_in(request, (pan, funding.is_some()), known, now, out)
+        {
+            return;
+        }
         let to = match self.route(pan.as_ref()) {
             Ok(to) => to,
+            Err(DeclineReason::IssuerDown)
+                if self.stood_in(request, (pan, funding.is_some()), known, now, out) =>
+            {
+                return;
+            }
             Err(reason) => return self.declined_known(request, known, reason, now, out),
         };
         if self.tables.has_journal && self.saf_depth(to.issuer).waiting >= self.reversals_max {

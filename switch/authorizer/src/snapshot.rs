@@ -4,7 +4,7 @@
 //!
 //! Not here: when snapshots are made, and what they look like on the disk (the switch's journal).
 
-use codecs::value::Stan;
+use codecs::value::{Pan, Stan};
 
 use crate::Authorizer;
 use crate::cards::{AccountHash, Card};
@@ -12,7 +12,7 @@ use crate::event::IssuerId;
 use crate::issuer::LegState;
 use crate::memory::{Entry, State};
 use crate::planted::Planted;
-use crate::saf::Reversal;
+use crate::saf::Stored;
 
 /// One piece.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,8 +21,10 @@ pub enum Piece {
     Newest(IssuerId, Stan),
     /// An identity, and how its leg stands where there was one.
     Remembered(Entry, Leg),
-    /// A reversal that its issuer has not acknowledged.
-    Reversal(Unacknowledged),
+    /// A reversal or an advice that its issuer has not acknowledged.
+    Stored(Unacknowledged),
+    /// How much was approved for an issuer of one card on one day, minor units, and a moment of that day.
+    StoodIn(IssuerId, Pan, u64, u64),
     /// A card of a program.
     Card(AccountHash, Card),
 }
@@ -38,16 +40,16 @@ pub enum Leg {
     Answered,
 }
 
-/// A reversal as it waits.
+/// A message as it waits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unacknowledged {
     /// What its issuer is told.
-    pub reversal: Reversal,
+    pub message: Stored,
     /// When it came into being, monotonic microseconds.
     pub since_us: u64,
     /// It is set aside.
     pub is_parked: bool,
-    /// An earlier reversal of the same request, which must be acknowledged first.
+    /// The one before it of the same request, which must be acknowledged first.
     pub behind: Option<Stan>,
 }
 
@@ -69,9 +71,12 @@ impl Authorizer {
             })
             .map(|entry| Piece::Remembered(*entry, self.leg_of(entry)));
         let kept = if self.has_planted(Planted::SnapshotWithoutReversals) { &[] } else { &self.saf[..] };
-        let reversals = kept.iter().flat_map(|saf| saf.unacknowledged().map(Piece::Reversal));
+        let stored = kept.iter().flat_map(|saf| saf.unacknowledged().map(Piece::Stored));
+        let stood_in = issuers().zip(&self.stood_in).flat_map(|(id, today)| {
+            today.cards().map(move |(pan, minor, at_us)| Piece::StoodIn(id, pan, minor, at_us))
+        });
         let cards = self.cards.iter().map(|(hash, card)| Piece::Card(*hash, card.clone()));
-        newest.chain(remembered).chain(reversals).chain(cards)
+        newest.chain(remembered).chain(stored).chain(stood_in).chain(cards)
     }
 
     /// Takes one piece of what an earlier process knew, before any fact that came after it.
@@ -95,8 +100,13 @@ impl Authorizer {
                     issuer.restore_leg(&sent, state);
                 }
             }
-            Piece::Reversal(waiting) => {
-                if let Some(saf) = self.saf.get_mut(waiting.reversal.sent.to.issuer.index()) {
+            Piece::StoodIn(issuer, pan, minor, at_us) => {
+                if let Some(today) = self.stood_in.get_mut(issuer.index()) {
+                    today.add(pan, minor, at_us);
+                }
+            }
+            Piece::Stored(waiting) => {
+                if let Some(saf) = self.saf.get_mut(waiting.message.sent().to.issuer.index()) {
                     saf.restore(waiting);
                 }
             }

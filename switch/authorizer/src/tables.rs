@@ -10,6 +10,7 @@ use crate::iin_table::IinTable;
 use crate::programs::CardProgram;
 use crate::rights::Rights;
 use crate::saf::Retry;
+use crate::stand_in::StandIn;
 
 /// Everything configured that a decision depends on.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +55,8 @@ pub struct Issuer {
     pub window: u32,
     /// How many links are configured.
     pub links: u16,
+    /// What was agreed on for the time when it cannot be asked, if anything was.
+    pub stand_in: Option<StandIn>,
 }
 
 impl Tables {

@@ -10,6 +10,7 @@ use codecs::value::{
 };
 
 use crate::Authorizer;
+use crate::advice::Kept;
 use crate::cards::AccountHash;
 use crate::decision::CodeSet;
 use crate::effect::{Effect, Effects};
@@ -22,12 +23,13 @@ use crate::issuer::shard_of;
 use crate::limits::Limits;
 use crate::request::{Answer, Class, Fingerprint, Identity, MatchKeys, Presented, Request};
 use crate::rights::Rights;
-use crate::saf::{Retry, Undoing};
+use crate::saf::{Delivery, Retry, Stored};
 use crate::tables::{Acquirer, Issuer, Tables};
 
 mod proofs;
 mod recovery;
 mod reversals;
+mod stored;
 
 const NORTH: AcquirerId = AcquirerId(0);
 const MAPLE: IssuerId = IssuerId(0);
@@ -62,7 +64,7 @@ impl World {
     }
 
     fn with(shards: u16, window: u32, issuers: &[IssuerId], change: impl FnOnce(&mut Tables)) -> Self {
-        let issuer = Issuer { timeout_us: TIMEOUT_US, window, links: 2 };
+        let issuer = Issuer { timeout_us: TIMEOUT_US, window, links: 2, stand_in: None };
         let mut tables = Tables {
             acquirers: alloc::vec![Acquirer {
                 rights: Rights::default(),
@@ -150,6 +152,7 @@ impl World {
             presented: Presented::Nothing,
             forwarder: None,
             keys: keys(stan),
+            kept: Some(Kept(alloc::boxed::Box::from(&b"kept"[..]))),
         }
     }
 
@@ -190,9 +193,15 @@ fn told(effect: &Effect) -> String {
             let answer = reply.answer.map_or_else(String::new, |answer| format!(" with {}", answer.0));
             format!("reply {} on {}: {code}{approval}{answer}", reply.ticket.0, reply.link.slot)
         }
-        Effect::Undo(undoing) => {
-            let Undoing { to, reversal } = &**undoing;
-            let mti = if reversal.is_repeat { "0421" } else { "0420" };
+        Effect::Deliver(delivery) => {
+            let Delivery { to, message } = &**delivery;
+            let repeat = u8::from(message.is_repeat());
+            let Stored::Reversal(reversal) = message else {
+                let class = if message.sent().asked.class == Class::FinancialAdvice { 2 } else { 1 };
+                let stan = message.stan().number();
+                return format!("0{class}2{repeat} to {}.{} as {stan}", to.issuer.0, to.link);
+            };
+            let mti = format!("042{repeat}");
             let left = if reversal.left_minor > 0 {
                 format!(" leaving {}", reversal.left_minor)
             } else {
@@ -439,7 +448,7 @@ fn local_declines_have_their_codes_and_are_remembered() {
         let mut world = World::new();
         let mut request = world.request(7);
         change(&mut request);
-        assert_eq!(world.tell(Event::Request(request)), [format!("reply 1 on 0: {code}")]);
+        assert_eq!(world.tell(Event::Request(request.clone())), [format!("reply 1 on 0: {code}")]);
         request.ticket = world.ticket();
         assert_eq!(world.tell(Event::Request(request)), [format!("reply 2 on 0: {code}")]);
     }
@@ -469,8 +478,8 @@ fn an_acquirer_may_have_codes_of_its_own() {
 }
 
 #[test]
-fn an_advice_that_was_put_off_may_come_again() {
-    let mut world = World::new();
+fn without_a_journal_an_advice_that_did_not_arrive_may_come_again() {
+    let mut world = World::with(1, 4, &[MAPLE], |tables| tables.has_journal = false);
     let advice = Request { class: Class::AuthorizationAdvice, ..world.request(7) };
     world.tell(Event::Request(advice));
     assert_eq!(world.later(TIMEOUT_US + 1), ["reply 1 on 0: 91"]);
@@ -512,7 +521,10 @@ fn a_request_goes_to_the_home_of_its_account_and_so_do_its_repeats() {
     let repeat = Request { home: ShardId(0), fingerprint: said(2), ..world.request(7) };
     assert_eq!(world.tell(Event::Request(repeat)), ["hand 2 to 1"]);
     let handed = Request { ticket: world.ticket(), ..world.request(8) };
-    assert_eq!(world.tell(Event::Handed(handed))[0], format!("forward {} to 0.0 as 1", handed.ticket.0));
+    assert_eq!(
+        world.tell(Event::Handed(handed.clone()))[0],
+        format!("forward {} to 0.0 as 1", handed.ticket.0)
+    );
 }
 
 #[test]

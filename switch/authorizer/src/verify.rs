@@ -38,7 +38,7 @@ pub enum Judgement {
 }
 
 /// A request that waits for the token.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Proof {
     /// The request; ticket and link are those of its newest copy.
     pub request: Request,
@@ -116,7 +116,7 @@ impl Proofs {
 
     fn is_over(&self, id: ProofId) -> bool {
         let slot = usize::try_from(id.place).ok().and_then(|place| self.slots.get(place));
-        slot.is_none_or(|slot| slot.is_none_or(|proof| proof.serial != id.serial))
+        slot.is_none_or(|slot| slot.as_ref().is_none_or(|proof| proof.serial != id.serial))
     }
 
     fn due(&self, now_us: u64) -> Option<ProofId> {
@@ -162,7 +162,7 @@ impl Authorizer {
         };
         let due_us = now.monotonic_us.saturating_add(self.tables.proof_timeout_us);
         let proof = Proof {
-            request: *request,
+            request: request.clone(),
             program,
             question,
             memory,

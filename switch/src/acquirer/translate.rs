@@ -102,6 +102,7 @@ pub fn request(
         local_time: message.number(De::LOCAL_TIME),
         local_date: message.number(De::LOCAL_DATE),
         keys,
+        kept: None,
     })
 }
 

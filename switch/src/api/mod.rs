@@ -1,5 +1,5 @@
-//! The door through which cards get what their programs need: enrolment, bundles, challenges, blocks. HTTP
-//! with JSON under `/v1` of the operators' listener, for callers who show an access token.
+//! The door through which cards get what their programs need (enrolment, bundles, challenges, blocks), and operators see
+//! to what issuers refuse. HTTP with JSON under `/v1` of the operators' listener, for callers who show an access token.
 //!
 //! Card numbers travel in bodies only: paths end up in logs. Each change is sent to the card's home and
 //! answered with how the card stands there, so what a caller reads is what the next payment meets.
@@ -8,6 +8,7 @@
 
 mod form;
 mod read;
+mod saf;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,9 +16,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use authorizer::cards::Refused;
-use authorizer::event::Event;
+use authorizer::event::{Event, ShardId};
 use authorizer::programs::ProgramId;
-use authorizer::provision::{Asker, Change, Provision, Standing};
+use authorizer::provision::{Asker, Change, Provision, Told};
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -70,7 +71,7 @@ pub(crate) struct Askers {
     next: AtomicU64,
 }
 
-type Outcome = Result<Box<Standing>, Refused>;
+type Outcome = Result<Told, Refused>;
 
 impl Askers {
     /// Tells one of them.
@@ -134,6 +135,8 @@ pub(crate) fn router(
     let description = get(async || ([(header::CONTENT_TYPE, "application/json")], DESCRIPTION));
     forms(Router::new())
         .route("/v1/reload", post(reload))
+        .route("/v1/saf", get(saf::list))
+        .route("/v1/saf/release", post(saf::release))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .route("/v1/openapi.json", description)
         .with_state(Door { setup, token: Arc::new(token), questions })
@@ -191,10 +194,22 @@ async fn change<F: Form + DeserializeOwned>(
 }
 
 async fn send(setup: &Setup, provision: impl FnOnce(Asker) -> Provision) -> Option<Outcome> {
+    ask(setup, |asker| {
+        let provision = provision(asker);
+        (setup.homes.of_account(Some(&provision.pan)), Event::Provision(provision))
+    })
+    .await
+}
+
+async fn wait_for(setup: &Setup, shard: ShardId, event: impl FnOnce(Asker) -> Event) -> Option<Outcome> {
+    ask(setup, |asker| (shard, event(asker))).await
+}
+
+/// Puts something to a shard and waits for what it says.
+async fn ask(setup: &Setup, event: impl FnOnce(Asker) -> (ShardId, Event)) -> Option<Outcome> {
     let (asker, told) = setup.askers.ask();
-    let provision = provision(asker);
-    let home = setup.homes.of_account(Some(&provision.pan));
-    let outcome = match setup.mailbox(home).send(Hop::Event(Box::new(Event::Provision(provision)))) {
+    let (home, event) = event(asker);
+    let outcome = match setup.mailbox(home).send(Hop::Event(Box::new(event))) {
         Ok(()) => timeout(WAIT, told).await.ok().and_then(Result::ok),
         Err(_) => None,
     };
@@ -204,7 +219,7 @@ async fn send(setup: &Setup, provision: impl FnOnce(Asker) -> Provision) -> Opti
 
 fn answer(setup: &Setup, outcome: Option<Outcome>, is_new: bool) -> Response {
     match outcome {
-        Some(Ok(standing)) => {
+        Some(Ok(Told::Card(standing))) => {
             let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
             let rules = setup.rules();
             (status, Json(form::standing(&standing, &rules.programs, &rules.config))).into_response()
@@ -216,7 +231,7 @@ fn answer(setup: &Setup, outcome: Option<Outcome>, is_new: bool) -> Response {
             refuse(StatusCode::CONFLICT, "", "it is there already, or overlaps what is promised")
         }
         Some(Err(Refused::TooMany)) => refuse(StatusCode::INSUFFICIENT_STORAGE, "", "no room for one more"),
-        None => refuse(
+        Some(Ok(_)) | None => refuse(
             StatusCode::SERVICE_UNAVAILABLE,
             "",
             "the card's home does not answer; look before trying again",

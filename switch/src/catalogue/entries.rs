@@ -85,7 +85,7 @@ static LINE: [Entry; 10] = [
     ),
 ];
 
-static ACQUIRERS: [Entry; 7] = [
+static ACQUIRERS: [Entry; 8] = [
     entry("signalbox_connections", "Connections of a peer.", &[Peer], LevelOfAll(connections)),
     entry(
         "signalbox_signed_on",
@@ -98,6 +98,12 @@ static ACQUIRERS: [Entry; 7] = [
         "Connections accepted.",
         &[Peer],
         CountOfAll(|world, at| world.doors.accepted[at[0]].load(Ordering::Relaxed)),
+    ),
+    entry(
+        "signalbox_advices_total",
+        "Advices of acquirers that were taken.",
+        &[Acquirer],
+        Count(|shard, at| shard.counters.acquirers[at[0]].advices),
     ),
     entry(
         "signalbox_reversals_total",
@@ -120,7 +126,7 @@ static ACQUIRERS: [Entry; 7] = [
     entry("signalbox_glitches_total", "Messages that could not be identified.", &[Peer], Count(glitches)),
 ];
 
-static ISSUERS: [Entry; 10] = [
+static ISSUERS: [Entry; 12] = [
     entry(
         "signalbox_links_up",
         "Links of an issuer that may carry requests.",
@@ -170,6 +176,18 @@ static ISSUERS: [Entry; 10] = [
         Count(|shard, at| shard.counters.issuers[at[0]].invalid),
     ),
     entry(
+        "signalbox_stood_in_total",
+        "Purchases approved for an issuer that could not be asked.",
+        &[Issuer],
+        Count(|shard, at| shard.counters.issuers[at[0]].stood_in),
+    ),
+    entry(
+        "signalbox_stand_in_refused_total",
+        "Purchases that would have been, but for their amount.",
+        &[Issuer],
+        Count(|shard, at| shard.counters.issuers[at[0]].stand_in_refused),
+    ),
+    entry(
         "signalbox_issuer_in_flight",
         "Requests that wait for an issuer.",
         &[Issuer],
@@ -189,7 +207,7 @@ static ISSUERS: [Entry; 10] = [
 static SAF: [Entry; 7] = [
     entry(
         "signalbox_saf_depth",
-        "Reversals an issuer has not acknowledged.",
+        "Reversals and advices an issuer has not acknowledged.",
         &[Issuer],
         Level(|shard, at| shard.saf[at[0]].waiting as u64),
     ),
@@ -202,7 +220,7 @@ static SAF: [Entry; 7] = [
     entry("signalbox_saf_oldest_seconds", "Age of the oldest of them.", &[Issuer], LevelOfAll(oldest)),
     entry(
         "signalbox_saf_limit",
-        "Reversals that may wait for one issuer; with so many it is asked nothing new.",
+        "Reversals and advices that may wait for one issuer; with so many it is asked nothing new.",
         &[],
         LevelOfAll(|world, _| {
             f64::from(world.setup.start.limits.reversals_max) * f64::from(world.setup.shards())
@@ -210,24 +228,24 @@ static SAF: [Entry; 7] = [
     ),
     entry(
         "signalbox_saf_sent_total",
-        "Reversals sent to an issuer.",
+        "Reversals and advices sent to an issuer.",
         &[Issuer, Transmission],
         Count(|shard, at| {
             let issuer = &shard.counters.issuers[at[0]];
-            [issuer.reversals_sent, issuer.reversals_repeated][at[1]]
+            [issuer.saf_sent, issuer.saf_repeated][at[1]]
         }),
     ),
     entry(
         "signalbox_saf_done_total",
-        "Reversals an issuer has acknowledged.",
+        "Reversals and advices an issuer has acknowledged.",
         &[Issuer],
-        Count(|shard, at| shard.counters.issuers[at[0]].reversals_done),
+        Count(|shard, at| shard.counters.issuers[at[0]].saf_done),
     ),
     entry(
         "signalbox_saf_untraced_total",
-        "Of these, ones to which the issuer had no original.",
+        "Of these, reversals to which the issuer had no original.",
         &[Issuer],
-        Count(|shard, at| shard.counters.issuers[at[0]].reversals_untraced),
+        Count(|shard, at| shard.counters.issuers[at[0]].saf_untraced),
     ),
 ];
 

@@ -9,7 +9,7 @@ use crate::journal::Level;
 use codecs::discretionary::Layout;
 use codecs::frame::FrameFormat;
 use codecs::iso8583::{Dialect, Mti};
-use codecs::value::{Iin, PartyId, ResponseCode};
+use codecs::value::{Currency, Iin, PartyId, ResponseCode};
 
 /// Everything the switch is told at its start.
 #[derive(Clone, Debug)]
@@ -104,7 +104,7 @@ pub struct Limits {
     pub glitches_max: u32,
     /// Cards of programs, per shard.
     pub cards_max: u32,
-    /// Reversals that one issuer has not acknowledged, per shard; with so many it is asked nothing new.
+    /// Reversals and advices that one issuer has not acknowledged, per shard; with so many it is asked nothing new.
     pub reversals_max: u32,
 }
 
@@ -127,7 +127,7 @@ pub struct Timers {
     pub reconnect_max: Duration,
     /// How long sent bytes may stay unacknowledged (`TCP_USER_TIMEOUT`).
     pub user_timeout: Duration,
-    /// The first pause before a reversal is sent again; each other one is twice as long.
+    /// The first pause before a reversal or an advice is sent again; each other one is twice as long.
     pub reversal_retry_min: Duration,
     /// The longest; not less than `reversal_retry_min`.
     pub reversal_retry_max: Duration,
@@ -211,6 +211,23 @@ pub struct Issuer {
     pub sign_on: bool,
     /// Whether an idle link is tested with an echo.
     pub echo: bool,
+    /// What may be approved for it while it cannot be asked; nothing by default, and only beside a journal.
+    pub stand_in: Option<StandIn>,
+}
+
+/// What was agreed on with an issuer for the time when it cannot be asked. Amounts are minor units.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StandIn {
+    /// Cards, as the issuer knows them; at least one prefix.
+    pub iins: Vec<Iin>,
+    /// The currency of the amounts.
+    pub currency: Currency,
+    /// The most for one purchase.
+    pub floor_minor: u64,
+    /// The most for one card in a day; not less than the floor.
+    pub card_daily_minor: u64,
+    /// The most for all cards in a day, on all shards; not less than that for one.
+    pub daily_minor: u64,
 }
 
 /// How connections with a peer come about.

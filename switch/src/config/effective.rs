@@ -153,6 +153,15 @@ fn issuer(list: &mut List, config: &Config, issuer: &Issuer) {
     list.put(Reload, "window", issuer.window);
     list.put(Reload, "sign_on", issuer.sign_on);
     list.put(Reload, "echo", issuer.echo);
+    if let Some(agreed) = &issuer.stand_in {
+        let iins = agreed.iins.iter().map(|iin| String::from_utf8_lossy(iin.digits()));
+        let currency = agreed.currency.digits();
+        list.put(Restart, "stand_in.iins", texts(iins));
+        list.put(Restart, "stand_in.currency", quoted(String::from_utf8_lossy(&currency)));
+        list.put(Restart, "stand_in.floor", agreed.floor_minor);
+        list.put(Restart, "stand_in.card_per_day", agreed.card_daily_minor);
+        list.put(Restart, "stand_in.per_day", agreed.daily_minor);
+    }
 }
 
 fn door(list: &mut List, door: &Door) {

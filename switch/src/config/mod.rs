@@ -34,7 +34,7 @@ use std::path::Path;
 
 pub use checked::{
     Acquirer, Admin, Config, Door, Hsm, Issuer, Limits, Placement, Profile, Program, ProgramKind, Route,
-    Switch, Timers, TlsFiles, Way,
+    StandIn, Switch, Timers, TlsFiles, Way,
 };
 pub use effective::{ChangedBy, Setting, settings};
 pub use fault::{Fault, Faults, Place};

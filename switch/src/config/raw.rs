@@ -122,6 +122,17 @@ pub(super) struct Issuer {
     pub(super) window: Option<Given<u64>>,
     pub(super) sign_on: Option<Given<bool>>,
     pub(super) echo: Option<Given<bool>>,
+    pub(super) stand_in: Option<Spanned<StandIn>>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct StandIn {
+    pub(super) iins: Option<List<String>>,
+    pub(super) currency: Option<Given<String>>,
+    pub(super) floor: Option<Given<u64>>,
+    pub(super) card_per_day: Option<Given<u64>>,
+    pub(super) per_day: Option<Given<u64>>,
 }
 
 #[derive(Deserialize, Default, Debug)]

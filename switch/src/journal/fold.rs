@@ -108,6 +108,7 @@ impl Fold<'_> {
 fn identity_of(fact: &Fact) -> Option<Identity> {
     match fact {
         Fact::Intent(sent) => Some(sent.asked.identity),
+        Fact::Advised(advice) => Some(advice.sent.asked.identity),
         Fact::Declined { asked, .. } => Some(asked.identity),
         _ => None,
     }

@@ -7,14 +7,16 @@ use std::hash::Hasher;
 use std::io::{self, Write};
 use std::path::Path;
 
+use authorizer::advice::Advice;
 use authorizer::decision::{Outcome, Verdict};
 use authorizer::event::ShardId;
 use authorizer::fact::Fact;
 use authorizer::programs::Question;
 use authorizer::request::{Asked, Identity};
-use authorizer::saf::{Reversal, Why};
+use authorizer::saf::{Reversal, Stored, Why};
 use authorizer::snapshot::{Piece, Unacknowledged};
 use authorizer::transaction::Sent;
+use codecs::value::Stan;
 use serde_json::{Value, json};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
@@ -57,12 +59,15 @@ struct Payment {
     outcome: Option<Outcome>,
     state: State,
     left_minor: Option<u64>,
+    is_stood_in: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     InDoubt,
     Approved,
+    /// An advice of the acquirer was taken.
+    Advised,
     Declined,
     TimedOut,
     Reversed,
@@ -75,6 +80,7 @@ impl State {
         match self {
             Self::InDoubt => "in_doubt",
             Self::Approved => "approved",
+            Self::Advised => "advised",
             Self::Declined => "declined",
             Self::TimedOut => "timed_out",
             Self::Reversed => "reversed",
@@ -83,6 +89,50 @@ impl State {
         }
     }
 }
+
+/// What an issuer is told until it acknowledges, and what that says of the payment.
+struct Told<'a> {
+    sent: &'a Sent,
+    stan: Stan,
+    why: &'static str,
+    left_minor: u64,
+    state: (State, Option<u64>),
+    is_stood_in: bool,
+}
+
+impl<'a> From<&'a Reversal> for Told<'a> {
+    fn from(reversal: &'a Reversal) -> Self {
+        let state = match (reversal.why, reversal.left_minor) {
+            (Why::Acquirer, 0) => (State::Reversed, Some(0)),
+            (Why::Acquirer, left) => (State::PartlyReversed, Some(left)),
+            _ => (State::TimedOut, None),
+        };
+        let Reversal { sent, stan, left_minor, .. } = reversal;
+        let why = reversal.why.name();
+        Self { sent, stan: *stan, why, left_minor: *left_minor, state, is_stood_in: false }
+    }
+}
+
+impl<'a> From<&'a Advice> for Told<'a> {
+    fn from(advice: &'a Advice) -> Self {
+        let is_stood_in = advice.is_stand_in();
+        let state = if is_stood_in { State::Approved } else { State::Advised };
+        let sent = &advice.sent;
+        Self { sent, stan: sent.stan, why: ADVICE, left_minor: 0, state: (state, None), is_stood_in }
+    }
+}
+
+impl<'a> From<&'a Stored> for Told<'a> {
+    fn from(message: &'a Stored) -> Self {
+        match message {
+            Stored::Reversal(reversal) => Self::from(reversal),
+            Stored::Advice(advice) => Self::from(advice),
+        }
+    }
+}
+
+/// What stands for the reason of a reversal where it is none.
+const ADVICE: &str = "advice";
 
 struct Undoing {
     of: Identity,
@@ -123,10 +173,11 @@ impl History {
             waiting.clear();
             self.snapshots += 1;
             snapshot::read(directory, shard, number, None, &mut |piece, names| {
-                if let Piece::Reversal(reversal) = piece {
-                    let issuer = name(&names.issuers, reversal.reversal.sent.to.issuer.index());
-                    let acquirer = name(&names.acquirers, reversal.reversal.sent.asked.acquirer.index());
-                    waiting.push((reversal, issuer, acquirer));
+                if let Piece::Stored(stored) = piece {
+                    let sent = stored.message.sent();
+                    let issuer = name(&names.issuers, sent.to.issuer.index());
+                    let acquirer = name(&names.acquirers, sent.asked.acquirer.index());
+                    waiting.push((stored, issuer, acquirer));
                 }
             })?;
         }
@@ -138,17 +189,17 @@ impl History {
         Ok(())
     }
 
-    /// A reversal that a snapshot knows, and the payment that it undoes.
+    /// A message that a snapshot knows, and the payment that it is about.
     fn waits(&mut self, shard: ShardId, waiting: &Unacknowledged, issuer: String, acquirer: String) {
-        let reversal = &waiting.reversal;
-        let place = self.place(reversal.sent.asked.identity, shard, (0, 0, waiting.since_us));
+        let told = &Told::from(&waiting.message);
+        let place = self.place(told.sent.asked.identity, shard, (0, 0, waiting.since_us));
         let payment = &mut self.payments[place];
         payment.issuer = Some(issuer.clone());
         payment.acquirer = acquirer;
-        payment.known_by(reversal);
-        let key = (shard.0, issuer.clone(), reversal.stan.number());
+        payment.known_by(told);
+        let key = (shard.0, issuer.clone(), told.stan.number());
         self.undoings.insert(key, self.reversals.len());
-        let mut undoing = Undoing::new(reversal, issuer, waiting.since_us);
+        let mut undoing = Undoing::new(told, issuer, waiting.since_us);
         if waiting.is_parked {
             undoing.state = "parked";
         }
@@ -180,6 +231,12 @@ impl History {
                 let place = self.begin(*identity, shard, recorded);
                 self.payments[place].acquirer = name;
                 self.payments[place].state = State::Tombstone;
+            }
+            Fact::Advised(advice) => {
+                self.sent(shard, recorded, &advice.sent);
+                self.ended(advice.sent.asked.identity, advice.outcome, recorded);
+                self.of(advice.sent.asked.identity, recorded).is_stood_in = advice.is_stand_in();
+                self.stored(shard, &Told::from(&**advice), recorded);
             }
             Fact::ReversalDone { issuer, stan } => {
                 let known = self.undoing(shard, recorded, issuer.index(), stan.number());
@@ -252,6 +309,7 @@ impl History {
             outcome: None,
             state: State::InDoubt,
             left_minor: None,
+            is_stood_in: false,
         });
         self.payments.len() - 1
     }
@@ -260,7 +318,11 @@ impl History {
         let payment = self.of(identity, recorded);
         payment.outcome = Some(outcome);
         payment.ended_us = Some(recorded.at_us);
-        payment.state = if outcome.is_approved() { State::Approved } else { State::Declined };
+        payment.state = match outcome.verdict {
+            Verdict::Approved => State::Approved,
+            Verdict::Declined(_) => State::Declined,
+            Verdict::Taken => State::Advised,
+        };
     }
 
     /// The payment that a fact ends. One that nothing began breaks the law of the journal, where all of it is kept.
@@ -280,23 +342,28 @@ impl History {
 
     fn undo(&mut self, shard: ShardId, undo: Option<&Reversal>, recorded: &Recorded<'_>) {
         let Some(reversal) = undo else { return };
-        let issuer = name(&recorded.names.issuers, reversal.sent.to.issuer.index());
-        let key = (shard.0, issuer.clone(), reversal.stan.number());
-        let identity = reversal.sent.asked.identity;
+        self.stored(shard, &Told::from(reversal), recorded);
+    }
+
+    /// Something that an issuer is told until it acknowledges.
+    fn stored(&mut self, shard: ShardId, told: &Told<'_>, recorded: &Recorded<'_>) {
+        let issuer = name(&recorded.names.issuers, told.sent.to.issuer.index());
+        let key = (shard.0, issuer.clone(), told.stan.number());
+        let identity = told.sent.asked.identity;
         let known = self.undoings.get(&key).map(|place| &self.reversals[*place]);
         if self.is_cut && known.is_some_and(|known| known.of == identity && known.state != "done") {
             // The snapshot has told of it already.
             return;
         }
-        let acquirer = name(&recorded.names.acquirers, reversal.sent.asked.acquirer.index());
+        let acquirer = name(&recorded.names.acquirers, told.sent.asked.acquirer.index());
         let payment = self.of(identity, recorded);
         if payment.asked.is_none() {
             payment.issuer = Some(issuer.clone());
             payment.acquirer = acquirer;
-            payment.known_by(reversal);
+            payment.known_by(told);
         }
         self.undoings.insert(key, self.reversals.len());
-        self.reversals.push(Undoing::new(reversal, issuer, recorded.at_us));
+        self.reversals.push(Undoing::new(told, issuer, recorded.at_us));
     }
 
     fn undoing(
@@ -310,7 +377,7 @@ impl History {
         let place = self.undoings.get(&key).copied();
         if place.is_none() && !self.is_cut {
             self.broken.push(format!(
-                "segment {} byte {}: an acknowledgement of no reversal",
+                "segment {} byte {}: an acknowledgement of nothing that was stored",
                 recorded.segment, recorded.offset
             ));
         }
@@ -398,23 +465,23 @@ impl History {
 }
 
 impl Payment {
-    /// Its beginning is no longer kept; a reversal says what it was.
-    fn known_by(&mut self, reversal: &Reversal) {
-        self.asked = Some(reversal.sent.asked);
-        self.issuer_stan = Some(reversal.sent.stan.number());
-        self.left_minor = Some(reversal.left_minor).filter(|_| reversal.why == Why::Acquirer);
-        self.state = match (reversal.why, reversal.left_minor) {
-            (Why::Acquirer, 0) => State::Reversed,
-            (Why::Acquirer, _) => State::PartlyReversed,
-            _ => State::TimedOut,
-        };
+    /// Its beginning is no longer kept; what its issuer was told says what it was.
+    fn known_by(&mut self, told: &Told<'_>) {
+        self.asked = Some(told.sent.asked);
+        self.issuer_stan = Some(told.sent.stan.number());
+        (self.state, self.left_minor) = told.state;
+        self.is_stood_in = told.is_stood_in;
     }
 
+    /// `reversals` are all that its issuer was told of it, an advice too.
     fn said(&self, reversals: &[Value]) -> Value {
         let asked = self.asked.as_ref();
         let keys = asked.map(|asked| &asked.keys);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
         let outcome = self.outcome.as_ref();
+        let (advices, reversals): (Vec<_>, Vec<_>) =
+            reversals.iter().cloned().partition(|stored| stored["why"] == ADVICE);
+        let advice = advices.into_iter().next();
         json!({
             "acquirer": self.acquirer,
             "class": asked.map(|asked| asked.class.name()),
@@ -436,22 +503,24 @@ impl Payment {
                 Verdict::Approved | Verdict::Taken => None,
             }),
             "left_minor": self.left_minor,
+            "stood_in": self.is_stood_in,
             "issuer": self.issuer,
             "issuer_de11": self.issuer_stan.map(|stan| format!("{stan:06}")),
             "card_token": self.token.map(|token| token.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
+            "advice": advice,
             "reversals": reversals,
         })
     }
 }
 
 impl Undoing {
-    fn new(reversal: &Reversal, issuer: String, at_us: u64) -> Self {
+    fn new(told: &Told<'_>, issuer: String, at_us: u64) -> Self {
         Self {
-            of: reversal.sent.asked.identity,
+            of: told.sent.asked.identity,
             issuer,
-            stan: reversal.stan.number(),
-            why: reversal.why.name(),
-            left_minor: reversal.left_minor,
+            stan: told.stan.number(),
+            why: told.why,
+            left_minor: told.left_minor,
             at_us,
             done_us: None,
             state: "waiting",

@@ -51,6 +51,14 @@ pub(crate) use writer::{Journal, SEGMENT_BYTES_MIN, Settings};
 
 use std::path::{Path, PathBuf};
 
+/// How many facts stand in the payload of a batch before its end, or before something that is none: for those who test
+/// the reader with bytes of their own.
+#[must_use]
+pub fn facts_in(payload: &[u8]) -> usize {
+    let mut reader = record::Reader::new(payload, None);
+    std::iter::from_fn(|| reader.next()?.ok()).count()
+}
+
 /// How far a fact must have got before anything that follows from it is seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {

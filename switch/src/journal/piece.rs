@@ -7,7 +7,7 @@ use authorizer::cards::{
 use authorizer::event::IssuerId;
 use authorizer::memory::{Entry, State, Undo};
 use authorizer::request::Fingerprint;
-use authorizer::saf::Why;
+use authorizer::saf::{Stored, Why};
 use authorizer::snapshot::{Leg, Piece, Unacknowledged};
 use codecs::value::Expiry;
 
@@ -31,12 +31,28 @@ impl Writer<'_> {
                 w.entry(entry);
                 2
             }
-            Piece::Reversal(waiting) => {
-                w.undo(Some(&waiting.reversal));
+            Piece::Stored(waiting) => {
+                let kind = match &waiting.message {
+                    Stored::Reversal(reversal) => {
+                        w.undo(Some(reversal));
+                        3
+                    }
+                    Stored::Advice(advice) => {
+                        w.advice(advice);
+                        5
+                    }
+                };
                 w.u64(waiting.since_us);
                 w.u8(u8::from(waiting.is_parked));
                 w.option(waiting.behind, |w, stan| w.u32(stan.number()));
-                3
+                kind
+            }
+            Piece::StoodIn(issuer, pan, minor, at_us) => {
+                w.u16(issuer.0);
+                w.card(Some(pan));
+                w.u64(*minor);
+                w.u64(*at_us);
+                6
             }
             Piece::Card(account, card) => {
                 w.u64(account.0);
@@ -134,17 +150,29 @@ impl Reader<'_> {
                     };
                     Piece::Remembered(r.entry()?, leg)
                 }
-                3 => Piece::Reversal(Unacknowledged {
-                    reversal: *r.undo()??,
-                    since_us: r.u64()?,
-                    is_parked: r.u8()? != 0,
-                    behind: r.option(Self::stan)?,
-                }),
+                3 => {
+                    let reversal = *r.undo()??;
+                    r.waiting(Stored::Reversal(reversal))?
+                }
+                5 => {
+                    let advice = r.advice()?;
+                    r.waiting(Stored::Advice(advice))?
+                }
+                6 => Piece::StoodIn(IssuerId(r.u16()?), r.named_card()?, r.u64()?, r.u64()?),
                 4 => Piece::Card(AccountHash(r.u64()?), r.whole_card()?),
                 _ => return None,
             })
         });
         Some(read.map(|(piece, _)| piece).ok_or(NotARecord))
+    }
+
+    fn waiting(&mut self, message: Stored) -> Option<Piece> {
+        Some(Piece::Stored(Unacknowledged {
+            message,
+            since_us: self.u64()?,
+            is_parked: self.u8()? != 0,
+            behind: self.option(Self::stan)?,
+        }))
     }
 
     fn entry(&mut self) -> Option<Entry> {

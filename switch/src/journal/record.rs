@@ -5,6 +5,7 @@
 //! A kind, once given, is never given anew; a reader refuses a kind that it does not know, for a promise that is not
 //! understood must not be forgotten.
 
+use authorizer::advice::{Advice, Kept};
 use authorizer::cards::{AccountHash, Funding};
 use authorizer::decision::{DeclineReason, Outcome, Verdict};
 use authorizer::event::{AcquirerId, IssuerId, IssuerLink};
@@ -74,6 +75,10 @@ impl Writer<'_> {
                 self.u128(identity.0);
                 self.u16(acquirer.0);
                 5
+            }
+            Fact::Advised(advice) => {
+                self.advice(advice);
+                13
             }
             Fact::ReversalDone { issuer, stan } => self.of_reversal(*issuer, *stan, 6),
             Fact::ReversalParked { issuer, stan } => self.of_reversal(*issuer, *stan, 7),
@@ -174,6 +179,14 @@ impl Writer<'_> {
         self.u64(reversal.left_minor);
         self.option(reversal.approval_code, |w, code| w.bytes(code.as_bytes()));
         self.u8(u8::from(reversal.is_repeat));
+    }
+
+    pub(super) fn advice(&mut self, advice: &Advice) {
+        self.sent(&advice.sent);
+        self.outcome(&advice.outcome);
+        self.u8(u8::from(advice.is_repeat));
+        self.u32(advice.kept.0.len() as u32);
+        self.bytes(&advice.kept.0);
     }
 
     fn question(&mut self, question: &Question) {
@@ -347,6 +360,7 @@ impl<'a> Reader<'a> {
                 approved: self.u8()? != 0,
                 undo: self.undo()?,
             },
+            13 => Fact::Advised(Box::new(self.advice()?)),
             _ => return None,
         };
         Some(fact)
@@ -425,6 +439,13 @@ impl<'a> Reader<'a> {
                 is_repeat: r.u8()? != 0,
             }))
         })
+    }
+
+    pub(super) fn advice(&mut self) -> Option<Advice> {
+        let (sent, outcome, is_repeat) = (self.sent()?, self.outcome()?, self.u8()? != 0);
+        let bytes = self.u32()?;
+        let kept = Kept(self.slice(usize::try_from(bytes).ok()?)?.into());
+        Some(Advice { sent, outcome, kept, is_repeat })
     }
 
     fn question(&mut self) -> Option<Question> {

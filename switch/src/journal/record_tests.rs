@@ -53,6 +53,17 @@ pub(in crate::journal) fn undo() -> Option<Box<Reversal>> {
     }))
 }
 
+pub(in crate::journal) fn advice() -> Advice {
+    let outcome = Outcome {
+        verdict: Verdict::Approved,
+        response_code: ResponseCode::of(b"00"),
+        approval_code: ApprovalCode::parse(b"000009"),
+        approved_minor: None,
+    };
+    let kept = Kept(Box::from(&b"\x25\x02\x00AB"[..]));
+    Advice { sent: sent(), outcome, kept, is_repeat: true }
+}
+
 fn facts() -> Vec<Fact> {
     let (identity, issuer, stan) = (Identity(5), IssuerId(2), Stan::new(10).expect("a number"));
     let approved = Outcome {
@@ -85,6 +96,7 @@ fn facts() -> Vec<Fact> {
         Fact::Timeout { identity, outcome: declined, undo: None },
         Fact::Reversed { identity, left_minor: 400, undo: undo() },
         Fact::Tombstone { identity, acquirer: AcquirerId(1) },
+        Fact::Advised(Box::new(advice())),
         Fact::ReversalDone { issuer, stan },
         Fact::ReversalParked { issuer, stan },
         Fact::ReversalReleased { issuer, stan },
@@ -140,10 +152,12 @@ fn no_card_number_is_written_and_without_the_key_none_is_read() {
 fn the_largest_fact_has_room() {
     let master = master();
     let mut sealer = master.of_segment(&[1; 32], ShardId(0));
-    for fact in facts() {
+    let kept = Kept(vec![0; crate::kept::BYTES_MAX].into_boxed_slice());
+    let most = Fact::Advised(Box::new(Advice { kept, ..advice() }));
+    for fact in facts().into_iter().chain([most]) {
         let mut out = Vec::new();
         Writer { out: &mut out, sealer: &mut sealer, master: &master }.fact(&fact);
-        assert!(out.len() <= crate::journal::writer::FACT_BYTES_MAX / 2, "{} bytes", out.len());
+        assert!(out.len() <= crate::journal::writer::FACT_BYTES_MAX, "{} bytes", out.len());
     }
 }
 

@@ -3,7 +3,7 @@
 use authorizer::event::{AcquirerId, IssuerId};
 use authorizer::fact::Fact;
 use authorizer::programs::ProgramId;
-use authorizer::saf::Reversal;
+use authorizer::saf::{Reversal, Stored};
 use authorizer::snapshot::Piece;
 use authorizer::transaction::Sent;
 
@@ -29,6 +29,7 @@ impl<'a> Renumber<'a> {
         }
         match &mut fact {
             Fact::Intent(sent) => self.sent(sent, then)?,
+            Fact::Advised(advice) => self.sent(&mut advice.sent, then)?,
             Fact::Timeout { undo, .. } | Fact::Reversed { undo, .. } => {
                 self.undo(undo.as_deref_mut(), then)?
             }
@@ -64,7 +65,15 @@ impl<'a> Renumber<'a> {
             Piece::Remembered(entry, _) => {
                 entry.sent.as_mut().map_or(Some(()), |sent| self.sent(sent, then))?
             }
-            Piece::Reversal(waiting) => self.sent(&mut waiting.reversal.sent, then)?,
+            Piece::Stored(waiting) => match &mut waiting.message {
+                Stored::Reversal(reversal) => self.sent(&mut reversal.sent, then)?,
+                Stored::Advice(advice) => self.sent(&mut advice.sent, then)?,
+            },
+            // What was approved for an issuer that is gone counts for nothing.
+            Piece::StoodIn(issuer, ..) => {
+                let name = then.issuers.get(issuer.index())?;
+                *issuer = IssuerId(self.now.issuers.iter().position(|known| known == name)? as u16);
+            }
             Piece::Card(..) => {}
         }
         Some(piece)

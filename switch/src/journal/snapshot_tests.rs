@@ -11,14 +11,14 @@ use authorizer::decision::{DeclineReason, Outcome};
 use authorizer::event::IssuerId;
 use authorizer::memory::{Entry, State, Undo};
 use authorizer::request::{Fingerprint, Identity};
-use authorizer::saf::Why;
+use authorizer::saf::{Stored, Why};
 use authorizer::snapshot::{Leg, Unacknowledged};
 use codecs::value::{Expiry, Pan, ResponseCode, Stan};
 
 use super::*;
 use crate::journal::Level;
 use crate::journal::keys::tests::master;
-use crate::journal::record::tests::{sent, undo};
+use crate::journal::record::tests::{advice, sent, undo};
 
 const SHARD: ShardId = ShardId(0);
 
@@ -98,12 +98,19 @@ fn pieces() -> Vec<Piece> {
         Piece::Remembered(bare(State::InDoubt), Leg::Gone),
         Piece::Remembered(bare(State::Tombstone), Leg::Gone),
         Piece::Remembered(bare(State::Undone), Leg::Answered),
-        Piece::Reversal(Unacknowledged {
-            reversal: *undo().expect("one"),
+        Piece::Stored(Unacknowledged {
+            message: Stored::Reversal(*undo().expect("one")),
             since_us: 8,
             is_parked: true,
             behind: Some(stan(9)),
         }),
+        Piece::Stored(Unacknowledged {
+            message: Stored::Advice(advice()),
+            since_us: 9,
+            is_parked: false,
+            behind: None,
+        }),
+        Piece::StoodIn(IssuerId(1), pan, 1_000, 86_400_000_000),
         Piece::Card(AccountHash(5), card),
         Piece::Card(AccountHash(6), Card::new(pan, 0, None)),
     ]
@@ -122,7 +129,7 @@ fn read_all(scratch: &Scratch, master: Option<&MasterKey>) -> Result<(Tail, Vec<
 fn every_piece_comes_back_and_no_card_number_without_the_key() {
     let scratch = Scratch::new("pieces");
     let written = write(&scratch.0, SHARD, &settings(), &tail(), pieces().into_iter()).expect("written");
-    assert_eq!(written.pieces, 8);
+    assert_eq!(written.pieces, 10);
     let bytes = fs::read(scratch.snapshot()).expect("a snapshot");
     assert_eq!(written.bytes, bytes.len() as u64);
     assert!(!bytes.windows(16).any(|window| window == b"9999600000000019"));
@@ -132,10 +139,11 @@ fn every_piece_comes_back_and_no_card_number_without_the_key() {
     let is_closed = |piece: &Piece| match piece {
         Piece::Remembered(entry, _) => entry.sent.is_none_or(|sent| sent.pan.is_none()),
         Piece::Card(_, card) => card.pan.danger_clear_digits() == b"00000000",
-        Piece::Reversal(waiting) => waiting.reversal.sent.pan.is_none(),
+        Piece::Stored(waiting) => waiting.message.sent().pan.is_none(),
+        Piece::StoodIn(_, pan, ..) => pan.danger_clear_digits() == b"00000000",
         Piece::Newest(..) => true,
     };
-    assert_eq!(closed.len(), 8);
+    assert_eq!(closed.len(), 10);
     assert!(closed.iter().all(is_closed));
 }
 

@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
+use authorizer::advice::Advice;
 use authorizer::decision::{Outcome, Verdict};
 use authorizer::event::ShardId;
 use authorizer::fact::Fact;
@@ -141,6 +142,7 @@ fn find(
         segment::read(directory, shard, master, Span::default(), &mut |recorded| {
             let (asked, sent) = match &recorded.fact {
                 Fact::Intent(sent) => (&sent.asked, Some(sent)),
+                Fact::Advised(advice) => (&advice.sent.asked, Some(&advice.sent)),
                 Fact::Declined { asked, .. } => (asked, None),
                 _ => return,
             };
@@ -185,6 +187,9 @@ impl Reading {
         let issuer = |issuer: usize| history::name(&recorded.names.issuers, issuer);
         match &recorded.fact {
             Fact::Intent(sent) if found.contains(&sent.asked.identity) => self.sent(shard, recorded, sent),
+            Fact::Advised(advice) if found.contains(&advice.sent.asked.identity) => {
+                self.advised(shard, recorded, advice);
+            }
             Fact::Declined { asked, outcome } if found.contains(&asked.identity) => {
                 let story = self.asked(recorded, asked);
                 let step = Step {
@@ -237,15 +242,15 @@ impl Reading {
                 }
             }
             Fact::ReversalDone { issuer: of, stan } => {
-                let said = "has acknowledged the reversal";
+                let said = "has acknowledged it";
                 self.undone(recorded, (shard.0, issuer(of.index()), stan.number()), "reversal_done", said);
             }
             Fact::ReversalParked { issuer: of, stan } => {
-                let said = "refuses the reversal for good: it is set aside";
+                let said = "refuses it for good: it is set aside";
                 self.undone(recorded, (shard.0, issuer(of.index()), stan.number()), "reversal_parked", said);
             }
             Fact::ReversalReleased { issuer: of, stan } => {
-                let said = "is told the reversal again: an operator released it";
+                let said = "is told again: an operator released it";
                 self.undone(
                     recorded,
                     (shard.0, issuer(of.index()), stan.number()),
@@ -255,6 +260,29 @@ impl Reading {
             }
             _ => {}
         }
+    }
+
+    /// Told by its acquirer, or approved here for its issuer, who is told either.
+    fn advised(&mut self, shard: ShardId, recorded: &Recorded<'_>, advice: &Advice) {
+        let sent = &advice.sent;
+        let issuer = history::name(&recorded.names.issuers, sent.to.issuer.index());
+        let stan = sent.stan.number();
+        self.undoings.insert((shard.0, issuer.clone(), stan), sent.asked.identity);
+        let told = outcome_said(&advice.outcome);
+        let (what, said) = match advice.is_stand_in() {
+            true => ("stood_in", format!("approved for {issuer}, which could not be asked: {told}")),
+            false => ("advised", format!("an advice, taken: {told}")),
+        };
+        let story = self.asked(recorded, &sent.asked);
+        story.token = recorded.token;
+        story.card = sent.pan.map(|pan| format!("{pan:?}"));
+        story.issuer = Some(issuer.clone());
+        let step = |at_us, what, said, detail| Step { at_us, what, said, detail };
+        story.steps.push(step(sent.received_us, "received", "received".to_owned(), json!({})));
+        story.steps.push(step(recorded.at_us, what, said, outcome_detail(&advice.outcome)));
+        let detail = json!({ "issuer": issuer, "de11": format!("{stan:06}") });
+        let said = format!("{issuer} is told by an advice, as {stan:06}");
+        story.steps.push(step(recorded.at_us, "advice", said, detail));
     }
 
     fn sent(&mut self, shard: ShardId, recorded: &Recorded<'_>, sent: &Sent) {

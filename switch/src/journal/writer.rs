@@ -23,8 +23,9 @@ use crate::ports::Position;
 
 /// Facts of one batch; a larger turn makes several.
 const BATCH_MAX: usize = 250;
-/// The most bytes of one fact: two card numbers with everything around them take half of it.
-pub(super) const FACT_BYTES_MAX: usize = 1_024;
+/// The most bytes of one fact: an advice with all that may be kept of it (`kept::BYTES_MAX`). Two card numbers with
+/// everything around them take a third.
+pub(super) const FACT_BYTES_MAX: usize = 1_536;
 /// The smallest segment: an opening and two batches.
 pub(crate) const SEGMENT_BYTES_MIN: u64 = 1 << 20;
 

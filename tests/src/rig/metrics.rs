@@ -9,6 +9,11 @@ pub fn get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
     ask(address, "GET", path, "", "")
 }
 
+/// One GET with an access token.
+pub fn get_as(address: SocketAddr, path: &str, token: &str) -> io::Result<(u16, String)> {
+    ask(address, "GET", path, &format!("Authorization: Bearer {token}\r\n"), "")
+}
+
 /// One POST of JSON, with an access token.
 pub fn post(address: SocketAddr, path: &str, token: &str, body: &str) -> io::Result<(u16, String)> {
     ask(

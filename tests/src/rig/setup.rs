@@ -244,6 +244,17 @@ impl Setup {
         shim.environment().into_iter().fold(setup, |setup, (name, value)| setup.environment(name, &value))
     }
 
+    /// `maple` may be stood in for, within these bounds in minor units of currency 840.
+    #[must_use]
+    pub fn stand_in(self, [floor, card_per_day, per_day]: [i64; 3]) -> Setup {
+        self.set("issuer.maple.stand_in", Table::new())
+            .set("issuer.maple.stand_in.iins", vec!["999960"])
+            .set("issuer.maple.stand_in.currency", "840")
+            .set("issuer.maple.stand_in.floor", floor)
+            .set("issuer.maple.stand_in.card_per_day", card_per_day)
+            .set("issuer.maple.stand_in.per_day", per_day)
+    }
+
     /// Starts hosts and switch and waits until every link is in use; `None` when there is no binary.
     #[must_use]
     pub fn start(mut self) -> Option<Rig> {

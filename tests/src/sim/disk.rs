@@ -108,6 +108,7 @@ impl Disk {
             fresh.recover(fact, *at_us);
             match fact {
                 Fact::Intent(sent) => identities.push((sent.asked.identity, *at_us)),
+                Fact::Advised(advice) => identities.push((advice.sent.asked.identity, *at_us)),
                 Fact::Declined { asked, .. } => identities.push((asked.identity, *at_us)),
                 _ => {}
             }

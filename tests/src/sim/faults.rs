@@ -96,6 +96,14 @@ faults! {
     wrong_reversal = WrongReversal up to 50_000;
     /// Many requests come at once.
     burst = Burst up to 50_000;
+    /// An issuer refuses a reversal or an advice for what it says, until somebody has seen to it.
+    refused = Refused up to 30_000;
+    /// An operator releases what is parked twice, or what is not parked.
+    released_twice = ReleasedTwice up to 300_000;
+    /// All links to all issuers are cut at once.
+    issuers_gone = IssuersGone up to 5_000;
+    /// The switch may stand in for its issuers.
+    stand_in = StandIn up to 1_000_000;
     /// An advice instead of a request.
     advice = Advice up to 200_000;
     /// The process ends without a word.

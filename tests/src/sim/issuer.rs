@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use authorizer::advice::Advice;
 use authorizer::saf::Reversal;
+
+use super::dice::Dice;
 
 /// An approval in the issuer's books.
 #[derive(Clone, Copy, Debug)]
@@ -27,8 +30,9 @@ pub(super) struct Issuer {
     tombstones: BTreeSet<Key>,
     /// How often each payment was asked for as an original.
     pub(super) asked: BTreeMap<u64, u32>,
-    /// Advices it has taken, by payment.
-    advices: BTreeSet<u64>,
+    /// Messages that it refuses for what they say, by their trace number, and those that somebody has seen to.
+    refused: BTreeSet<u32>,
+    seen_to: BTreeSet<u32>,
     /// Requests whose reversal it was told before, and forgot.
     forgotten: BTreeSet<Key>,
     /// Until when it takes everything and says nothing.
@@ -42,18 +46,7 @@ impl Issuer {
     }
 
     /// Takes a request and decides it once: the amount it approves, or nothing.
-    pub(super) fn take(
-        &mut self,
-        key: Key,
-        payment: u64,
-        wanted: Option<u64>,
-        is_advice: bool,
-    ) -> Option<u64> {
-        if is_advice {
-            // Told twice, done once.
-            self.advices.insert(payment);
-            return wanted;
-        }
+    pub(super) fn take(&mut self, key: Key, payment: u64, wanted: Option<u64>) -> Option<u64> {
         *self.asked.entry(payment).or_default() += 1;
         if self.tombstones.contains(&key) {
             return None;
@@ -62,6 +55,30 @@ impl Issuer {
         let left = wanted?;
         self.approvals.insert(key, Approval { payment, left });
         Some(left)
+    }
+
+    /// Takes an advice: told twice, booked once, whatever came before.
+    pub(super) fn take_advice(&mut self, advice: &Advice, payment: u64) -> &'static [u8; 2] {
+        let key = (advice.sent.stan.number(), advice.sent.asked.keys.moment);
+        if self.approvals.contains_key(&key) {
+            return b"94";
+        }
+        self.approvals.insert(key, Approval { payment, left: advice.sent.asked.amount.minor() });
+        b"00"
+    }
+
+    /// Whether it refuses a message for what it says: once it does, until somebody has seen to it.
+    pub(super) fn refuses(&mut self, stan: u32, rate: u32, dice: &mut Dice) -> bool {
+        if !self.seen_to.contains(&stan) && dice.happens(rate) {
+            self.refused.insert(stan);
+        }
+        self.refused.contains(&stan)
+    }
+
+    /// Somebody has seen to it.
+    pub(super) fn see_to(&mut self, stan: u32) {
+        self.refused.remove(&stan);
+        self.seen_to.insert(stan);
     }
 
     /// Takes a reversal and says what it found.

@@ -20,6 +20,8 @@ mod payments;
 mod world;
 
 pub use authorizer::planted::Planted;
+use dice::Dice;
+
 pub use faults::Fault;
 pub use world::{Ran, Violation, World};
 
@@ -35,14 +37,36 @@ pub fn find(mistake: Planted, from: u64, seeds: u64, payments: u64) -> Option<(u
     })
 }
 
+/// One seed in a hundred has a mistake planted in it, so that a run that is told of no failure can be seen to be awake.
+#[must_use]
+pub fn canary(seed: u64) -> Option<Planted> {
+    Dice::new(seed ^ 0x00c0_ffee).happens(10_000).then_some(Planted::ForwardedTwice)
+}
+
+/// The seeds in which something was found once: they run for ever.
+#[must_use]
+pub fn failed_once() -> Vec<u64> {
+    let lines = include_str!("../../sim/failed_seeds.txt").lines();
+    lines.filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect()
+}
+
 /// Runs a seed.
 ///
 /// # Errors
 /// The law that was broken, with what happened to the payment that broke it.
 pub fn run(seed: u64, payments: u64) -> Result<Ran, String> {
-    World::new(seed, payments, |_| ()).run().map_err(|_| {
+    run_with(seed, payments, None)
+}
+
+/// The same, with a mistake.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(seed: u64, payments: u64, mistake: Option<Planted>) -> Result<Ran, String> {
+    let world = || World::new(seed, payments, |tables| tables.planted = mistake);
+    world().run().map_err(|_| {
         // Again, and told.
-        let mut world = World::new(seed, payments, |_| ()).told();
+        let mut world = world().told();
         let faults = world.faults().join(" ");
         let violation = match world.run() {
             Err(violation) => violation,

@@ -1,5 +1,6 @@
 //! The acquirers' book: every payment they began, what they were told, and what they hold to be true.
 
+use authorizer::advice::Kept;
 use authorizer::cards::AccountHash;
 use authorizer::decision::{DeclineReason, Outcome, Verdict};
 use authorizer::event::{AcquirerId, AcquirerLink, ShardId, Ticket};
@@ -93,6 +94,7 @@ impl Payment {
             local_time: Some(120_000),
             local_date: Some(1_123),
             keys: self.keys(),
+            kept: Some(Kept(Box::default())),
         }
     }
 
@@ -136,8 +138,7 @@ impl Payment {
     pub(super) fn hear(&mut self, outcome: &Outcome) -> Result<(), String> {
         let code = outcome.response_code.as_bytes().to_vec();
         let approval = outcome.approval_code.map(|code| code.as_bytes().to_vec());
-        // An advice that was put off is looked at anew.
-        if !is_promised(outcome) || self.class.is_advice() {
+        if !is_promised(outcome) {
             return Ok(());
         }
         match &self.told {

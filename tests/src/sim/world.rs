@@ -7,16 +7,19 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use authorizer::Effect;
 use authorizer::cards::Refused;
 use authorizer::effect::Reply;
-use authorizer::event::{AcquirerLink, Event, IssuerLink, Leg, LinkChange, Now, ShardId};
+use authorizer::event::{AcquirerLink, Event, IssuerId, IssuerLink, Leg, LinkChange, Now, ShardId};
 use authorizer::fact::Fact;
 use authorizer::limits::Limits;
-use authorizer::provision::{Asker, Standing};
+use authorizer::provision::{Asker, Told};
 use authorizer::request::{Answer, MatchKeys, Request};
-use authorizer::saf::Undoing;
+use authorizer::saf::Delivery;
 use authorizer::tables::Tables;
 use authorizer::verify::{Judgement, ProofId};
 use switch::ports::{Ports, Position};
 use switch::shard::Shard;
+
+use caps::Caps;
+use codecs::value::Stan;
 
 use super::dice::Dice;
 use super::disk::Disk;
@@ -25,10 +28,12 @@ use super::issuer::Issuer;
 use super::payments::{Cards, PROXIES, Payment};
 
 mod acquirers;
+mod caps;
 mod edge;
 mod issuers;
 mod laws;
 mod links;
+mod operator;
 mod process;
 mod story;
 mod tables;
@@ -59,8 +64,8 @@ enum Happening {
     LookAfter(u64),
     /// A request reaches an issuer.
     ToIssuer(IssuerLink, u32, Leg, u64),
-    /// A reversal reaches an issuer.
-    UndoAtIssuer(IssuerLink, u32, Box<Undoing>),
+    /// A reversal or an advice reaches an issuer.
+    DeliveredAtIssuer(IssuerLink, u32, Box<Delivery>),
     /// Something of an issuer reaches the switch.
     FromIssuer(IssuerLink, u32, Box<Answer>),
     /// An answer that is said until it is heard.
@@ -82,6 +87,10 @@ enum Happening {
     Start,
     /// An orderly stop is over.
     Stopped(u32),
+    /// An operator looks at what is parked.
+    LookAtParked,
+    /// And releases something of it.
+    Release(u32, ShardId, IssuerId, Stan),
 }
 
 /// A raw message as the edge would keep it.
@@ -100,7 +109,7 @@ pub struct Violation {
     pub payment: Option<u64>,
 }
 
-/// A reversal, by issuer, trace number and moment.
+/// A reversal or an advice, by issuer, trace number and moment.
 type Undone = (u16, u32, u64);
 
 /// What a run came to.
@@ -114,6 +123,10 @@ pub struct Ran {
     pub crashes: u64,
     /// Reversals sent to issuers.
     pub reversals: u64,
+    /// Advices sent to issuers.
+    pub advices: u64,
+    /// Purchases approved for an issuer that could not be asked.
+    pub stood_in: u64,
     /// A hash over everything that was seen, in order.
     pub trace: u64,
 }
@@ -151,7 +164,7 @@ pub struct World {
     labels: Vec<u16>,
     /// Public ATCs that were accepted, by card.
     claimed: BTreeMap<(usize, u16), u64>,
-    /// How often each reversal was sent, and in which process it was acknowledged.
+    /// How often each reversal and advice was sent, and in which process it was acknowledged.
     undoings: BTreeMap<Undone, (u32, Option<u32>)>,
     /// Acknowledgements that a shard has seen while what it decided before may still leave.
     acknowledging: Vec<Vec<Undone>>,
@@ -162,6 +175,12 @@ pub struct World {
     /// Legs of which the switch has seen an approval when it was too late.
     late: BTreeSet<(u16, u32)>,
     low_until_us: u64,
+    /// Since when each link to an issuer may carry requests.
+    up_since_us: BTreeMap<(u16, u16), u64>,
+    /// When each shard turned last: what had happened by then it knew.
+    turned_us: Vec<u64>,
+    /// What was stood in for.
+    caps: Caps,
     /// When the last message of each connection to an issuer arrives.
     lines: BTreeMap<(u16, u16, u32), u64>,
     ran: Ran,
@@ -174,6 +193,7 @@ struct SimPorts<'a> {
     events: &'a mut Vec<Event>,
     disk: &'a mut Disk,
     performed: Vec<Effect>,
+    told: Vec<Told>,
 }
 
 impl Ports for SimPorts<'_> {
@@ -191,7 +211,9 @@ impl Ports for SimPorts<'_> {
 
     fn submit(&mut self) {}
 
-    fn tell(&mut self, _: Asker, _: Result<Box<Standing>, Refused>) {}
+    fn tell(&mut self, _: Asker, told: Result<Told, Refused>) {
+        self.told.extend(told.ok());
+    }
 
     fn append(&mut self, facts: &[Fact]) -> Position {
         self.disk.append(facts, self.now.monotonic_us)
@@ -211,6 +233,7 @@ impl World {
         let faults = Faults::draw(&mut dice);
         let gap_us = dice.one_of(&[200, 2_000, 20_000, 200_000]);
         let mut tables = tables::tables();
+        tables::may_stand_in(&mut tables, faults.rate(Fault::StandIn));
         change(&mut tables);
         let mut world = World {
             now_us: 1_000_000 * SECOND,
@@ -253,6 +276,9 @@ impl World {
             reversals_of: BTreeMap::new(),
             late: BTreeSet::new(),
             low_until_us: 0,
+            up_since_us: BTreeMap::new(),
+            turned_us: vec![0; shards],
+            caps: Caps::default(),
             lines: BTreeMap::new(),
             ran: Ran::default(),
             violation: None,
@@ -267,6 +293,7 @@ impl World {
         }
         world.at(0, Happening::Start);
         world.at(SECOND, Happening::Begin);
+        world.at(SECOND, Happening::LookAtParked);
         world
     }
 
@@ -346,8 +373,8 @@ impl World {
             Happening::ToIssuer(link, generation, leg, payment) => {
                 self.issuer_hears(link, generation, leg, payment)
             }
-            Happening::UndoAtIssuer(link, generation, undoing) => {
-                self.undo_at_issuer(link, generation, &undoing)
+            Happening::DeliveredAtIssuer(link, generation, delivery) => {
+                self.delivered_at_issuer(link, generation, &delivery)
             }
             Happening::FromIssuer(link, generation, answer) => self.issuer_says(link, generation, *answer),
             Happening::ForSure(answer) => self.send_for_sure(*answer),
@@ -366,6 +393,10 @@ impl World {
             Happening::IssuerUp(process, link) if self.is_of(process) => self.issuer_up(link),
             Happening::Start => self.start(),
             Happening::Stopped(process) if self.is_of(process) => self.end("stopped in order"),
+            Happening::LookAtParked => self.look_at_parked(),
+            Happening::Release(process, shard, issuer, stan) if self.is_of(process) => {
+                self.release_parked(shard, issuer, stan);
+            }
             _ => {}
         }
     }

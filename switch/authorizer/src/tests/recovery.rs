@@ -5,8 +5,10 @@ use crate::memory::State;
 
 impl World {
     /// A new process that read the facts of this one, before any link is up.
-    fn restarted(&self) -> World {
+    pub(super) fn restarted(&self) -> World {
+        let issuers = self.authorizer.tables.issuers.clone();
         let mut next = World::with(1, 4, &[], |tables| {
+            tables.issuers = issuers;
             tables.iins = IinTable::new(alloc::vec![(
                 Iin::parse(b"99996").unwrap(),
                 Route { issuers: alloc::vec![MAPLE] }
@@ -21,7 +23,7 @@ impl World {
         next
     }
 
-    fn up(&mut self) -> Vec<String> {
+    pub(super) fn up(&mut self) -> Vec<String> {
         self.tell(Event::IssuerLink(to(MAPLE, 0), LinkChange::Up))
     }
 

@@ -13,6 +13,7 @@ mod program;
 mod relations;
 mod route;
 mod settings;
+mod stand_in;
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -110,6 +110,7 @@ impl Check<'_, '_> {
         let window = report.count(&raw.window, 512, 1..=65_536);
         let sign_on = report.or(&raw.sign_on, false);
         let echo = report.or(&raw.echo, true);
+        let stand_in = raw.stand_in.as_ref().map(|raw| self.stand_in(raw));
         Some(Issuer {
             name: name?,
             door: door?,
@@ -120,6 +121,7 @@ impl Check<'_, '_> {
             window: window?,
             sign_on: sign_on?,
             echo: echo?,
+            stand_in: stand_in.map_or(Some(None), |stand_in| stand_in.map(Some))?,
         })
     }
 

@@ -23,6 +23,7 @@ impl Check<'_, '_> {
         }
         self.one_version(raw);
         self.windows(raw);
+        self.stand_ins(raw);
         for (is_absent, kind) in [(raw.acquirer.is_empty(), "acquirer"), (raw.issuer.is_empty(), "issuer")] {
             if is_absent {
                 self.report.fault(&(0..0), format!("no {kind}"), format!("at least one [[{kind}]]"));
@@ -34,6 +35,15 @@ impl Check<'_, '_> {
         ];
         for (at, kind) in superfluous.into_iter().flatten() {
             self.report.fault(&at, format!("more than {PEERS_MAX} {kind}"), format!("at most {PEERS_MAX}"));
+        }
+    }
+
+    /// What was approved for an absent issuer must be known after a restart.
+    fn stand_ins(&mut self, raw: &Raw) {
+        for given in raw.issuer.iter().filter_map(|issuer| issuer.get_ref().stand_in.as_ref()) {
+            if raw.journal.is_none() {
+                self.report.fault(&given.span(), "stand_in without a journal", "[journal] beside it");
+            }
         }
     }
 

@@ -202,7 +202,9 @@ impl World {
         {
             return self.broken(Some(number), what);
         }
-        let approved = outcome.is_approved().then(|| outcome.approved_minor.unwrap_or(payment.amount));
+        // What an advice tells has happened: it stands when it was taken.
+        let stands = outcome.is_approved() || outcome.verdict == Verdict::Taken;
+        let approved = stands.then(|| outcome.approved_minor.unwrap_or(payment.amount));
         if payment.state != Held::Waiting {
             return;
         }
@@ -222,9 +224,6 @@ impl World {
         self.mischief(number);
         if self.happens(Fault::Repeats) {
             self.send(number);
-        }
-        if self.payments[number as usize].class.is_advice() {
-            return;
         }
         if self.happens(Fault::Reverses) {
             return self.reverse(number, 0);

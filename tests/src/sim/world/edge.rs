@@ -6,7 +6,7 @@ use authorizer::effect::Reply;
 use authorizer::event::{AcquirerLink, Event, Leg, ShardId, Ticket, Unsent};
 use authorizer::issuer::shard_of;
 use authorizer::request::Request;
-use authorizer::saf::Undoing;
+use authorizer::saf::{Delivery, Stored};
 use authorizer::verify::{Judgement, ProofId};
 
 use super::{Happening, Kept, SECOND, World, payment_of};
@@ -41,7 +41,7 @@ impl World {
     pub(super) fn perform(&mut self, shard: ShardId, effect: Effect) {
         match effect {
             Effect::Forward { ticket, to, stan, funding } => self.forward(ticket, Leg { to, stan }, funding),
-            Effect::Undo(undoing) => self.undo(*undoing),
+            Effect::Deliver(delivery) => self.deliver(*delivery),
             Effect::Ask { proof, ticket, .. } => self.ask(shard, ticket, proof),
             Effect::Challenge { .. } => {}
             Effect::Reply(reply) => self.reply(reply),
@@ -64,7 +64,7 @@ impl World {
         let number = payment_of(&request.keys);
         self.next_ticket += 1;
         let request = Request { ticket: Ticket(self.next_ticket), ..request };
-        self.tickets.insert(self.next_ticket, Kept::Request(number, Box::new(request)));
+        self.tickets.insert(self.next_ticket, Kept::Request(number, Box::new(request.clone())));
         let named = request.original.map_or(request.identity, |original| original.identity);
         let home = ShardId(self.home_of(named.0));
         self.event(home, Event::Request(request));
@@ -93,6 +93,10 @@ impl World {
         let is_other = request.fingerprint.content != u128::from(self.payments[number as usize].amount);
         if is_other && !is_reversal && reply.outcome.is_approved() {
             return self.broken(Some(number), "Q5: another content was told the approval".to_owned());
+        }
+        if reply.outcome.is_approved() && !is_reversal {
+            // Also where the switch stood in, and nothing was forwarded.
+            self.claim(number, true);
         }
         let whose = self.acquirer_links.iter().find(|(link, _, is_up)| *link == reply.link && *is_up);
         let Some((_, acquirer, _)) = whose.copied() else { return };
@@ -129,23 +133,7 @@ impl World {
         self.tell(Some(number), || {
             format!("forwarded to {}.{} as {}", leg.to.issuer.0, leg.to.link, leg.stan.number())
         });
-        let payment = &self.payments[number as usize];
-        if let Some((label, is_right)) = payment.label {
-            let card = payment.card;
-            if !is_right || funding.is_none() || !self.proven.contains(&number) {
-                return self.broken(
-                    Some(number),
-                    "a code that is not known to be right went to the issuer".to_owned(),
-                );
-            }
-            let first = *self.claimed.entry((card, label)).or_insert(number);
-            if first != number {
-                return self.broken(
-                    Some(number),
-                    format!("E8: ATC {label} of card {card} was accepted twice, by {first} too"),
-                );
-            }
-        }
+        self.claim(number, funding.is_some());
         if !self.is_connected(leg.to, self.generation(leg.to)) {
             let owner = shard_of(leg.stan, self.cards.shards as u16);
             return self.event(owner, Event::Unsent(leg, Unsent::LinkLost));
@@ -158,48 +146,75 @@ impl World {
         self.at(delay_us, Happening::ToIssuer(leg.to, generation, leg, number));
     }
 
-    pub(super) fn undo(&mut self, undoing: Undoing) {
-        let reversal = &undoing.reversal;
-        let number = payment_of(&reversal.sent.asked.keys);
-        let issuer = undoing.to.issuer.0;
+    pub(super) fn deliver(&mut self, delivery: Delivery) {
+        let message = &delivery.message;
+        let sent = *message.sent();
+        let number = payment_of(&sent.asked.keys);
+        let (issuer, stan, is_repeat) = (delivery.to.issuer.0, message.stan().number(), message.is_repeat());
         self.seen(number << 8 | 2);
-        self.ran.reversals += 1;
+        let moment = match message {
+            Stored::Reversal(reversal) => {
+                self.ran.reversals += 1;
+                reversal.moment
+            }
+            Stored::Advice(_) => {
+                self.ran.advices += 1;
+                sent.asked.keys.moment
+            }
+        };
         self.tell(Some(number), || {
-            format!(
-                "reversal {} of {} to {}.{}, repeat {}",
-                reversal.stan.number(),
-                reversal.sent.stan.number(),
-                issuer,
-                undoing.to.link,
-                reversal.is_repeat
-            )
+            let kind = if message.is_reversal() { "reversal" } else { "advice" };
+            let link = delivery.to.link;
+            format!("{kind} {stan} of {} to {issuer}.{link}, repeat {is_repeat}", sent.stan.number())
         });
-        let known = (issuer, reversal.stan.number(), reversal.moment);
-        let approved_late = self.late.contains(&(issuer, reversal.sent.stan.number()));
-        let (sent, acknowledged) = self.undoings.entry(known).or_insert((0, None));
-        let was_sent = *sent > 0;
+        let approved_late = self.late.contains(&(issuer, sent.stan.number()));
+        let (times, acknowledged) = self.undoings.entry((issuer, stan, moment)).or_insert((0, None));
+        let was_sent = *times > 0;
         let acknowledged = *acknowledged;
-        *sent += 1;
-        let leg = (issuer, reversal.sent.stan.number(), reversal.sent.asked.keys.moment, reversal.left_minor);
-        let several = self.reversals_of.entry(leg).or_default();
-        several.insert(reversal.stan.number());
-        if several.len() > 1 && !approved_late {
-            return self.broken(Some(number), "E7: two reversals of one request".to_owned());
+        *times += 1;
+        if let Stored::Reversal(reversal) = message {
+            let leg = (issuer, sent.stan.number(), sent.asked.keys.moment, reversal.left_minor);
+            let several = self.reversals_of.entry(leg).or_default();
+            several.insert(stan);
+            if several.len() > 1 && !approved_late {
+                return self.broken(Some(number), "E7: two reversals of one request".to_owned());
+            }
         }
-        if was_sent && !reversal.is_repeat {
-            return self.broken(Some(number), "E7: a reversal was sent twice as the first".to_owned());
+        if was_sent && !is_repeat {
+            return self.broken(Some(number), "E7: a message was sent twice as the first".to_owned());
         }
-        if !was_sent && reversal.is_repeat && self.process == 1 && !approved_late {
-            return self.broken(Some(number), "E7: a reversal began with a repeat".to_owned());
+        if !was_sent && is_repeat && self.process == 1 && !approved_late {
+            return self.broken(Some(number), "E7: a message began with a repeat".to_owned());
         }
         if acknowledged == Some(self.process) {
-            return self.broken(Some(number), "E7: a reversal was sent after its acknowledgement".to_owned());
+            return self.broken(Some(number), "E7: a message was sent after its acknowledgement".to_owned());
         }
-        if !self.is_connected(undoing.to, self.generation(undoing.to)) || self.happens(Fault::ReversalLost) {
+        if !self.is_connected(delivery.to, self.generation(delivery.to)) || self.happens(Fault::ReversalLost)
+        {
             return;
         }
-        let generation = self.generation(undoing.to);
-        let delay_us = self.in_line(undoing.to, generation);
-        self.at(delay_us, Happening::UndoAtIssuer(undoing.to, generation, Box::new(undoing)));
+        let generation = self.generation(delivery.to);
+        let delay_us = self.in_line(delivery.to, generation);
+        self.at(delay_us, Happening::DeliveredAtIssuer(delivery.to, generation, Box::new(delivery)));
+    }
+
+    /// A right code is good for one payment.
+    fn claim(&mut self, number: u64, is_funded: bool) {
+        let payment = &self.payments[number as usize];
+        let Some((label, is_right)) = payment.label else { return };
+        let card = payment.card;
+        if !is_right || !is_funded || !self.proven.contains(&number) {
+            return self.broken(
+                Some(number),
+                "a code that is not known to be right was good for something".to_owned(),
+            );
+        }
+        let first = *self.claimed.entry((card, label)).or_insert(number);
+        if first != number {
+            self.broken(
+                Some(number),
+                format!("E8: ATC {label} of card {card} was accepted twice, by {first} too"),
+            );
+        }
     }
 }

@@ -3,7 +3,7 @@
 use authorizer::event::{Event, IssuerLink, Leg, Ticket};
 use authorizer::issuer::shard_of;
 use authorizer::request::{Answer, Class, MatchKeys};
-use authorizer::saf::Undoing;
+use authorizer::saf::{Delivery, Stored};
 use codecs::value::{ApprovalCode, Pan, ResponseCode};
 
 use super::{Happening, Kept, LINKS, SECOND, World, payment_of};
@@ -32,16 +32,15 @@ impl World {
         }
         let payment = self.payments[number as usize].clone();
         let key: Key = (leg.stan.number(), payment.moment);
-        let is_advice = payment.class.is_advice();
         let issuer = usize::from(link.issuer.0);
-        let wanted = if !is_advice && self.happens(Fault::Declined) {
+        let wanted = if self.happens(Fault::Declined) {
             None
-        } else if !is_advice && self.happens(Fault::Partial) {
+        } else if self.happens(Fault::Partial) {
             Some(self.dice.within(1, payment.amount - 1))
         } else {
             Some(payment.amount)
         };
-        let approved = self.issuers[issuer].take(key, number, wanted, is_advice);
+        let approved = self.issuers[issuer].take(key, number, wanted);
         self.tell(Some(number), || format!("the issuer has it as {}: {approved:?}", leg.stan.number()));
         if approved.is_some() && self.issuers[issuer].has_forgotten(key) {
             let answer = self.answer_to(&payment, leg, approved);
@@ -137,37 +136,49 @@ impl World {
         }
     }
 
-    pub(super) fn undo_at_issuer(&mut self, link: IssuerLink, generation: u32, undoing: &Undoing) {
+    pub(super) fn delivered_at_issuer(&mut self, link: IssuerLink, generation: u32, delivery: &Delivery) {
         if !self.is_connected(link, generation) && self.dice.happens(500_000) {
             return;
         }
         let issuer = usize::from(link.issuer.0);
-        let reversal = &undoing.reversal;
-        let number = payment_of(&reversal.sent.asked.keys);
+        let message = &delivery.message;
+        let sent = *message.sent();
+        let number = payment_of(&sent.asked.keys);
         let silent = self.now_us < self.issuers[issuer].hole_until_us;
         let code = if self.happens(Fault::Later) {
             b"91"
+        } else if self.issuers[issuer].refuses(
+            message.stan().number(),
+            self.faults.rate(Fault::Refused),
+            &mut self.dice,
+        ) {
+            b"30"
         } else {
-            let forgets = self.happens(Fault::NoTombstones);
-            self.issuers[issuer].undo(reversal, !forgets)
+            match message {
+                Stored::Reversal(reversal) => {
+                    let forgets = self.happens(Fault::NoTombstones);
+                    self.issuers[issuer].undo(reversal, !forgets)
+                }
+                Stored::Advice(advice) => self.issuers[issuer].take_advice(advice, number),
+            }
         };
         self.tell(Some(number), || {
-            format!(
-                "the issuer takes the reversal of {}: {}",
-                reversal.sent.stan.number(),
-                String::from_utf8_lossy(code)
-            )
+            let kind = if message.is_reversal() { "the reversal of" } else { "the advice" };
+            format!("the issuer takes {kind} {}: {}", sent.stan.number(), String::from_utf8_lossy(code))
         });
         if silent || self.happens(Fault::AcknowledgementLost) {
             return;
         }
-        let keys = MatchKeys { moment: reversal.moment, ..reversal.sent.asked.keys };
+        let (class, moment) = match message {
+            Stored::Reversal(reversal) => (Class::ReversalAdvice, reversal.moment),
+            Stored::Advice(_) => (sent.asked.class, sent.asked.keys.moment),
+        };
         let answer = Answer {
             ticket: Ticket(0),
             link,
-            class: Class::ReversalAdvice,
-            stan: reversal.stan,
-            keys,
+            class,
+            stan: message.stan(),
+            keys: MatchKeys { moment, ..sent.asked.keys },
             pan: None,
             processing_code: None,
             amount_minor: None,

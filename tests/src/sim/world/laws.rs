@@ -41,7 +41,7 @@ impl World {
             })
             .sum();
         let what = format!(
-            "the world does not come to rest: {} messages kept, {waiting} reversals wait, up {}, open {:?}",
+            "the world does not come to rest: {} messages kept, {waiting} messages wait for issuers, up {}, open {:?}",
             self.tickets.len(),
             self.is_up,
             open.map(|payment| payment.state)
@@ -58,9 +58,6 @@ impl World {
                 self.issuers.iter().map(|issuer| issuer.asked.get(&number).copied().unwrap_or(0)).sum();
             if asked > 1 {
                 return broken(format!("E5: the issuers were asked {asked} times"));
-            }
-            if payment.class.is_advice() {
-                continue;
             }
             let (standing, approvals) = self
                 .issuers
@@ -94,7 +91,7 @@ fn is_on_its_way(happening: &Happening) -> bool {
             | Happening::ToAcquirer(..)
             | Happening::Stray(..)
             | Happening::ToIssuer(..)
-            | Happening::UndoAtIssuer(..)
+            | Happening::DeliveredAtIssuer(..)
             | Happening::FromIssuer(..)
             | Happening::ForSure(..)
             | Happening::Judged(..)

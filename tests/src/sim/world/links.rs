@@ -34,6 +34,7 @@ impl World {
         }
         let generation = self.generation(link);
         self.issuer_links.insert((link.issuer.0, link.link), (generation, LinkChange::Up));
+        self.up_since_us.insert((link.issuer.0, link.link), self.now_us);
         self.event_everywhere(&Event::IssuerLink(link, LinkChange::Up));
         if self.happens(Fault::IssuerFlap) {
             self.cut_issuer(link);
@@ -47,6 +48,7 @@ impl World {
         self.tell(None, || format!("link {}.{} is cut", link.issuer.0, link.link));
         let generation = self.generation(link) + 1;
         self.issuer_links.insert((link.issuer.0, link.link), (generation, LinkChange::Lost));
+        self.up_since_us.remove(&(link.issuer.0, link.link));
         self.event_everywhere(&Event::IssuerLink(link, LinkChange::SignedOff));
         // What was queued and not begun is said to be so, before the link is said to be lost.
         let unsent: Vec<(u64, Leg)> = self

@@ -8,7 +8,8 @@ use authorizer::provision::{Change, Provision};
 use codecs::value::Expiry;
 use switch::shard::Shard;
 
-use super::{Happening, ISSUERS, LINKS, SECOND, SimPorts, World};
+use super::caps::Caps;
+use super::{Happening, ISSUERS, LINKS, SECOND, SimPorts, World, payment_of};
 use crate::sim::faults::Fault;
 use crate::sim::payments::{PLAIN_CARDS, PROXIES};
 
@@ -41,6 +42,12 @@ impl World {
             let home = self.home_of(identity.0);
             if home != shard {
                 authorizers[usize::from(home)].recover_elsewhere(identity, ShardId(shard), at_us);
+            }
+        }
+        self.caps = Caps::default();
+        for shard in 0..usize::from(count) {
+            for (fact, at_us) in self.disks[shard].facts() {
+                self.caps.take(shard, fact, *at_us, &self.tables);
             }
         }
         self.shards = authorizers.into_iter().map(Shard::new).collect();
@@ -106,9 +113,13 @@ impl World {
             events: &mut self.inboxes[index],
             disk: &mut self.disks[index],
             performed: Vec::new(),
+            told: Vec::new(),
         };
         self.shards[index].turn(&mut ports);
-        let performed = ports.performed;
+        let (performed, told) = (ports.performed, ports.told);
+        self.operator_hears(shard, told);
+        self.stands_in(index, written);
+        self.turned_us[index] = self.now_us;
         for (fact, _) in &self.disks[index].facts()[written..] {
             if let Fact::Late { issuer, stan, approved: true, .. } = fact {
                 self.late.insert((issuer.0, stan.number()));
@@ -143,12 +154,36 @@ impl World {
         }
     }
 
-    /// Notes which reversals the shard is about to see acknowledged.
+    /// The law of standing in: within the bounds, and only while no issuer of the card can be asked.
+    fn stands_in(&mut self, shard: usize, before: usize) {
+        let facts = self.disks[shard].facts()[before..].to_vec();
+        for (fact, at_us) in facts {
+            let broken = self.caps.take(shard, &fact, at_us, &self.tables);
+            let Fact::Advised(advice) = &fact else { continue };
+            let number = payment_of(&advice.sent.asked.keys);
+            if let Some(what) = broken {
+                self.broken(Some(number), what);
+            }
+            if advice.is_stand_in() {
+                self.ran.stood_in += 1;
+                let pan = advice.sent.pan.expect("a card");
+                let route = self.tables.iins.route(&pan).expect("a route").issuers.clone();
+                let knew = |(link, since_us): (&(u16, u16), &u64)| {
+                    route.contains(&IssuerId(link.0)) && *since_us < self.turned_us[shard]
+                };
+                if self.up_since_us.iter().any(knew) {
+                    self.broken(Some(number), "H8: stood in for an issuer that could be asked".to_owned());
+                }
+            }
+        }
+    }
+
+    /// Notes which reversals and advices the shard is about to see acknowledged.
     pub(super) fn acknowledged(&mut self, shard: usize) {
         for event in &self.inboxes[shard] {
             if let Event::Answered(answer) = event
-                && answer.class.is_reversal()
-                && matches!(answer.response_code.as_bytes(), b"00" | b"25")
+                && (answer.class.is_reversal() || answer.class.is_advice())
+                && matches!(answer.response_code.as_bytes(), b"00" | b"25" | b"94")
             {
                 self.acknowledging[shard].push((
                     answer.link.issuer.0,
@@ -234,11 +269,17 @@ impl World {
             let link = self.any_issuer_link();
             self.cut_issuer(link);
         }
+        if self.happens(Fault::IssuersGone) {
+            for (issuer, link) in (0..ISSUERS).flat_map(|issuer| (0..LINKS).map(move |link| (issuer, link))) {
+                self.cut_issuer(IssuerLink { issuer: IssuerId(issuer), link });
+            }
+        }
         if self.happens(Fault::SignedOff) {
             let link = self.any_issuer_link();
             if self.is_link_up(link) {
                 self.issuer_links
                     .insert((link.issuer.0, link.link), (self.generation(link), LinkChange::SignedOff));
+                self.up_since_us.remove(&(link.issuer.0, link.link));
                 self.event_everywhere(&Event::IssuerLink(link, LinkChange::SignedOff));
                 let after_us = self.dice.within(SECOND, 30 * SECOND);
                 self.at(after_us, Happening::IssuerUp(self.process, link));
@@ -269,6 +310,7 @@ impl World {
             link.generation += 1;
             *is_up = false;
         }
+        self.up_since_us.clear();
         for (generation, change) in self.issuer_links.values_mut() {
             *generation += 1;
             *change = LinkChange::Lost;

@@ -43,6 +43,11 @@ impl World {
                     Some(*identity),
                     format!("REVERSED but {left_minor}, by {:?}", undo.as_ref().map(|undo| undo.stan)),
                 ),
+                Fact::Advised(advice) => {
+                    let what =
+                        format!("ADVISED {:?} as {}", advice.outcome.verdict, advice.sent.stan.number());
+                    (Some(advice.sent.asked.identity), what)
+                }
                 Fact::Tombstone { identity, .. } => (Some(*identity), "TOMBSTONE".to_owned()),
                 Fact::Declined { asked, outcome } => {
                     (Some(asked.identity), format!("DECLINED {:?}", outcome.verdict))

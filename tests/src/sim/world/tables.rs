@@ -6,15 +6,18 @@ use authorizer::iin_table::{IinTable, Route};
 use authorizer::programs::{CardProgram, Tries, rotating_atc};
 use authorizer::rights::Rights;
 use authorizer::saf::Retry;
+use authorizer::stand_in::StandIn;
 use authorizer::tables::{Acquirer, Issuer as IssuerRow, Tables};
 use codecs::value::{Iin, ResponseCode};
+
+use crate::sim::payments::amount;
 
 use super::{ACQUIRERS, ISSUER_TIMEOUT, ISSUERS, LINKS, SECOND};
 
 pub(super) fn tables() -> Tables {
     let acquirer =
         Acquirer { rights: Rights::default(), codes: CodeSet::Response1987, overrides: Vec::new() };
-    let issuer = IssuerRow { timeout_us: ISSUER_TIMEOUT, window: 1_000, links: LINKS };
+    let issuer = IssuerRow { timeout_us: ISSUER_TIMEOUT, window: 1_000, links: LINKS, stand_in: None };
     let route = |digits: &[u8], issuers: &[u16]| {
         let issuers = issuers.iter().map(|issuer| IssuerId(*issuer)).collect();
         (Iin::parse(digits).expect("digits"), Route { issuers })
@@ -30,5 +33,22 @@ pub(super) fn tables() -> Tables {
         has_journal: true,
         planted: None,
         retry: Retry { min_us: SECOND, max_us: 20 * SECOND },
+    }
+}
+
+/// Half of the worlds have an agreement, as the rate of the fault says.
+pub(super) fn may_stand_in(tables: &mut Tables, rate: u32) {
+    if rate == 0 {
+        return;
+    }
+    for issuer in &mut tables.issuers {
+        issuer.stand_in = Some(StandIn {
+            iins: vec![Iin::parse(b"9999").expect("digits")],
+            currency: amount(0).currency(),
+            // Amounts go up to 100,000.
+            floor_minor: u64::from(rate / 10).max(10_000),
+            card_daily_minor: 150_000,
+            daily_minor: 400_000,
+        });
     }
 }
