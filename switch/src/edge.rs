@@ -137,6 +137,9 @@ impl Edge {
 
     /// Other rules are in force, for the links at once and for the authorizer from the next turn.
     pub(crate) fn swap_rules(&self, rules: Arc<Rules>, tables: Arc<Tables>) {
+        if let (Some(crew), Some(hsm)) = (self.crypto.borrow_mut().crew(), &rules.config.hsm) {
+            crew.set_deadline(hsm.deadline);
+        }
         *self.rules.borrow_mut() = Arc::new(rules);
         self.happened(Event::Tables(tables));
     }

@@ -198,6 +198,9 @@ fn hsm(list: &mut List, hsm: &Hsm) {
     list.path(Restart, "module", Some(&hsm.module));
     list.put(Restart, "token", quoted(&hsm.token));
     list.path(Restart, "pin_file", Some(&hsm.pin_file));
+    list.put(Restart, "placement", quoted(hsm.placement.name()));
+    list.put(Restart, "workers", hsm.workers);
+    list.put(Restart, "recycle_after", hsm.recycle_after);
     list.put(Reload, "deadline", Period(hsm.deadline));
 }
 

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::io::{ErrorKind, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use authorizer::verify::{Judgement, ProofId};
 use hsm::wire::{self, Begun, Broken, Word};
@@ -72,15 +73,22 @@ pub(crate) struct Figures {
 impl Crew {
     /// Empty places; the supervisor fills them.
     pub(crate) fn new(shard: u16, hsm: &Hsm, news: mpsc::Sender<News>) -> Self {
-        let deadline_us = hsm.deadline.as_micros() as u64;
-        Self {
+        let mut crew = Self {
             shard,
             places: (0..hsm.workers).map(|_| Place::default()).collect(),
-            deadline_us,
-            silence_us: deadline_us.max(SILENCE_US),
+            deadline_us: 0,
+            silence_us: SILENCE_US,
             recycle_after: hsm.recycle_after,
             news,
-        }
+        };
+        crew.set_deadline(hsm.deadline);
+        crew
+    }
+
+    /// How long a question may wait, from now on.
+    pub(crate) fn set_deadline(&mut self, deadline: Duration) {
+        self.deadline_us = deadline.as_micros() as u64;
+        self.silence_us = self.deadline_us.max(SILENCE_US);
     }
 
     /// Whether every place has a worker that is asked.

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::io::Read;
-use std::time::Duration;
 
 use hsm::wire::{Order, put_answer, put_word};
 use hsm::{Cause, Code, CodeLength, KeyId, Kind, Response, Retry};
@@ -278,4 +277,15 @@ fn a_tired_worker_answers_what_it_was_asked_and_leaves() {
     stage.worker = successor;
     assert_eq!(stage.orders().0, [0]);
     assert_eq!((stage.figures().given_up, stage.figures().derivations), (0, 0));
+}
+
+#[test]
+fn a_deadline_that_a_reload_changes_holds_from_then_on() {
+    let mut stage = Stage::new();
+    stage.crew.set_deadline(Duration::from_millis(10));
+    assert!(stage.ask(0));
+    stage.submit(9_999);
+    assert!(stage.crew.is_up());
+    stage.submit(10_000);
+    assert!(!stage.crew.is_up());
 }

@@ -1,0 +1,232 @@
+//! Codes checked by SoftHSM2 in a worker process, beside the same questions in this process: what it costs to have a
+//! module where it can do no harm. In turns, so that each pair of rounds met the same machine. Not a criterion bench,
+//! like `hsm`.
+
+use std::hint::black_box;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs};
+
+use hsm::token::{Ceremony, KeySpec, Usage, initialise};
+use hsm::wire::{self, Word};
+use hsm::{
+    Code, CodeLength, KeyId, KeyRequest, MasterUsage, Plan, Purpose, Question, RotatingCode, Secret,
+    UnpredictableNumber, Verifier,
+};
+
+const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
+const LABEL: &str = "bench";
+/// How long each side is measured, and how often; the middle one is told.
+const ROUND: Duration = Duration::from_millis(300);
+const ROUNDS: usize = 7;
+/// Questions of one turn, and turns that are under way at a time.
+const BATCH: usize = 64;
+const UNDER_WAY: usize = 8;
+/// What this program is, when it is not the bench itself.
+const JOB: &str = "SIGNALBOX_BENCH_HSM_WORKER";
+
+const STRICT: u16 = 0;
+const EXPOSED: u16 = 1;
+
+fn main() {
+    match env::var(JOB).as_deref() {
+        Ok("measure") => measure(),
+        Ok("work") => {
+            let stream = std::io::stdin().as_fd().try_clone_to_owned().expect("a stream");
+            hsm::worker::serve(&mut UnixStream::from(stream)).expect("a conversation");
+        }
+        _ if !Path::new(MODULE).exists() => {
+            println!("hsm_worker: NOT RUN, needs SoftHSM2, which hsm/setup.sh installs");
+        }
+        _ => in_a_fresh_token(),
+    }
+}
+
+/// SoftHSM2 reads where its token is from the environment, once for each process.
+fn in_a_fresh_token() {
+    let folder = env::temp_dir().join(format!("signalbox-bench-hsm-worker-{}", std::process::id()));
+    fs::create_dir_all(folder.join("tokens")).expect("a folder");
+    let config = folder.join("softhsm2.conf");
+    let tokens = folder.join("tokens").display().to_string();
+    fs::write(&config, format!("directories.tokendir = {tokens}\nlog.level = ERROR\n")).expect("a file");
+    let status = myself("measure").env("SOFTHSM2_CONF", &config).status();
+    fs::remove_dir_all(&folder).expect("our own folder");
+    assert!(status.expect("a process").success());
+}
+
+fn myself(job: &str) -> Command {
+    let mut command = Command::new(env::current_exe().expect("this bench"));
+    command.env(JOB, job);
+    command
+}
+
+fn pin() -> Secret {
+    Secret::from("4711-0815".to_owned())
+}
+
+fn measure() {
+    let module = Path::new(MODULE);
+    initialise(module, LABEL, &Secret::from("9999-9999".to_owned()), &pin()).expect("a token");
+    let ceremony = Ceremony::open(module, LABEL, &pin()).expect("a session");
+    let key = |label: &str, usage, purpose| {
+        let value = Secret::new(0x0001_0203_0405_0607_0809_0A0B_0C0D_0E0F_u128.to_be_bytes().to_vec());
+        let _ = ceremony.danger_import_clear(label, usage, &value).expect("a key");
+        let listed = ceremony.list().expect("keys").into_iter().find(|key| key.label == label);
+        let check_value = listed.and_then(|key| key.check_value).expect("a key");
+        let spec = KeySpec { label: label.to_owned(), check_value, danger_modifiable: false };
+        KeyRequest { spec, purpose }
+    };
+    let keys = vec![
+        key("strict", Usage::CounterMaster, Purpose::Master(MasterUsage::Counter)),
+        key("exposed", Usage::ExposedCounterMaster, Purpose::ExposedCounters),
+    ];
+    let plan = || Plan {
+        module: module.to_owned(),
+        token: LABEL.to_owned(),
+        pin: pin(),
+        keys: keys.clone(),
+        card_keys: 0,
+    };
+    let mut inline = plan().open().expect("a token");
+    let mut worker = Worker::start(&plan());
+
+    println!("SoftHSM2, batches of {BATCH}; median of {ROUNDS} rounds of {} ms, in turns", ROUND.as_millis());
+    println!("{:<34} {:>12} {:>12} {:>7}", "codes a second", "worker", "inline", "ratio");
+    for (name, key) in [("rotating ATC, exposure session", EXPOSED), ("rotating ATC, exposure none", STRICT)]
+    {
+        tell(name, &mut || worker.round(key), &mut || inline_round(&mut inline, key));
+    }
+    println!("the worker's memory grew to {} MB", worker.resident_mb());
+}
+
+/// Measures two in turns.
+fn tell(name: &str, one: &mut dyn FnMut() -> f64, other: &mut dyn FnMut() -> f64) {
+    let mut rounds: Vec<(f64, f64)> = (0..ROUNDS).map(|_| (one(), other())).collect();
+    rounds.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)));
+    let (worker, beside) = rounds[ROUNDS / 2];
+    println!("{name:<34} {worker:>12.0} {beside:>12.0} {:>7.2}", worker / beside);
+}
+
+fn inline_round(verifier: &mut Verifier, key: u16) -> f64 {
+    let (started, mut done) = (Instant::now(), 0);
+    while started.elapsed() < ROUND {
+        let questions: Vec<Question> = (0..BATCH).map(|_| question(key)).collect();
+        for answer in black_box(verifier.answer(&questions)) {
+            assert!(answer.expect("the token answers").is_right());
+        }
+        done += BATCH;
+    }
+    done as f64 / started.elapsed().as_secs_f64()
+}
+
+/// The code of public ATC 42.
+fn question(key: u16) -> Question {
+    Question::RotatingCode(RotatingCode {
+        key: KeyId::of_place(key),
+        account: *b"\x99\x10\x00\x00\x00\x00\x10\x01",
+        bundle: 1,
+        index: 42,
+        un: UnpredictableNumber::parse(b"731").expect("digits"),
+        presented: Code::parse(b"4785").expect("digits"),
+        length: CodeLength::new(4).expect("a length"),
+    })
+}
+
+/// A worker process, asked as a shard asks it: turn by turn, without waiting for each.
+struct Worker {
+    process: Child,
+    stream: UnixStream,
+    out: Vec<u8>,
+    heard: Vec<u8>,
+    next: u64,
+}
+
+impl Worker {
+    fn start(plan: &Plan) -> Worker {
+        let (stream, theirs) = UnixStream::pair().expect("a stream");
+        let process = myself("work").stdin(Stdio::from(OwnedFd::from(theirs))).spawn().expect("a worker");
+        let mut worker = Worker { process, stream, out: Vec::new(), heard: Vec::new(), next: 0 };
+        let mut set_up = Vec::new();
+        wire::put_set_up(&mut set_up, plan);
+        worker.stream.write_all(&set_up).expect("a worker that reads");
+        while worker.heard.is_empty() {
+            worker.read();
+        }
+        assert!(matches!(wire::word(&worker.heard), Ok(Some((Word::Ready, _)))));
+        worker.heard.clear();
+        worker
+    }
+
+    fn round(&mut self, key: u16) -> f64 {
+        let (started, mut under_way, mut done) = (Instant::now(), 0, 0);
+        loop {
+            let is_over = started.elapsed() >= ROUND;
+            while !is_over && under_way <= (UNDER_WAY - 1) * BATCH {
+                self.ask(key);
+                under_way += BATCH;
+            }
+            if under_way == 0 {
+                return done as f64 / started.elapsed().as_secs_f64();
+            }
+            let answered = self.answers();
+            under_way -= answered;
+            done += answered;
+        }
+    }
+
+    /// A turn's questions in one write.
+    fn ask(&mut self, key: u16) {
+        self.out.clear();
+        let begun = wire::begin_questions(&mut self.out);
+        for _ in 0..BATCH {
+            wire::put_question(&mut self.out, self.next, &question(key));
+            self.next += 1;
+        }
+        wire::end(&mut self.out, begun);
+        self.stream.write_all(&self.out).expect("a worker that reads");
+    }
+
+    /// What one read brings.
+    fn answers(&mut self) -> usize {
+        self.read();
+        let (mut taken, mut answered) = (0, 0);
+        while let Some((word, len)) = wire::word(&self.heard[taken..]).expect("words") {
+            let Word::Answers(answers) = word else { panic!("answers") };
+            for answer in answers {
+                let (_, answer) = answer.expect("an answer");
+                assert!(answer.expect("the token answers").is_right());
+                answered += 1;
+            }
+            taken += len;
+        }
+        self.heard.drain(..taken);
+        answered
+    }
+
+    fn read(&mut self) {
+        let before = self.heard.len();
+        self.heard.resize(before + (64 << 10), 0);
+        let read = self.stream.read(&mut self.heard[before..]).expect("a worker that speaks");
+        self.heard.truncate(before + read);
+        assert!(read > 0, "the worker ended");
+    }
+
+    fn resident_mb(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("a process");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
+        let kibibytes: u64 =
+            line.split_whitespace().nth(1).and_then(|word| word.parse().ok()).expect("a number");
+        kibibytes / 1024
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
