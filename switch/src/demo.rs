@@ -6,6 +6,7 @@
 
 mod console;
 mod process;
+mod token;
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use console::Summary;
 use process::Process;
+use token::DemoToken;
 
 use crate::journal::history::History;
 
@@ -56,6 +58,7 @@ struct Stage {
     maple: SocketAddr,
     oak: SocketAddr,
     admin: SocketAddr,
+    token: DemoToken,
 }
 
 fn shown(arguments: &Arguments) -> Result<bool, String> {
@@ -67,6 +70,10 @@ fn shown(arguments: &Arguments) -> Result<bool, String> {
     println!(
         "  journal   level sync: on the disk before anything is seen   {}",
         stage.path("journal").display()
+    );
+    println!(
+        "  token     {}: checks the codes of phones, of which some are guessed and some replayed",
+        stage.token
     );
     println!();
     let maple = stage.issuer(
@@ -87,7 +94,12 @@ fn shown(arguments: &Arguments) -> Result<bool, String> {
     let stopped = switch.stop(STOP_WAIT)?;
     maple.stop(STOP_WAIT)?;
     oak.stop(STOP_WAIT)?;
-    println!("{summary}");
+    print!("{summary}");
+    let codes = summary.codes();
+    println!(
+        "  codes       {:>10}   right; {} wrong, {} replayed; token {}",
+        codes.right, codes.wrong, codes.replayed, stage.token
+    );
     let history = History::read(&stage.path("journal")).map_err(|fault| fault.to_string())?;
     let (in_doubt, waiting) = history.open();
     println!(
@@ -95,7 +107,11 @@ fn shown(arguments: &Arguments) -> Result<bool, String> {
         history.facts
     );
     let kept = in_doubt == 0 && history.broken().is_empty();
-    let sound = fleet_ended == Some(0) && stopped == Some(0) && summary.answered_everything() && kept;
+    let sound = fleet_ended == Some(0)
+        && stopped == Some(0)
+        && summary.answered_everything()
+        && codes.right > 0
+        && kept;
     if sound {
         println!("every request was answered, as expected; nothing lost; everything stopped cleanly");
         stage.clear();
@@ -117,26 +133,20 @@ impl Stage {
         let folder = std::env::temp_dir().join(format!("signalbox-demo-{}", std::process::id()));
         std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let [acquirer, maple, oak, admin] = free_addresses()?;
-        let stage = Self { folder, signalbox, loadtest, acquirer, maple, oak, admin };
+        let token = DemoToken::make(&signalbox, &folder)?;
+        let stage = Self { folder, signalbox, loadtest, acquirer, maple, oak, admin, token };
         let config = CONFIG
+            .replace("{module}", &stage.token.module())
+            .replace("{check_value}", stage.token.check_value())
             .replace("{acquirer}", &acquirer.to_string())
             .replace("{maple}", &maple.to_string())
             .replace("{oak}", &oak.to_string())
             .replace("{admin}", &admin.to_string());
         let path = stage.path("signalbox.toml");
         std::fs::write(&path, config).map_err(|error| format!("{}: {error}", path.display()))?;
-        stage.write_key().map_err(|error| format!("{}: {error}", stage.path("journal.key").display()))?;
+        write_secret(&stage.path("journal.key"), &random_digits()?)?;
+        write_secret(&stage.path(ACCESS_TOKEN), &random_digits()?)?;
         Ok(stage)
-    }
-
-    /// A fresh key for the journal, for its owner only.
-    fn write_key(&self) -> std::io::Result<()> {
-        let mut key = [0; 32];
-        getrandom::fill(&mut key).map_err(std::io::Error::other)?;
-        let digits: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-        let path = self.path("journal.key");
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(digits.as_bytes())
     }
 
     fn path(&self, file: &str) -> PathBuf {
@@ -146,7 +156,8 @@ impl Stage {
     fn switch(&self) -> Result<Process, String> {
         let config = self.path("signalbox.toml");
         let arguments = ["serve", "--config", text(&config)?];
-        Process::start("switch", &self.signalbox, &arguments, Some(&self.path("signalbox.log")))
+        let environment = [self.token.environment()];
+        Process::start("switch", &self.signalbox, &arguments, &environment, Some(&self.path("signalbox.log")))
     }
 
     fn issuer(
@@ -171,16 +182,21 @@ impl Stage {
             "--silent",
             silent,
         ];
-        Process::start(name, &self.loadtest, &arguments, Some(&self.path(&format!("{name}.log"))))
+        Process::start(name, &self.loadtest, &arguments, &[], Some(&self.path(&format!("{name}.log"))))
     }
 
     fn fleet(&self, arguments: &Arguments) -> Result<Process, String> {
         let (at, rate, seconds) =
             (self.acquirer.to_string(), arguments.rate.to_string(), arguments.seconds.to_string());
-        let report = self.path("report.json");
+        let (report, token) = (self.path("report.json"), self.path(ACCESS_TOKEN));
+        let admin = format!("http://{}", self.admin);
         let arguments = [
             "run",
-            "demo",
+            "demo_codes",
+            "--provision",
+            &admin,
+            "--token-file",
+            text(&token)?,
             "--connect",
             &at,
             "--rate",
@@ -196,12 +212,31 @@ impl Stage {
             "--threshold",
             "unmatched=0",
         ];
-        Process::start("fleet", &self.loadtest, &arguments, None)
+        Process::start("fleet", &self.loadtest, &arguments, &[], None)
     }
 
     fn clear(&self) {
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// The file of what callers of `/v1` show.
+const ACCESS_TOKEN: &str = "access.token";
+
+/// 32 bytes of the operating system's, in hexadecimal digits.
+fn random_digits() -> Result<String, String> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| format!("no random bytes: {error}"))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// A file for its owner only.
+fn write_secret(path: &Path, content: &str) -> Result<(), String> {
+    let write = || {
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        file.write_all(content.as_bytes())
+    };
+    write().map_err(|error| format!("{}: {error}", path.display()))
 }
 
 fn text(path: &Path) -> Result<&str, String> {
@@ -222,6 +257,20 @@ fn free_addresses() -> Result<[SocketAddr; 4], String> {
 const CONFIG: &str = r#"
 [admin]
 listen = "{admin}"
+token_file = "access.token"
+
+[hsm]
+module = "{module}"
+token = "demo"
+pin_file = "pin"
+deadline = "1s"
+
+[[program]]
+name = "wallet"
+kind = "rotating_atc"
+iins = ["99991"]
+key = "counters"
+check_value = "{check_value}"
 
 [journal]
 dir = "journal"
@@ -270,18 +319,26 @@ mod tests {
 
     #[test]
     fn the_embedded_configuration_is_sound() {
-        let key = std::env::temp_dir().join(format!("signalbox-demo-test-{}.key", std::process::id()));
-        let mut file = std::fs::OpenOptions::new();
-        file.write(true).create(true).truncate(true).mode(0o600).open(&key).expect("a file");
+        let folder = std::env::temp_dir().join(format!("signalbox-demo-test-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        for file in ["journal.key", "access.token", "pin"] {
+            write_secret(&folder.join(file), &random_digits().expect("bytes")).expect("a file");
+        }
         let text = CONFIG
             .replace("{acquirer}", "127.0.0.1:7001")
             .replace("{maple}", "127.0.0.1:7101")
             .replace("{oak}", "127.0.0.1:7102")
             .replace("{admin}", "127.0.0.1:9464")
-            .replace("journal.key", key.to_str().expect("UTF-8"));
-        let config = crate::config::parse(&text, Path::new("demo.toml"), std::iter::empty()).expect("sound");
-        std::fs::remove_file(&key).expect("our own");
+            .replace("{module}", "devtoken")
+            .replace("{check_value}", "C6A13B");
+        let config =
+            crate::config::parse(&text, &folder.join("demo.toml"), std::iter::empty()).expect("sound");
+        std::fs::remove_dir_all(&folder).expect("our own");
         assert_eq!((config.issuers.len(), config.routes.len()), (2, 2));
-        assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+        assert!(
+            matches!(config.warnings.as_slice(), [only] if only.contains("DEV-ONLY")),
+            "{:?}",
+            config.warnings
+        );
     }
 }

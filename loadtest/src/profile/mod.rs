@@ -284,6 +284,7 @@ impl std::error::Error for ProfileError {}
 pub const BUILT_IN: &[(&str, &str)] = &[
     ("baseline", include_str!("../../profiles/baseline.toml")),
     ("demo", include_str!("../../profiles/demo.toml")),
+    ("demo_codes", include_str!("../../profiles/demo_codes.toml")),
     ("peak", include_str!("../../profiles/peak.toml")),
     ("outage", include_str!("../../profiles/outage.toml")),
     ("storm", include_str!("../../profiles/storm.toml")),

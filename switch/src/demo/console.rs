@@ -33,6 +33,18 @@ pub(super) struct Summary {
     /// Sent, sent again, acknowledged.
     reversals: [u64; 3],
     own_share: Vec<(f64, u64)>,
+    codes: Codes,
+}
+
+/// What became of the codes in tracks.
+#[derive(Clone, Copy)]
+pub(super) struct Codes {
+    /// The token said so.
+    pub(super) right: u64,
+    /// The token said so.
+    pub(super) wrong: u64,
+    /// Their ATC was used before.
+    pub(super) replayed: u64,
 }
 
 impl Summary {
@@ -61,10 +73,20 @@ impl Summary {
                 with(&page, "signalbox_saf_sent_total", "\"repeat\""),
                 sum("signalbox_saf_done_total"),
             ],
+            codes: Codes {
+                right: with(&page, "signalbox_proofs_total", "outcome=\"right\""),
+                wrong: with(&page, "signalbox_proofs_total", "outcome=\"wrong\""),
+                replayed: with(&page, "signalbox_program_declined_total", "reason=\"atc_used\""),
+            },
             own_share: series(&page, "signalbox_switch_seconds_bucket")
                 .filter_map(|(labels, value)| Some((label(labels, "le")?.parse().ok()?, value as u64)))
                 .collect(),
         })
+    }
+
+    /// What became of the codes.
+    pub(super) fn codes(&self) -> Codes {
+        self.codes
     }
 
     /// Whether as many answers went out as requests came in.

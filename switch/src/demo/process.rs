@@ -14,15 +14,16 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts a program; what it prints goes to `log`, or to our own output.
+    /// Starts a program with these variables besides our own; what it prints goes to `log`, or to our own output.
     pub(super) fn start(
         name: &str,
         program: &Path,
         arguments: &[&str],
+        environment: &[(&str, &str)],
         log: Option<&Path>,
     ) -> Result<Self, String> {
         let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::null());
+        command.args(arguments).envs(environment.iter().copied()).stdin(Stdio::null());
         if let Some(path) = log {
             let file = File::create(path).and_then(|file| Ok((file.try_clone()?, file)));
             let (out, err) = file.map_err(|error| format!("{}: {error}", path.display()))?;
