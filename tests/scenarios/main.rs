@@ -1,6 +1,7 @@
 //! What acquirers and issuers see of the switch, one test per rule; the names carry the rule's number.
 
 #![forbid(unsafe_code)]
+#![allow(clippy::duplicate_mod, reason = "the scenarios of programs run on each token")]
 
 mod advice;
 mod drain;
