@@ -24,15 +24,26 @@ fn run(issuer: &Issuer, name: &str, agents: &str) -> (Value, String) {
     (serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap(), text)
 }
 
+/// Pairs of runs, on a machine that has other work.
+const PAIRS_MAX: usize = 6;
+
 #[test]
 fn two_agents_measure_what_one_generator_does() {
     let issuer = Issuer::start(&["--latency", "lognormal p50=4ms p99=20ms"]);
     let agents = [agent(), agent()];
     let both = format!("{},{}", agents[0].address, agents[1].address);
-    let (alone, _) = run(&issuer, "alone.json", "");
-    // Agents serve one run after the other.
-    let (_, _) = run(&issuer, "first.json", &both);
-    let (together, text) = run(&issuer, "together.json", &both);
+    // Agents serve one run after the other. A generator that fell behind measured the machine's other work: then both run
+    // again.
+    let mut pairs = 0;
+    let (alone, (together, text)) = loop {
+        let (alone, _) = run(&issuer, "alone.json", "");
+        let together = run(&issuer, "together.json", &both);
+        pairs += 1;
+        let behind = |report: &Value| report["generator"]["generator_bound"] == true;
+        if pairs >= 2 && (pairs == PAIRS_MAX || !behind(&alone) && !behind(&together.0)) {
+            break (alone, together);
+        }
+    };
     for figure in ["planned", "sent", "answered", "missing", "unmatched", "duplicate"] {
         assert_eq!(together["counts"][figure], alone["counts"][figure], "{figure}: {text}");
     }

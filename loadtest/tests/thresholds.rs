@@ -66,7 +66,7 @@ fn a_generator_that_fell_behind_keeps_no_promise_about_the_hosts_speed() {
     // More than one thread can send.
     let load = |promises: &[&str]| {
         let fixed =
-            ["run", "baseline", "--connect", &issuer.address, "--rate", "2000000", "--seconds", "0.3"];
+            ["run", "baseline", "--connect", &issuer.address, "--rate", "9000000", "--seconds", "0.1"];
         let promises: Vec<&str> = promises.iter().flat_map(|promise| ["--threshold", promise]).collect();
         let output = output(&[&fixed[..], &["--arrivals", "uniform", "--quiet"], &promises].concat());
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
