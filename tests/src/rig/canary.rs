@@ -52,6 +52,11 @@ impl Canaries {
         locked(&self.0).insert(Canary::Text(digits.to_owned()));
     }
 
+    /// Forgets all of them.
+    pub fn clear(&self) {
+        locked(&self.0).clear();
+    }
+
     /// Every place where a canary shows, named without showing it.
     #[must_use]
     pub fn hits(&self, bytes: &[u8]) -> Vec<String> {

@@ -34,13 +34,27 @@ impl Trace {
     /// When strace cannot attach.
     #[must_use]
     pub fn of(rig: &Rig, calls: &[&str]) -> Option<Trace> {
+        let trace = Trace::start(rig, rig.process().id(), &["-f"], calls)?;
+        rig.await_that("strace to attach", || rig.process().is_traced());
+        Some(trace)
+    }
+
+    /// The same for one of its threads.
+    #[must_use]
+    pub fn of_thread(rig: &Rig, thread: i32, calls: &[&str]) -> Option<Trace> {
+        let trace = Trace::start(rig, thread, &[], calls)?;
+        rig.await_that("strace to attach", || rig.process().is_thread_traced(thread));
+        Some(trace)
+    }
+
+    fn start(rig: &Rig, number: i32, how: &[&str], calls: &[&str]) -> Option<Trace> {
         let log = rig.folder().join("trace");
-        let pid = rig.process().id().to_string();
         let started = Command::new("strace")
-            .args(["-f", "-yy", "-s", "0", "-o"])
+            .args(how)
+            .args(["-yy", "-s", "0", "-o"])
             .arg(&log)
             .args(calls.iter().flat_map(|call| ["-e", call]))
-            .args(["-p", &pid])
+            .args(["-p", &number.to_string()])
             .stdin(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
@@ -48,9 +62,7 @@ impl Trace {
             not_run("strace");
             return None;
         };
-        let trace = Trace { child, log };
-        rig.await_that("strace to attach", || rig.process().is_traced());
-        Some(trace)
+        Some(Trace { child, log })
     }
 
     /// Detaches and gives the calls that ended well, in the order of their ends.
