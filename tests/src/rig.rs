@@ -141,12 +141,6 @@ impl Rig {
         &self.issuers[name]
     }
 
-    /// Where its figures are.
-    #[must_use]
-    pub fn admin(&self) -> SocketAddr {
-        self.admin
-    }
-
     /// The process itself: signals, limits, memory.
     #[must_use]
     pub fn process(&self) -> &Process {
@@ -244,7 +238,7 @@ impl Rig {
     /// A load generator sent more cards than can be searched for in reasonable time: the end of the test does not
     /// look for them.
     pub fn forget_cards(&self) {
-        self.canaries.clear();
+        self.canaries.forget();
     }
 
     /// One page of the admin listener.

@@ -94,8 +94,11 @@ pub(super) fn board() -> Dashboard {
                     graph(
                         "Configuration",
                         "short",
-                        "Configurations taken since the start. A step is a reload.",
-                        vec![query("signalbox_config_generation{@}", "{{instance}}")],
+                        "Configurations taken since the start; a step is a reload. And whether the last reload was made: 1 or 0.",
+                        vec![
+                            query("signalbox_config_generation{@}", "{{instance}} generation"),
+                            query("signalbox_config_last_reload_ok{@}", "{{instance}} last reload"),
+                        ],
                     ),
                 ],
             },

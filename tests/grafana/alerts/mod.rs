@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use grafana::rules::{self, Places, Scale};
 use grafana::{alerts, boards};
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use tests::rig::process::binary;
 use tests::rig::tls::{self, Authority};
 use tests::rig::trace::Trace;
@@ -154,7 +154,7 @@ fn look_at(name: &str, alert: &serde_json::Value) {
 }
 
 fn scenes(token: TestToken) -> Vec<Scene> {
-    let makers: [fn() -> Scene; 9] = [
+    let makers: [fn() -> Scene; 10] = [
         silent_issuer,
         full_window,
         killed_again_and_again,
@@ -164,6 +164,7 @@ fn scenes(token: TestToken) -> Vec<Scene> {
         full_disk,
         hanging_shard,
         worn_out,
+        refused_reload,
     ];
     let mut scenes: Vec<Scene> = makers.into_iter().map(|maker| maker()).collect();
     scenes.push(lost_token(token));
@@ -341,6 +342,19 @@ fn worn_out() -> Scene {
             assert!(said.is_err(), "a stranger was let in");
         }
     })
+}
+
+/// A configuration that is none.
+fn refused_reload() -> Scene {
+    Scene::new(
+        rig(Setup::new()),
+        &["SignalboxReloadRefused"],
+        once(|stage| {
+            fs::write(stage.rig.folder().join("signalbox.toml"), "[switch]\nshards = \"many\"\n")
+                .expect("a file");
+            stage.rig.process().signal(Signal::HUP);
+        }),
+    )
 }
 
 /// A token whose files are taken away, after somebody guessed and replayed.
