@@ -33,6 +33,7 @@ tools:           ## what the tests need: a Python virtual environment, SoftHSM2,
 	@sh hsm/setup.sh
 	@sh loadtest/setup.sh
 	@sh tests/strace.sh
+	@sh tests/grafana/setup.sh
 	@sh benches/setup.sh
 
 lint:            ## rustfmt and clippy, warnings refused

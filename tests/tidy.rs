@@ -34,7 +34,8 @@ fn read(path: &str) -> String {
 
 /// Every file of the project, relative to its root: not what builds and tools left behind.
 fn files() -> Vec<(String, PathBuf)> {
-    const FOREIGN: [&str; 6] = [".git", "target", ".venv", "__pycache__", "artifacts", "corpus"];
+    const FOREIGN: [&str; 8] =
+        [".git", "target", ".venv", "__pycache__", "artifacts", "corpus", "node_modules", ".prometheus"];
     fn walk(folder: &Path, into: &mut Vec<PathBuf>) {
         for path in fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path()) {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();

@@ -2,6 +2,7 @@
 //! in every form a program is likely to print it.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::locked;
@@ -16,7 +17,7 @@ const SHORTEST: usize = 12;
 
 /// What a test has sent, shared by its hosts.
 #[derive(Clone, Debug, Default)]
-pub struct Canaries(Arc<Mutex<BTreeSet<Canary>>>);
+pub struct Canaries(Arc<Mutex<BTreeSet<Canary>>>, Arc<AtomicBool>);
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Canary {
@@ -27,6 +28,9 @@ enum Canary {
 impl Canaries {
     /// Remembers the card data of one message.
     pub fn note(&self, message: &Plain) {
+        if self.1.load(Ordering::Relaxed) {
+            return;
+        }
         let mut canaries = locked(&self.0);
         for value in SECRET_TEXT.map(|de| message.get(de)) {
             // The part after the separator is the discretionary data: as secret as the whole.
@@ -50,6 +54,12 @@ impl Canaries {
     pub fn note_digits(&self, digits: &str) {
         assert!(digits.len() >= 8, "fewer would turn up by chance");
         locked(&self.0).insert(Canary::Text(digits.to_owned()));
+    }
+
+    /// Forgets all of them, and takes no more.
+    pub fn forget(&self) {
+        self.1.store(true, Ordering::Relaxed);
+        locked(&self.0).clear();
     }
 
     /// Every place where a canary shows, named without showing it.

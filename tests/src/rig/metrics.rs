@@ -43,15 +43,23 @@ fn ask(
     stream.read_to_string(&mut answer)?;
     let status = answer.split(' ').nth(1).and_then(|word| word.parse().ok());
     let (head, body) = answer.split_once("\r\n\r\n").ok_or(io::ErrorKind::InvalidData)?;
-    let body = if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
-        body.lines()
-            .filter(|line| u32::from_str_radix(line.trim(), 16).is_err())
-            .collect::<Vec<_>>()
-            .join("\n")
-    } else {
-        body.to_owned()
-    };
+    let is_chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+    let body = if is_chunked { joined(body).ok_or(io::ErrorKind::InvalidData)? } else { body.to_owned() };
     Ok((status.ok_or(io::ErrorKind::InvalidData)?, body))
+}
+
+/// A body that came in pieces, each after a line with its length.
+fn joined(mut pieces: &str) -> Option<String> {
+    let mut body = String::new();
+    loop {
+        let (length, rest) = pieces.split_once("\r\n")?;
+        let length = usize::from_str_radix(length.trim(), 16).ok()?;
+        if length == 0 {
+            return Some(body);
+        }
+        body += rest.get(..length)?;
+        pieces = rest.get(length..)?.strip_prefix("\r\n")?;
+    }
 }
 
 /// A metrics page.

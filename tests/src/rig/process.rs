@@ -164,10 +164,28 @@ impl Process {
             .all(|status| status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0")))
     }
 
+    /// Whether one thread of it is traced.
+    #[must_use]
+    pub fn is_thread_traced(&self, thread: i32) -> bool {
+        let status = fs::read_to_string(self.proc("task").join(thread.to_string()).join("status"));
+        let is_free = |line: &str| line.starts_with("TracerPid:") && line.ends_with("\t0");
+        status.is_ok_and(|status| !status.lines().any(is_free))
+    }
+
     /// Its number.
     #[must_use]
     pub fn id(&self) -> i32 {
         self.pid.as_raw_nonzero().get()
+    }
+
+    /// The number of one of its threads.
+    #[must_use]
+    pub fn thread(&self, name: &str) -> Option<i32> {
+        let threads = fs::read_dir(self.proc("task")).ok()?.flatten();
+        let is_named =
+            |path: &PathBuf| fs::read_to_string(path.join("comm")).is_ok_and(|comm| comm.trim() == name);
+        let path = threads.map(|thread| thread.path()).find(is_named)?;
+        path.file_name()?.to_str()?.parse().ok()
     }
 
     /// Whether it has ended.

@@ -66,6 +66,7 @@ pub struct Setup {
     files: Vec<(String, String)>,
     secret_files: Vec<(String, String)>,
     roles: BTreeMap<String, Role>,
+    ignores_size_limit: bool,
 }
 
 /// How a peer meets the switch, where it is not the usual way: an acquirer that connects, an issuer that
@@ -93,6 +94,7 @@ impl Setup {
             files: Vec::new(),
             secret_files: vec![("journal.key".to_owned(), "5a".repeat(32))],
             roles: BTreeMap::new(),
+            ignores_size_limit: false,
         }
     }
 
@@ -193,6 +195,12 @@ impl Setup {
         self
     }
 
+    /// A file that may not grow is an error to the switch, as on a full disk, not its end.
+    #[must_use]
+    pub fn ignoring_size_limit(self) -> Setup {
+        Setup { ignores_size_limit: true, ..self }
+    }
+
     /// A file beside the configuration.
     #[must_use]
     pub fn file(mut self, name: &str, content: &str) -> Setup {
@@ -267,7 +275,11 @@ impl Setup {
         let (mut issuers, links) = self.start_issuers(&canaries);
         let folder = scratch_folder();
         let own_files = self.write_files(&folder);
-        let start = Start { binary, environment: self.environment.clone() };
+        let start = Start {
+            binary,
+            environment: self.environment.clone(),
+            ignores_size_limit: self.ignores_size_limit,
+        };
         let process = start.process(&SERVE, &folder);
         for (name, address) in self.listening_issuers() {
             issuers.get_mut(&name).expect("a model issuer").connect(address);

@@ -71,20 +71,31 @@ impl Authority {
     /// A certificate for a name, good until long after this test.
     #[must_use]
     pub fn identity(&self, name: &str, serial: u64) -> Identity {
-        self.identity_until(name, serial, 2099)
+        self.identity_ending(name, serial, date_time_ymd(2099, 1, 1))
+    }
+
+    /// A certificate that ends in so many days.
+    #[must_use]
+    pub fn identity_for_days(&self, name: &str, serial: u64, days: u64) -> Identity {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+        self.identity_ending(
+            name,
+            serial,
+            date_time_ymd(1970, 1, 1) + now + std::time::Duration::from_secs(days * 86_400),
+        )
     }
 
     /// A certificate that ended in January 2021.
     #[must_use]
     pub fn expired_identity(&self, name: &str, serial: u64) -> Identity {
-        self.identity_until(name, serial, 2021)
+        self.identity_ending(name, serial, date_time_ymd(2021, 1, 1))
     }
 
-    fn identity_until(&self, name: &str, serial: u64, year: i32) -> Identity {
+    fn identity_ending(&self, name: &str, serial: u64, end: time::OffsetDateTime) -> Identity {
         let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
         params.distinguished_name.push(rcgen::DnType::CommonName, name);
         params.not_before = date_time_ymd(2020, 1, 1);
-        params.not_after = date_time_ymd(year, 1, 1);
+        params.not_after = end;
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages =

@@ -35,24 +35,38 @@ impl Trace {
     /// When strace cannot attach.
     #[must_use]
     pub fn of(rig: &Rig, calls: &[&str]) -> Option<Trace> {
-        Self::attach(rig, &[], calls)
+        Self::of_process(rig, &[], calls)
     }
 
     /// The same for calls on one file only.
     #[must_use]
     pub fn of_path(rig: &Rig, path: &Path, calls: &[&str]) -> Option<Trace> {
-        Self::attach(rig, &["-P".as_ref(), path.as_os_str()], calls)
+        Self::of_process(rig, &["-P".as_ref(), path.as_os_str()], calls)
     }
 
-    fn attach(rig: &Rig, options: &[&OsStr], calls: &[&str]) -> Option<Trace> {
+    /// The same for one of its threads.
+    #[must_use]
+    pub fn of_thread(rig: &Rig, thread: i32, calls: &[&str]) -> Option<Trace> {
+        let trace = Trace::start(rig, thread, &[], calls)?;
+        rig.await_that("strace to attach", || rig.process().is_thread_traced(thread));
+        Some(trace)
+    }
+
+    fn of_process(rig: &Rig, options: &[&OsStr], calls: &[&str]) -> Option<Trace> {
+        let options: Vec<&OsStr> = options.iter().copied().chain(["-f".as_ref()]).collect();
+        let trace = Trace::start(rig, rig.process().id(), &options, calls)?;
+        rig.await_that("strace to attach", || rig.process().is_traced());
+        Some(trace)
+    }
+
+    fn start(rig: &Rig, number: impl std::fmt::Display, options: &[&OsStr], calls: &[&str]) -> Option<Trace> {
         let log = rig.folder().join("trace");
-        let pid = rig.process().id().to_string();
         let started = Command::new("strace")
-            .args(["-f", "-yy", "-s", "0", "-o"])
+            .args(["-yy", "-s", "0", "-o"])
             .arg(&log)
             .args(options)
             .args(calls.iter().flat_map(|call| ["-e", call]))
-            .args(["-p", &pid])
+            .args(["-p", &number.to_string()])
             .stdin(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
@@ -60,9 +74,7 @@ impl Trace {
             not_run("strace");
             return None;
         };
-        let trace = Trace { child, log };
-        rig.await_that("strace to attach", || rig.process().is_traced());
-        Some(trace)
+        Some(Trace { child, log })
     }
 
     /// Detaches and gives the calls that ended well, in the order of their ends.
