@@ -14,6 +14,7 @@ use codecs::frame::{Cut, FrameFormat, LengthForm};
 use codecs::iso8583::{De, Dialect, Index, Message, built_in};
 use switch::acquirer::translate::{Answered, Received};
 use switch::homes::Homes;
+use switch::journal::bench::BenchJournal;
 use switch::ports::{Ports, Position};
 use switch::programs::Programs;
 use switch::shard::Shard;
@@ -49,6 +50,8 @@ struct Buffers {
     to_acquirer: Vec<u8>,
     now_us: u64,
     facts: Position,
+    /// Without one, facts are counted, and as durable as they will ever be.
+    journal: Option<BenchJournal>,
 }
 
 impl Ports for Buffers {
@@ -98,12 +101,15 @@ impl Ports for Buffers {
     fn tell(&mut self, _: Asker, _: Result<Box<Standing>, Refused>) {}
 
     fn append(&mut self, facts: &[Fact]) -> Position {
-        self.facts += facts.len() as Position;
+        self.facts = match &mut self.journal {
+            Some(journal) => journal.append(facts, self.now_us),
+            None => self.facts + facts.len() as Position,
+        };
         self.facts
     }
 
     fn durable_up_to(&self) -> Position {
-        self.facts
+        self.journal.as_ref().map_or(self.facts, BenchJournal::durable_up_to)
     }
 }
 
@@ -188,6 +194,15 @@ impl Path {
     /// Never: the samples are sound.
     #[must_use]
     pub fn new(batch: usize) -> Self {
+        Self::over(batch, None)
+    }
+
+    /// The same over a journal.
+    ///
+    /// # Panics
+    /// Never: the samples are sound.
+    #[must_use]
+    pub fn over(batch: usize, journal: Option<BenchJournal>) -> Self {
         let dialect = built_in("iso87-ascii").expect("built in");
         let request = message(dialect, b"0100", &AUTHORIZATION);
         let approval = message(dialect, b"0110", &APPROVAL);
@@ -210,6 +225,7 @@ impl Path {
             to_acquirer: Vec::new(),
             now_us: 0,
             facts: 0,
+            journal,
         };
         shard.turn(&mut world);
         let (asked_at, answered_at) = (places(&request), places(&approval));
@@ -227,7 +243,7 @@ impl Path {
             number(request, *asked_at, *sent);
             world.request(place, std::hint::black_box(request));
         }
-        shard.turn(world);
+        decide(shard, world);
         let asked = std::mem::take(&mut world.to_issuer);
         let mut rest = &asked[..];
         let mut place = batch;
@@ -243,11 +259,20 @@ impl Path {
             place += 1;
             rest = &rest[taken..];
         }
-        shard.turn(world);
+        decide(shard, world);
         assert_eq!(place, 2 * batch, "every request was forwarded");
         assert!(world.to_acquirer.len() > 100 * batch, "every answer was told");
         world.to_issuer = asked;
         world.to_issuer.clear();
         world.to_acquirer.clear();
+    }
+}
+
+/// One turn, and those after it until everything that was decided may be seen.
+fn decide(shard: &mut Shard, world: &mut Buffers) {
+    shard.turn(world);
+    while shard.holds_back() {
+        std::thread::yield_now();
+        shard.turn(world);
     }
 }

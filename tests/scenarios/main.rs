@@ -1,8 +1,10 @@
 //! What acquirers and issuers see of the switch, one test per rule; the names carry the rule's number.
 
 #![forbid(unsafe_code)]
+#![allow(clippy::duplicate_mod, reason = "the same scenarios over each token there is")]
 
 mod advice;
+mod disk;
 mod drain;
 mod duplicate;
 mod format;

@@ -161,6 +161,19 @@ impl Memory {
         self.make_room(entry.since_us)?;
         // An aged entry of the same identity may still be indexed: it must not shadow the new one.
         self.unindex(entry.identity);
+        Ok(self.put(entry))
+    }
+
+    /// Remembers one of the identities of a snapshot, each of which is there once.
+    ///
+    /// # Errors
+    /// [`Full`] when the oldest entry is in doubt.
+    pub fn restore(&mut self, entry: Entry) -> Result<u32, Full> {
+        self.make_room(0)?;
+        Ok(self.put(entry))
+    }
+
+    fn put(&mut self, entry: Entry) -> u32 {
         let place = self.place_after_newest();
         match self.ring.get_mut(place) {
             Some(old) => *old = entry,
@@ -176,7 +189,7 @@ impl Memory {
                 .map_or(0, |entry| hash(entry.identity))
         };
         self.index.insert_unique(hash(entry.identity), place, rehash);
-        Ok(place)
+        place
     }
 
     /// Writes down what became of the entry at a place.

@@ -83,7 +83,7 @@ impl Authorizer {
                 }
             }
             Piece::Remembered(entry, leg) => {
-                let Ok(place) = self.memory.insert(entry) else { return };
+                let Ok(place) = self.memory.restore(entry) else { return };
                 let state = match leg {
                     Leg::Gone => return,
                     Leg::Open => LegState::TimedOut(place),

@@ -4,6 +4,8 @@
 //! older snapshot and all segments after that, or all segments) is that read instead, and said.
 
 use std::path::Path;
+use std::sync::mpsc::sync_channel;
+use std::thread;
 
 use authorizer::Authorizer;
 use authorizer::event::ShardId;
@@ -17,6 +19,10 @@ use super::snapshot;
 use super::writer::Settings;
 use super::{Fault, MasterKey};
 use crate::homes::Homes;
+
+/// Pieces handed over at a time, and how many times ahead.
+const CHUNK: usize = 256;
+const CHUNKS: usize = 16;
 
 /// Where a journal is, and what it takes to make sense of it.
 pub(super) struct Fold<'a> {
@@ -81,8 +87,7 @@ impl Fold<'_> {
         let master: Option<&MasterKey> = Some(&self.settings.master);
         let begin = match number {
             0 => Tail::default(),
-            _ => snapshot::read(self.directory, self.shard, number, master, &mut |piece, names| {
-                let Some(piece) = renumber.piece(piece, names) else { return };
+            _ => self.pieces(number, &mut renumber, &mut |piece| {
                 if let Piece::Remembered(entry, _) = &piece {
                     came(entry.identity, entry.since_us);
                 }
@@ -101,6 +106,37 @@ impl Fold<'_> {
         })?;
         renumber.insist()?;
         Ok(Folded { authorizer, tail, snapshot: number, facts, elsewhere })
+    }
+}
+
+impl Fold<'_> {
+    /// The pieces of a snapshot. Another thread reads and opens them: it takes as long as to remember them does.
+    fn pieces(
+        &self,
+        number: u64,
+        renumber: &mut Renumber<'_>,
+        each: &mut dyn FnMut(Piece),
+    ) -> Result<Tail, Fault> {
+        let (send, receive) = sync_channel(CHUNKS);
+        let (directory, shard, settings) = (self.directory, self.shard, self.settings);
+        thread::scope(|scope| {
+            let reading = scope.spawn(move || {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                let master: Option<&MasterKey> = Some(&settings.master);
+                let tail = snapshot::read(directory, shard, number, master, &mut |piece, names| {
+                    chunk.extend(renumber.piece(piece, names));
+                    if chunk.len() == CHUNK {
+                        // Nobody takes it any more only when everything has failed already.
+                        let _ = send.send(std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK)));
+                    }
+                })?;
+                let _ = send.send(chunk);
+                Ok::<Tail, Fault>(tail)
+            });
+            receive.into_iter().flatten().for_each(each);
+            let failed = |_| Err(Fault::Store("the thread that reads a snapshot failed".to_owned()));
+            reading.join().unwrap_or_else(failed)
+        })
     }
 }
 

@@ -35,11 +35,16 @@ impl MasterKey {
         if line.len() != 64 || !unhex(line, &mut key[..]) {
             return Err(format!("{}: a journal key is 64 hexadecimal digits", path.display()));
         }
+        Ok(Self::of(&key))
+    }
+
+    /// From the key itself.
+    pub(super) fn of(key: &[u8; 32]) -> Self {
         let root = hkdf::Salt::new(hkdf::HKDF_SHA256, b"signalbox journal").extract(&key[..]);
         let tokens = hmac::Key::new(hmac::HMAC_SHA256, &derived(&root, b"card tokens")[..]);
         let mut check = [0; 8];
         check.copy_from_slice(&derived(&root, b"check value")[..8]);
-        Ok(Self { root, tokens, check })
+        Self { root, tokens, check }
     }
 
     /// The key of the hash that names identities and cards.
@@ -110,8 +115,9 @@ impl Sealer {
     /// A card number in the clear; `None` when it was not encrypted under this key, or was changed.
     pub(super) fn open(&self, sealed: &[u8]) -> Option<Pan> {
         let (used, text) = sealed.split_first_chunk::<8>()?;
-        let mut text = Zeroizing::new(text.to_vec());
-        let clear = self.key.open_in_place(nonce(u64::from_le_bytes(*used)), Aad::empty(), &mut text).ok()?;
+        let mut text = Zeroizing::new(<[u8; CLEAR_BYTES + 16]>::try_from(text).ok()?);
+        let clear =
+            self.key.open_in_place(nonce(u64::from_le_bytes(*used)), Aad::empty(), &mut text[..]).ok()?;
         Pan::parse(clear.get(1..=usize::from(*clear.first()?))?)
     }
 }

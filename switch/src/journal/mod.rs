@@ -30,6 +30,8 @@
 
 mod archive;
 mod batch;
+#[cfg(feature = "bench")]
+pub mod bench;
 mod directory;
 mod fold;
 pub mod history;

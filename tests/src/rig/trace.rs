@@ -1,7 +1,8 @@
 //! strace on a running switch: to see its system calls, or to spoil one of them.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,11 +35,22 @@ impl Trace {
     /// When strace cannot attach.
     #[must_use]
     pub fn of(rig: &Rig, calls: &[&str]) -> Option<Trace> {
+        Self::attach(rig, &[], calls)
+    }
+
+    /// The same for calls on one file only.
+    #[must_use]
+    pub fn of_path(rig: &Rig, path: &Path, calls: &[&str]) -> Option<Trace> {
+        Self::attach(rig, &["-P".as_ref(), path.as_os_str()], calls)
+    }
+
+    fn attach(rig: &Rig, options: &[&OsStr], calls: &[&str]) -> Option<Trace> {
         let log = rig.folder().join("trace");
         let pid = rig.process().id().to_string();
         let started = Command::new("strace")
             .args(["-f", "-yy", "-s", "0", "-o"])
             .arg(&log)
+            .args(options)
             .args(calls.iter().flat_map(|call| ["-e", call]))
             .args(["-p", &pid])
             .stdin(Stdio::null())
