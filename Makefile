@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 SIM_SECONDS ?= 60
 CARGO ?= cargo
 
-.PHONY: help demo build test unit outside tools lint deny bench bench-e2e fuzz sim chaos sweep load grafana clean
+.PHONY: package help demo build test unit outside tools lint deny bench bench-e2e fuzz sim chaos sweep load grafana clean
 
 help:            ## what there is
 	@grep -E '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /\1|/' | awk -F'|' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -27,6 +27,7 @@ unit:            ## unit and property tests of every crate, and the examples in 
 outside: build tools ## tests on the release binary, through sockets; two foreign codecs; a real token
 	SIGNALBOX_TESTS=all $(CARGO) test --locked --release -p tests -p loadtest -p hsm -p benches --tests
 	@sh tests/foreign/run.sh
+	@sh switch/packaging/test.sh
 
 tools:           ## what the tests need: a Python virtual environment, SoftHSM2, Chromium, strace, valgrind
 	@sh tests/peers/setup.sh
@@ -42,6 +43,9 @@ lint:            ## rustfmt and clippy, warnings refused
 
 deny:            ## licences, bans and sources of the dependencies; advisories where they can be fetched
 	@sh .cargo/deny.sh
+
+package: build   ## the Debian package, into target/
+	@sh switch/packaging/deb.sh target
 
 bench:           ## how long each step takes; figures go into benches/README.md
 	$(CARGO) bench --locked -p benches
