@@ -261,7 +261,7 @@ impl Shard {
             original: class.is_reversal().then(|| Original {
                 identity: name(number),
                 is_reversal: false,
-                left_minor: (minor > 20_000).then_some(minor - 20_000),
+                left_minor: minor.checked_sub(20_000).filter(|left| *left > 0),
             }),
             home: ShardId(0),
             pan: Pan::parse(CARDS[card]),
