@@ -87,6 +87,8 @@ fn h1_a_token_that_refuses_uses_nothing_up_and_stops_nobody() {
 #[test]
 fn h1_an_error_about_one_key_does_not_take_the_token_away() {
     let Some((rig, _token, shim)) = start(|setup| setup) else { return };
+    // A spare that is being started would have the spoiled call.
+    rig.await_gauge("token_spare", 1.0);
     let mut north = rig.acquirer("north");
     for stan in 1..=20 {
         shim.spoil("C_DeriveKey fail 0x68 once");
