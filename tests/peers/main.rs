@@ -107,12 +107,18 @@ fn python_asks_rust_through_the_switch_in_binary() {
     python_asks_rust_through_the_switch(BINARY);
 }
 
+/// Without a journal, so that advices are answered by their issuer too: kept ones are answered by the switch, and said
+/// again in words of its own.
+fn forwarding() -> Setup {
+    Setup::new().without_journal()
+}
+
 fn python_asks_rust_through_the_switch(manner: Manner) {
     let lines = lines(TRANSACTIONS, Between::TheSwitch, manner.is_binary());
     if !python::is_ready() {
         return;
     }
-    let setup = manner.configure(manner.configure(Setup::new(), "acquirer.north"), "issuer.maple");
+    let setup = manner.configure(manner.configure(forwarding(), "acquirer.north"), "issuer.maple");
     let Some(rig) = setup.start() else { return };
     let wrong = answer_by(rig.issuer("maple"), &lines, manner);
     PythonAcquirer::start(manner, &lines, rig.address("north")).finish(TRANSACTIONS);
@@ -132,7 +138,7 @@ fn rust_asks_python_through_the_switch_in_binary() {
 fn rust_asks_python_through_the_switch(manner: Manner) {
     let lines = lines(TRANSACTIONS, Between::TheSwitch, manner.is_binary());
     let Some(issuer) = PythonIssuer::start(manner, &lines) else { return };
-    let setup = manner.configure(manner.configure(Setup::new(), "acquirer.north"), "issuer.maple");
+    let setup = manner.configure(manner.configure(forwarding(), "acquirer.north"), "issuer.maple");
     let Some(rig) = setup.played_at("maple", issuer.address()).start() else { return };
     rig.await_links("maple", 1);
     ask_all(&mut rig.acquirer("north"), &lines);
@@ -145,7 +151,7 @@ fn python_asks_python_through_the_switch_in_two_dialects() {
     for (from, to) in [(ASCII, BINARY), (BINARY, ASCII)] {
         let lines = lines(TRANSACTIONS, Between::TheSwitch, true);
         let Some(issuer) = PythonIssuer::start(to, &lines) else { return };
-        let setup = to.configure(from.configure(Setup::new(), "acquirer.north"), "issuer.maple");
+        let setup = to.configure(from.configure(forwarding(), "acquirer.north"), "issuer.maple");
         let Some(rig) = setup.played_at("maple", issuer.address()).start() else { return };
         rig.await_links("maple", 1);
         PythonAcquirer::start(from, &lines, rig.address("north")).finish(TRANSACTIONS);
