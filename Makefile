@@ -35,6 +35,7 @@ tools:           ## what the tests need: a Python virtual environment, SoftHSM2,
 	@sh loadtest/setup.sh
 	@sh tests/strace.sh
 	@sh tests/grafana/setup.sh
+	@sh tests/console/setup.sh
 	@sh benches/setup.sh
 
 lint:            ## rustfmt and clippy, warnings refused
@@ -44,7 +45,8 @@ lint:            ## rustfmt and clippy, warnings refused
 deny:            ## licences, bans and sources of the dependencies; advisories where they can be fetched
 	@sh .cargo/deny.sh
 
-package: build   ## the Debian package, into target/
+package:         ## the Debian package, into target/
+	@SIGNALBOX_COMMIT=$$(git rev-parse --short=12 HEAD) $(CARGO) build --release --locked -p switch
 	@sh switch/packaging/deb.sh target
 
 bench:           ## how long each step takes; figures go into benches/README.md

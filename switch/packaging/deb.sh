@@ -30,6 +30,9 @@ done
     echo " On Debian systems the text of the Apache License 2.0 is in /usr/share/common-licenses/Apache-2.0."
 } > "$tree/usr/share/doc/signalbox/copyright"
 gzip -9n < "$top/CHANGELOG.md" > "$tree/usr/share/doc/signalbox/changelog.gz"
+mkdir -p "$tree/usr/share/man/man1" "$tree/usr/share/bash-completion/completions"
+"$binary" man | gzip -9n > "$tree/usr/share/man/man1/signalbox.1.gz"
+"$binary" completions bash > "$tree/usr/share/bash-completion/completions/signalbox"
 
 mkdir "$tree/DEBIAN"
 {

@@ -27,7 +27,8 @@ for file in var/lib/dpkg/status var/lib/dpkg/available etc/passwd etc/group; do 
 in_root() { dpkg --root="$root" --force-script-chrootless --force-depends --force-not-root "$@" >"$out/said" 2>&1 || { cat "$out/said"; fail "dpkg $*"; }; }
 
 in_root --install "$out"/*.deb
-for file in usr/bin/signalbox usr/lib/systemd/system/signalbox.service usr/lib/sysusers.d/signalbox.conf etc/signalbox/signalbox.toml; do
+for file in usr/bin/signalbox usr/lib/systemd/system/signalbox.service usr/lib/sysusers.d/signalbox.conf etc/signalbox/signalbox.toml \
+    usr/share/man/man1/signalbox.1.gz usr/share/bash-completion/completions/signalbox; do
     [ -f "$root/$file" ] || fail "$file was not installed"
 done
 [ "$(stat -c %a "$root/var/lib/signalbox")" = 700 ] || fail "the state is not for its owner alone"

@@ -10,6 +10,8 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::console::Action;
+
 /// Questions that may wait for the main task.
 pub(crate) const QUESTIONS_MAX: usize = 16;
 
@@ -21,6 +23,8 @@ pub(crate) enum Question {
     Alive(oneshot::Sender<Health>),
     /// Whether payments are taken.
     Ready(oneshot::Sender<Health>),
+    /// Do what an operator has confirmed at the console.
+    Act(Action, oneshot::Sender<Health>),
     /// Read the configuration again and put it in force.
     Reload(oneshot::Sender<Health>),
 }

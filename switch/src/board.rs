@@ -15,6 +15,7 @@ use crate::door::DoorCounts;
 use crate::metrics::Snapshot;
 use crate::process;
 use crate::setup::Setup;
+use crate::slowest::{Slow, Slowest};
 use crate::token;
 
 /// The newest figures and the handles they go to.
@@ -52,6 +53,11 @@ impl Board {
     pub(crate) fn update(&mut self, snapshot: Box<Snapshot>) {
         let shard = usize::from(snapshot.shard.0);
         self.shards[shard] = *snapshot;
+    }
+
+    /// The slowest payments of the last minute.
+    pub(crate) fn slowest(&self) -> Vec<Slow> {
+        Slowest::of_all(self.shards.iter().map(|shard| &shard.tally.slowest), self.setup.now_us())
     }
 
     /// The page, in the Prometheus text format.

@@ -59,6 +59,7 @@ struct Stage {
     oak: SocketAddr,
     admin: SocketAddr,
     token: DemoToken,
+    console: SocketAddr,
 }
 
 fn shown(arguments: &Arguments) -> Result<bool, String> {
@@ -66,6 +67,7 @@ fn shown(arguments: &Arguments) -> Result<bool, String> {
     println!("signalbox demo: {} requests a second for {} s", arguments.rate, arguments.seconds);
     println!("  acquirer  north   {}  ISO 8583:1987 ASCII, 2-byte length", stage.acquirer);
     println!("  issuers   maple   {}  oak {}", stage.maple, stage.oak);
+    println!("  console   http://{}/", stage.console);
     println!("  figures   http://{}/metrics   ready: http://{}/readyz", stage.admin, stage.admin);
     println!(
         "  journal   level sync: on the disk before anything is seen   {}",
@@ -132,15 +134,16 @@ impl Stage {
         }
         let folder = std::env::temp_dir().join(format!("signalbox-demo-{}", std::process::id()));
         std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        let [acquirer, maple, oak, admin] = free_addresses()?;
+        let [acquirer, maple, oak, admin, console] = free_addresses()?;
         let token = DemoToken::make(&signalbox, &folder)?;
-        let stage = Self { folder, signalbox, loadtest, acquirer, maple, oak, admin, token };
+        let stage = Self { folder, signalbox, loadtest, acquirer, maple, oak, admin, console, token };
         let config = CONFIG
             .replace("{module}", &stage.token.module())
             .replace("{check_value}", stage.token.check_value())
             .replace("{acquirer}", &acquirer.to_string())
             .replace("{maple}", &maple.to_string())
             .replace("{oak}", &oak.to_string())
+            .replace("{console}", &console.to_string())
             .replace("{admin}", &admin.to_string());
         let path = stage.path("signalbox.toml");
         std::fs::write(&path, config).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -244,13 +247,13 @@ fn text(path: &Path) -> Result<&str, String> {
 }
 
 /// Four addresses nobody listens on at this moment.
-fn free_addresses() -> Result<[SocketAddr; 4], String> {
+fn free_addresses() -> Result<[SocketAddr; 5], String> {
     let listen = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let listeners: Result<Vec<_>, _> = (0..4).map(listen).collect();
+    let listeners: Result<Vec<_>, _> = (0..5).map(listen).collect();
     let addresses: Result<Vec<_>, _> =
         listeners.and_then(|all| all.iter().map(TcpListener::local_addr).collect());
     let addresses = addresses.map_err(|error| format!("no free port on loopback: {error}"))?;
-    addresses.try_into().map_err(|_| "four listeners have four addresses".to_owned())
+    addresses.try_into().map_err(|_| "five listeners have five addresses".to_owned())
 }
 
 /// The switch of the demonstration. Its issuers have one second, so that a silent one shows.
@@ -271,6 +274,9 @@ kind = "rotating_atc"
 iins = ["99991"]
 key = "counters"
 check_value = "{check_value}"
+
+[console]
+listen = "{console}"
 
 [journal]
 dir = "journal"
@@ -328,6 +334,7 @@ mod tests {
             .replace("{acquirer}", "127.0.0.1:7001")
             .replace("{maple}", "127.0.0.1:7101")
             .replace("{oak}", "127.0.0.1:7102")
+            .replace("{console}", "127.0.0.1:9465")
             .replace("{admin}", "127.0.0.1:9464")
             .replace("{module}", "devtoken")
             .replace("{check_value}", "C6A13B");

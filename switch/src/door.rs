@@ -190,14 +190,24 @@ pub(crate) fn bind(setup: &Setup) -> Result<Vec<Door>, String> {
         (0..).map(AcquirerId).zip(&config.acquirers).map(|(id, peer)| (Guest::Acquirer(id), &peer.door));
     let issuers = (0..).map(IssuerId).zip(&config.issuers).map(|(id, peer)| (Guest::Issuer(id), &peer.door));
     let mut doors = Vec::new();
+    let mut passed = crate::service::sockets();
     for (guest, door) in acquirers.chain(issuers) {
         if let Way::Listen(address) = &door.way {
-            let listener =
-                listen(*address).map_err(|error| format!("cannot listen on {address}: {error}"))?;
+            let listener = match passed.remove(address) {
+                Some(listener) => adopted(listener),
+                None => listen(*address),
+            };
+            let listener = listener.map_err(|error| format!("cannot listen on {address}: {error}"))?;
             doors.push(Door { listener, guest });
         }
     }
     Ok(doors)
+}
+
+/// A listener that the service manager bound for us: connections wait in it while the switch starts anew.
+fn adopted(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {

@@ -4,6 +4,7 @@
 //! atomic. Only the mailboxes in [`Setup`] are touched by others.
 
 use std::cell::{Cell, Ref, RefCell};
+use std::fmt;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use authorizer::decision::DeclineReason;
 use authorizer::event::{AcquirerLink, Event, IssuerLink, Leg, ShardId, Ticket};
 use authorizer::programs::{ProgramId, Question};
 use authorizer::provision::Provision;
-use authorizer::request::Request;
+use authorizer::request::{Identity, Request};
 use authorizer::saf::{Delivery, Stored};
 use authorizer::tables::Tables;
 use authorizer::verify::{Judgement, ProofId};
@@ -88,6 +89,15 @@ impl Kick {
             *known = Some(waker.clone());
         }
         self.pending.take()
+    }
+}
+
+/// A trace id as log lines, `signalbox trace` and the console write it.
+pub(crate) struct Trace(pub(crate) Identity);
+
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0.0)
     }
 }
 
@@ -165,11 +175,12 @@ impl Edge {
 
     /// A request was read: it goes to the home of its identity, this shard or another. Refuses what
     /// contradicts itself by giving the message back with what is wrong.
-    pub(crate) fn submit(&self, envelope: Box<Envelope>) -> Result<(), (Box<Envelope>, DeclineReason)> {
+    pub(crate) fn submit(&self, mut envelope: Box<Envelope>) -> Result<(), (Box<Envelope>, DeclineReason)> {
         let request = match self.read_request(&envelope, Ticket(0)) {
             Some(request) => request,
             None => return Err((envelope, DeclineReason::FormatError)),
         };
+        envelope.identity = Some(request.identity);
         // A reversal goes where its original went.
         let named = request.original.map_or(request.identity, |original| original.identity);
         let home = self.setup.homes.of_identity(named);
@@ -186,10 +197,11 @@ impl Edge {
     }
 
     /// A request came from another shard, which has read it before.
-    pub(crate) fn arrived(&self, envelope: Box<Envelope>, event: impl FnOnce(Request) -> Event) {
+    pub(crate) fn arrived(&self, mut envelope: Box<Envelope>, event: impl FnOnce(Request) -> Event) {
         let Some(request) = self.read_request(&envelope, Ticket(0)) else {
             return self.envelopes.borrow_mut().recycle(envelope);
         };
+        envelope.identity = Some(request.identity);
         let ticket = self.envelopes.borrow_mut().keep(envelope);
         self.happened(event(Request { ticket, ..request }));
     }
@@ -257,6 +269,13 @@ impl Edge {
         self.happened(Event::Provision(Provision { asker: None, account, pan, change }));
     }
 
+    /// The trace id of a request, if it is one of those that have lines in the log.
+    pub(crate) fn traced(&self, envelope: &Envelope) -> Option<Trace> {
+        let nth = envelope.rules()?.config.log_every_nth_payment;
+        let identity = envelope.identity?;
+        (nth != 0 && (identity.0 as u32).is_multiple_of(nth)).then_some(Trace(identity))
+    }
+
     /// The message in an envelope, in its sender's dialect.
     pub(crate) fn message<'a>(&'a self, envelope: &'a Envelope) -> Option<Message<'a>> {
         let rules = envelope.rules()?;
@@ -272,6 +291,12 @@ impl Edge {
         let port = self.issuer_port(leg.to);
         let envelopes = self.envelopes.borrow();
         let Some(envelope) = envelopes.get(ticket) else { return };
+        envelope.forwarded_us.set(Some(self.setup.now_us()));
+        if let Some(trace) = self.traced(envelope) {
+            let issuer = &self.setup.start.issuers[leg.to.issuer.index()].name;
+            let stan = leg.stan.number();
+            tracing::info!(%trace, %issuer, link = leg.to.link, stan, "payment sent to its issuer");
+        }
         let sent = match (port, self.issuer_shard(leg.to)) {
             (Some(port), _) => port.wire.append_leg(leg, |out| self.encode_leg(envelope, leg, funding, out)),
             (None, shard) if shard != self.shard => {

@@ -4,7 +4,10 @@
 //! Memory is used again without asking for more: a released envelope is wiped and waits for the next
 //! message, because a track or a PIN block must not outlive its transaction.
 
+use std::cell::Cell;
+
 use authorizer::event::{AcquirerId, AcquirerLink, IssuerId, Ticket};
+use authorizer::request::Identity;
 use codecs::iso8583::Index;
 
 use crate::rules::{OwnRules, Rules};
@@ -29,6 +32,10 @@ pub(crate) struct Envelope {
     pub(crate) sender: Sender,
     /// When it was read, microseconds of the monotonic clock.
     pub(crate) arrived_us: u64,
+    /// The request's name, once it was read: its trace id.
+    pub(crate) identity: Option<Identity>,
+    /// When it was handed to its issuer's link.
+    pub(crate) forwarded_us: Cell<Option<u64>>,
     rules: Option<OwnRules>,
 }
 
@@ -41,6 +48,8 @@ impl Envelope {
             index: Index::new(),
             sender: nobody,
             arrived_us: 0,
+            identity: None,
+            forwarded_us: Cell::new(None),
             rules: None,
         }
     }
@@ -60,6 +69,8 @@ impl Envelope {
         self.header_bytes = header.len();
         self.sender = sender;
         self.arrived_us = arrived_us;
+        self.identity = None;
+        self.forwarded_us.set(None);
         self.rules = Some(OwnRules::clone(rules));
     }
 

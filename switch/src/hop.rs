@@ -46,6 +46,8 @@ pub(crate) enum Hop {
     Finished(AcquirerLink),
     /// A token worker for a place of this shard: its number and its stream.
     Worker(u16, u64, UnixStream),
+    /// An operator takes an issuer's link out of use, or into it again.
+    Use(IssuerLink, bool),
     /// Other rules, and the tables the authorizer has of them.
     Rules(Arc<Rules>, Arc<Tables>),
     /// Something the authorizer must know.

@@ -15,10 +15,21 @@
 //! | `issuer`, `kept` | a leg becomes a message, a message becomes an answer; what is told later is made from what was kept |
 //! | `envelope`, `edge`, `hop` | raw messages kept, one shard's world, shards talking |
 //! | `metrics`, `catalogue`, `board`, `process`, `admin`, `log` | what operators see |
+//! | `service` | what the service manager is told |
+//! | `console`, `slowest` | the web console |
 //! | `api`, `cards` | cards enrolled, bundles and challenges given, over HTTP; the command that asks for it |
 //! | `config`, `tables`, `setup`, `run` | how it starts, and how it stops |
 //! | `rules`, `reload` | what a reload swaps, and how |
 #![forbid(unsafe_code)]
+
+/// The version, with the commit it was built from where the build was told (`SIGNALBOX_COMMIT`, as `make package` does).
+pub static VERSION: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+    let commit = option_env!("SIGNALBOX_COMMIT").filter(|commit| !commit.is_empty());
+    commit.map_or_else(
+        || env!("CARGO_PKG_VERSION").to_owned(),
+        |commit| format!("{} ({commit})", env!("CARGO_PKG_VERSION")),
+    )
+});
 
 pub mod acquirer;
 mod admin;
@@ -28,6 +39,7 @@ pub mod cards;
 pub mod catalogue;
 pub mod config;
 mod connect;
+pub mod console;
 mod crypto;
 pub mod demo;
 mod door;
@@ -55,8 +67,10 @@ pub mod reload;
 mod rules;
 pub mod run;
 mod serve;
+mod service;
 mod setup;
 pub mod shard;
+mod slowest;
 mod tables;
 mod throttle;
 mod tls;

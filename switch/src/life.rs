@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use authorizer::event::{Event, LinkChange};
 use authorizer::network::Action;
+use codecs::value::NetworkFunction;
 
 use crate::acquirer::link::AcquirerPort;
 use crate::edge::Edge;
@@ -41,4 +42,20 @@ pub(crate) fn issuer_acts(edge: &Edge, port: &Rc<IssuerPort>, action: Action) {
         }
         Action::Close(reason) => port.wire.close(Goodbye::Network(reason)),
     }
+}
+
+/// An operator takes a link out of use, or into it again. Where we sign on, the issuer is told; what runs over the link may
+/// end either way.
+pub(crate) fn use_issuer(edge: &Edge, port: &Rc<IssuerPort>, on: bool) {
+    let issuer = &edge.setup.start.issuers[port.link.issuer.index()];
+    let (state, function, change) = match on {
+        true => ("up", NetworkFunction::SignOn, LinkChange::Up),
+        false => ("out of use", NetworkFunction::SignOff, LinkChange::SignedOff),
+    };
+    tracing::warn!(issuer = %issuer.name, link = port.link.link, state, "an operator says so");
+    if issuer.sign_on {
+        port.ask(edge, function);
+    }
+    edge.setup.links.insert((port.link.issuer, port.link.link), state);
+    edge.happened_everywhere(Event::IssuerLink(port.link, change));
 }

@@ -9,6 +9,7 @@ use authorizer::event::{AcquirerId, Event, IssuerId, Leg, Now};
 use authorizer::fact::Fact;
 use authorizer::provision::{Asker, Told};
 use authorizer::{AcquirerLink, Effect};
+use codecs::iso8583::De;
 
 use crate::acquirer::translate::{self, Answered};
 use crate::edge::{self, Edge, room_for};
@@ -18,6 +19,7 @@ use crate::hop::Hop;
 use crate::journal::Journal;
 use crate::metrics::JournalFigures;
 use crate::ports::{Ports, Position};
+use crate::slowest::Slow;
 use crate::wall::Wall;
 
 /// How often the calendar is asked, microseconds.
@@ -161,8 +163,51 @@ impl Live {
             let acquirer = &self.edge.setup.start.acquirers[acquirer.index()].name;
             tracing::debug!(%acquirer, ?error, "an answer cannot be said to its acquirer");
         }
-        let whole_us = self.edge.setup.now_us().saturating_sub(request.arrived_us);
-        self.edge.tally.borrow_mut().replied(acquirer, &reply.outcome, whole_us, reply.issuer_us);
+        let now_us = self.edge.setup.now_us();
+        let whole_us = now_us.saturating_sub(request.arrived_us);
+        let mut tally = self.edge.tally.borrow_mut();
+        tally.replied(acquirer, &reply.outcome, whole_us, reply.issuer_us);
+        if tally.slowest.takes(whole_us, now_us) {
+            tally.slowest.put(self.slow(acquirer, request, answer, reply, now_us));
+        }
+        if let Some(trace) = self.edge.traced(request) {
+            let acquirer = &self.edge.setup.start.acquirers[acquirer.index()].name;
+            let de39 = String::from_utf8_lossy(reply.outcome.response_code.as_bytes()).into_owned();
+            let issuer_us = reply.issuer_us;
+            tracing::info!(%trace, %acquirer, de39, whole_us, issuer_us, "payment answered");
+        }
+    }
+
+    /// What is told of a payment that was among the slowest.
+    fn slow(
+        &self,
+        acquirer: AcquirerId,
+        request: &Envelope,
+        answer: Option<&Envelope>,
+        reply: &Reply,
+        now_us: u64,
+    ) -> Slow {
+        let forwarded_us = request.forwarded_us.get();
+        let heard_us = answer.map(|answer| answer.arrived_us);
+        let between = |from: Option<u64>, to: Option<u64>| Some(to?.saturating_sub(from?));
+        let message = self.edge.message(request);
+        let said = |de: De| {
+            let value = message.as_ref()?.decode(de, &mut [0; 32])?.to_vec();
+            Some(String::from_utf8_lossy(&value).trim_end().to_owned())
+        };
+        let card = message.as_ref().and_then(|message| translate::card_of(message));
+        Slow {
+            at_us: now_us,
+            acquirer,
+            identity: request.identity,
+            code: reply.outcome.response_code,
+            whole_us: now_us.saturating_sub(request.arrived_us),
+            before_us: between(Some(request.arrived_us), forwarded_us),
+            issuer_us: between(forwarded_us, heard_us),
+            after_us: between(heard_us, Some(now_us)),
+            card: card.map(|card| format!("{card:?}")),
+            rrn: said(De::RRN),
+        }
     }
 
     fn send(&self, link: AcquirerLink, frame: Vec<u8>) {

@@ -3,10 +3,11 @@
 //! payments go on. Values are names, addresses, counts and flaws; no line is ever made from what a message holds.
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 
 use clap::ValueEnum;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, reload};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -26,13 +27,37 @@ pub fn start(format: Option<LogFormat>) -> WorkerGuard {
     let (writer, guard) = NonBlockingBuilder::default().lossy(true).finish(std::io::stderr());
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     match format {
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).init(),
+        LogFormat::Json => {
+            let builder = builder.json().flatten_event(true).with_current_span(false).with_filter_reloading();
+            keep(builder.reload_handle());
+            builder.init();
+        }
         LogFormat::Text => {
             let coloured = is_terminal && std::env::var_os("NO_COLOR").is_none();
-            builder.with_ansi(coloured).with_target(false).init();
+            let builder = builder.with_ansi(coloured).with_target(false).with_filter_reloading();
+            keep(builder.reload_handle());
+            builder.init();
         }
     }
     guard
+}
+
+fn keep<S: 'static>(handle: reload::Handle<EnvFilter, S>) {
+    let _ = CHANGE.set(Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string())));
+}
+
+/// What changes the filter of the lines; there from the start of logging on.
+static CHANGE: OnceLock<Change> = OnceLock::new();
+
+type Change = Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>;
+
+/// Changes which lines are written, until the next start: `info`, `debug`, or a filter by module.
+///
+/// # Errors
+/// Why not.
+pub fn change_level(level: &str) -> Result<(), String> {
+    let filter = EnvFilter::try_new(level).map_err(|error| error.to_string())?;
+    CHANGE.get().ok_or_else(|| "nothing is logged yet".to_owned())?(filter)
 }
 
 /// Makes a panic say where it happened and nothing else: its text could be made from a message.

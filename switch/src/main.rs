@@ -5,9 +5,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use switch::cards;
-use switch::config::{self, Config, Faults};
+use switch::config::{self, ChangedBy, Config, Faults};
 use switch::demo;
 use switch::journal::trace::{self, Card, Wanted};
 use switch::journal::{self, history::History};
@@ -28,7 +28,7 @@ mod exit {
 
 /// A card authorization switch: acquirers ask, issuers answer, ISO 8583 in between.
 #[derive(Parser)]
-#[command(name = "signalbox", version, after_help = EXAMPLES, arg_required_else_help = true)]
+#[command(name = "signalbox", version = switch::VERSION.as_str(), after_help = EXAMPLES, arg_required_else_help = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -70,6 +70,23 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         journal: PathBuf,
     },
+    /// Check the console's audit log: that no line was changed, taken out or put elsewhere. Reads only.
+    Audit {
+        /// The log.
+        #[arg(long, value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Show what is in force: every setting with its value, and whether a reload changes it.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Write completions for a shell to standard output.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual page to standard output.
+    #[command(hide = true)]
+    Man,
     /// The process that starts the token's workers; started by the switch.
     #[command(hide = true)]
     HsmLauncher {
@@ -84,6 +101,19 @@ enum Command {
     },
     /// Show it working: two model issuers, a fleet of terminals, a live line, a summary.
     Demo(demo::Arguments),
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Every setting with the value in force: the file's, the environment's, or the default.
+    Show {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// What is in force, which is all there is to show.
+        #[arg(long)]
+        effective: bool,
+    },
 }
 
 /// Which payment, and from where. What is said together must fit together.
@@ -135,6 +165,8 @@ Examples:
   signalbox export --journal signalbox-data > payments.jsonl
   signalbox verify --journal signalbox-data
   signalbox trace --journal signalbox-data --rrn 000000000007
+  signalbox config show --effective --config signalbox.toml
+  signalbox completions bash > /etc/bash_completion.d/signalbox
   signalbox keys list --module libsofthsm2.so --token switch --pin-file pin
   signalbox cards enrol cards.jsonl --token-file access.token
 
@@ -164,6 +196,15 @@ fn main() -> ExitCode {
         Command::HsmLauncher { parent } => token::launch(parent),
         Command::HsmWorker { parent } => token::work(parent),
         Command::Trace(arguments) => trace(arguments).unwrap_or_else(|code| code),
+        Command::Audit { file } => audit(&file),
+        Command::Config(ConfigCommand::Show { config, effective: _ }) => {
+            load(&config).map_or_else(|code| code, |config| show(&config))
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "signalbox", &mut std::io::stdout());
+            ExitCode::SUCCESS
+        }
+        Command::Man => manual(),
         Command::Demo(arguments) => demo::run(&arguments),
     }
 }
@@ -193,6 +234,34 @@ fn approve(config: &Config) -> ExitCode {
         config.routes.len()
     );
     ExitCode::SUCCESS
+}
+
+/// In the order of the example file. What needs a restart is marked.
+fn show(config: &Config) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    let written = config::settings(config).iter().try_for_each(|setting| {
+        let mark = if setting.changed_by == ChangedBy::Restart { "  # restart" } else { "" };
+        writeln!(out, "{} = {}{mark}", setting.path, setting.value)
+    });
+    written.map_or(exit::STORE.into(), |()| ExitCode::SUCCESS)
+}
+
+fn manual() -> ExitCode {
+    let written = clap_mangen::Man::new(Arguments::command()).render(&mut std::io::stdout());
+    written.map_or(exit::STORE.into(), |()| ExitCode::SUCCESS)
+}
+
+fn audit(file: &Path) -> ExitCode {
+    match switch::console::audit::verify(file) {
+        Ok((lines, hash)) => {
+            println!("lines {lines}\nlast_hash {hash}");
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            exit::DAMAGED.into()
+        }
+    }
 }
 
 fn read_history(directory: &Path) -> Result<History, ExitCode> {

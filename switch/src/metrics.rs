@@ -14,6 +14,7 @@ use codecs::value::ResponseCode;
 
 use crate::config::Config;
 use crate::edge::Edge;
+use crate::slowest::Slowest;
 use crate::token::Figures;
 use crate::wire::Goodbye;
 
@@ -42,6 +43,8 @@ pub(crate) struct Tally {
     /// Links that ended, by [`Goodbye::index`].
     pub(crate) ended: [u64; Goodbye::NAMES.len()],
     pub(crate) own: Own,
+    /// The slowest payments of the last minute.
+    pub(crate) slowest: Slowest,
 }
 
 /// What the edge counts of an acquirer.
@@ -73,6 +76,7 @@ impl Tally {
             misdirected: 0,
             ended: Default::default(),
             own: Own::default(),
+            slowest: Slowest::default(),
         }
     }
 

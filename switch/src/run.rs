@@ -16,7 +16,7 @@ use hsm::{Device, Secret};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval};
 
@@ -24,6 +24,7 @@ use crate::admin::{self, Health, QUESTIONS_MAX, Question};
 use crate::api;
 use crate::board::{Board, links_up};
 use crate::config::{Config, Placement};
+use crate::console::{self, Action};
 use crate::crypto::{self, Crypto, Inline};
 use crate::door::{self, DoorCounts};
 use crate::homes::Homes;
@@ -34,7 +35,7 @@ use crate::rules::Rules;
 use crate::setup::{Clock, Setup};
 use crate::token::{Crew, Launcher, Started, Supervisor};
 use crate::wall::Wall;
-use crate::{serve, tables};
+use crate::{serve, service, tables};
 
 /// A shard that has not looked around for this long is not alive.
 const ALIVE_WITHIN_US: u64 = 5_000_000;
@@ -129,12 +130,22 @@ async fn run_with(
     }
     let (questions, mut asked) = mpsc::channel(QUESTIONS_MAX);
     let mut admin_task = JoinSet::new();
+    let console_questions = questions.clone();
     let api = api::router(setup.clone(), access, questions.clone());
     admin_task.spawn(admin::serve(admin, questions, api));
     let mut board = Board::new(setup.clone(), counts);
+    let mut console = None;
+    if let Some((shown, serving)) = console::open(&setup, console_questions).await.map_err(internal)? {
+        admin_task.spawn(serving);
+        console = Some(shown);
+    }
+    let mut second = interval(Duration::from_secs(1));
+    let mut sign_of_life = interval(service::watchdog().unwrap_or(Duration::from_secs(3_600)));
+    let is_watched = service::watchdog().is_some();
+    service::ready();
     announce(&setup, &books.found);
 
-    let mut reloads = Reloads { reread, retired: Retired::default() };
+    let mut reloads = Reloads { reread, retired: Retired::default(), drain: Notify::new() };
     let mut drain: Option<Drain> = None;
     let mut look = interval(DRAIN_LOOK);
     loop {
@@ -142,9 +153,10 @@ async fn run_with(
             Some(snapshot) = taken.recv() => board.update(snapshot),
             Some(question) = asked.recv() => answer(&setup, &board, &mut reloads, question),
             Some(()) = hang_up.recv() => drop(reloads.reload(&setup)),
-            () = told_to_stop(&mut terminate, &mut interrupt) => match &mut drain {
+            () = told_to_stop(&mut terminate, &mut interrupt, &reloads.drain) => match &mut drain {
                 None => {
                     tracing::info!("stopping: no new requests are taken");
+                    service::stopping();
                     accepting.abort_all();
                     setup.draining.store(true, Ordering::Relaxed);
                     tell_all(&setup, || Event::Drain);
@@ -152,6 +164,13 @@ async fn run_with(
                 }
                 Some(drain) => drain.hurry(),
             },
+            _ = sign_of_life.tick(), if is_watched && alive(&setup).ok => service::alive(),
+            _ = second.tick() => {
+                service::status(&standing(&setup));
+                if let Some(console) = &mut console {
+                    console.look(&setup, &board.page(), &board.slowest(), ready(&setup, &board).body);
+                }
+            }
             _ = look.tick() => {
                 if shards.iter().any(JoinHandle::is_finished) {
                     return Err(Fault::Internal("a shard failed; its state is not trusted".to_owned()));
@@ -166,8 +185,9 @@ async fn run_with(
     }
 }
 
-async fn told_to_stop(terminate: &mut Signal, interrupt: &mut Signal) {
+async fn told_to_stop(terminate: &mut Signal, interrupt: &mut Signal, console: &Notify) {
     tokio::select! {
+        () = console.notified() => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
@@ -434,16 +454,48 @@ async fn finish(setup: &Setup, shards: Vec<JoinHandle<()>>, ended: Ended) -> Res
     Ok(ended)
 }
 
-/// What a reload needs.
+/// One line for the service manager.
+fn standing(setup: &Setup) -> String {
+    let in_flight: u32 = setup.gauges.iter().map(|shard| shard.in_flight.load(Ordering::Relaxed)).sum();
+    let up = (0..setup.start.issuers.len() as u16).filter(|id| links_up(setup, IssuerId(*id)) > 0).count();
+    let taking = if setup.is_draining() { "stopping" } else { "taking payments" };
+    format!("{taking}; {in_flight} in flight; {up} of {} issuers up", setup.start.issuers.len())
+}
+
+/// What operators may change, and what that needs.
 struct Reloads {
     reread: Reread,
     retired: Retired,
+    /// The console says so.
+    drain: Notify,
 }
 
 impl Reloads {
+    /// Does what was confirmed at the console.
+    fn act(&mut self, setup: &Setup, action: Action) -> Health {
+        let done = match action {
+            Action::Reload => return self.reload(setup),
+            Action::Drain if setup.is_draining() => Err("it is stopping already".to_owned()),
+            Action::Drain => {
+                self.drain.notify_one();
+                Ok("no new requests are taken".to_owned())
+            }
+            Action::LogLevel { level } => {
+                crate::log::change_level(&level).map(|()| format!("logging at {level}"))
+            }
+            Action::Link { issuer, link, on } => console::act(setup, &issuer, link, on),
+        };
+        match done {
+            Ok(said) => Health { ok: true, body: said.into() },
+            Err(why) => Health { ok: false, body: why.into() },
+        }
+    }
+
     /// Puts the configuration in force as it is written now, or leaves everything as it is.
     fn reload(&mut self, setup: &Setup) -> Health {
+        service::reloading();
         let done = reload::reload(setup, &self.reread, &mut self.retired);
+        service::ready();
         setup.reload_failed.store(done.is_err(), Ordering::Relaxed);
         match done {
             Ok(reloaded) => {
@@ -469,6 +521,7 @@ impl Reloads {
 
 fn answer(setup: &Setup, board: &Board, reloads: &mut Reloads, question: Question) {
     match question {
+        Question::Act(action, to) => drop(to.send(reloads.act(setup, action))),
         Question::Reload(to) => drop(to.send(reloads.reload(setup))),
         Question::Metrics(to) => drop(to.send(board.page())),
         Question::Alive(to) => drop(to.send(alive(setup))),

@@ -178,6 +178,11 @@ fn deliver(edge: &Rc<Edge>, hop: Hop) {
             }
             Err(error) => tracing::error!(%error, place, "a token worker cannot be heard"),
         },
+        Hop::Use(link, on) => {
+            if let Some(port) = edge.issuer_port(link) {
+                life::use_issuer(edge, &port, on);
+            }
+        }
         Hop::Rules(rules, tables) => edge.swap_rules(rules, tables),
         Hop::Event(event) => {
             if matches!(*event, Event::Stop) {

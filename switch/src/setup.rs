@@ -118,6 +118,11 @@ impl Setup {
         self.clock.instant(us)
     }
 
+    /// How long the switch has been running, seconds.
+    pub(crate) fn uptime_s(&self) -> u64 {
+        self.clock.started.elapsed().as_secs()
+    }
+
     /// The rules in force.
     pub(crate) fn rules(&self) -> Arc<Rules> {
         self.rules.load_full()

@@ -4,6 +4,8 @@
 #![allow(clippy::duplicate_mod, reason = "the same scenarios over each token there is")]
 
 mod advice;
+mod commands;
+mod console;
 mod disk;
 mod drain;
 mod duplicate;
@@ -21,6 +23,7 @@ mod reload;
 mod reversal;
 mod rights;
 mod routing;
+mod service;
 mod shards;
 mod sign_on;
 mod snapshot;

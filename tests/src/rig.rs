@@ -56,6 +56,7 @@ pub struct Rig {
     start: Start,
     /// Links to wait for.
     links: BTreeMap<String, u32>,
+    is_forgotten: bool,
 }
 
 /// How the switch is started, and started again.
@@ -323,6 +324,11 @@ impl Rig {
         }
     }
 
+    /// The test has killed the switch, and looks at nothing that it left behind.
+    pub fn forget(mut self) {
+        self.is_forgotten = true;
+    }
+
     fn finish(&mut self) {
         let page = metrics::get(self.admin, "/metrics").map(|(_, page)| page).unwrap_or_default();
         let code = self.terminate();
@@ -349,7 +355,7 @@ impl Drop for Rig {
         if thread::panicking() {
             self.process.kill();
             eprintln!("{}", self.process.last_words());
-        } else {
+        } else if !self.is_forgotten {
             self.finish();
         }
         let _ = fs::remove_dir_all(&self.folder);

@@ -191,6 +191,12 @@ fn card(message: &Message<'_>, track: Option<&Track2>) -> Result<(Option<Pan>, O
     Ok((pan, expiry))
 }
 
+/// The card of a request that was read before, wherever it stands in it.
+pub(crate) fn card_of(message: &Message<'_>) -> Option<Pan> {
+    let of_track = || message.track2().ok()?.map(|track| track.pan());
+    message.pan().ok()?.or_else(of_track)
+}
+
 /// Digits that are no moment are refused, though nothing here is decided by them: what an issuer would
 /// refuse later is better said now.
 fn moments(message: &Message<'_>) -> Result<(), ParseError> {

@@ -57,10 +57,16 @@ impl AccessToken {
         Ok(Self(token.to_vec()))
     }
 
-    fn is_shown(&self, headers: &HeaderMap) -> bool {
+    /// Whether a request shows it.
+    pub(crate) fn is_shown(&self, headers: &HeaderMap) -> bool {
         let shown =
             headers.get(header::AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-        shown.is_some_and(|shown| bool::from(shown.ct_eq(&self.0)))
+        shown.is_some_and(|shown| self.is(shown))
+    }
+
+    /// Whether this is it.
+    pub(crate) fn is(&self, shown: &[u8]) -> bool {
+        bool::from(shown.ct_eq(&self.0))
     }
 }
 

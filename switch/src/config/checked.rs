@@ -18,6 +18,10 @@ pub struct Config {
     pub switch: Switch,
     /// The door for operators.
     pub admin: Admin,
+    /// The web console, if there is one.
+    pub console: Option<Console>,
+    /// Which payments have lines in the log: one in so many, by their trace id; 0 for none.
+    pub log_every_nth_payment: u32,
     /// What strangers may take up.
     pub limits: Limits,
     /// Times that belong to links.
@@ -85,6 +89,19 @@ pub struct Admin {
     pub listen: SocketAddr,
     /// The file with the token that callers of `/v1` must show; `/v1` is shut without.
     pub token_file: Option<PathBuf>,
+}
+
+/// The web console.
+#[derive(Clone, Debug)]
+pub struct Console {
+    /// On loopback.
+    pub listen: SocketAddr,
+    /// The file with the token that a browser signs in with; without one everybody on this machine may look.
+    pub token_file: Option<PathBuf>,
+    /// Whether anything can be changed; then there are a token and an audit log.
+    pub control: bool,
+    /// Where it is written down who changed what.
+    pub audit_log: Option<PathBuf>,
 }
 
 /// What strangers may take up.

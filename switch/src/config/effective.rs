@@ -54,6 +54,15 @@ pub fn settings(config: &Config) -> Vec<Setting> {
         list.put(Restart, "listen", quoted(config.admin.listen));
         list.path(Restart, "token_file", config.admin.token_file.as_deref());
     });
+    if let Some(console) = &config.console {
+        list.below("console", |list| {
+            list.put(Restart, "listen", quoted(console.listen));
+            list.path(Restart, "token_file", console.token_file.as_deref());
+            list.put(Restart, "control", console.control);
+            list.path(Restart, "audit_log", console.audit_log.as_deref());
+        });
+    }
+    list.put(Reload, "log.every_nth_payment", config.log_every_nth_payment);
     limits(&mut list, config);
     timers(&mut list, config);
     if let Some(settings) = &config.journal {
@@ -238,6 +247,7 @@ pub(crate) fn merged(old: &Config, new: &Config) -> Option<Config> {
     let mut merged = old.clone();
     merged.switch.drain_grace = new.switch.drain_grace;
     merged.switch.approval_codes.clone_from(&new.switch.approval_codes);
+    merged.log_every_nth_payment = new.log_every_nth_payment;
     let (limits, others) = (&mut merged.limits, &new.limits);
     limits.connections_max = others.connections_max;
     limits.connections_per_address_max = others.connections_per_address_max;

@@ -16,6 +16,9 @@ pub(super) struct Raw {
     pub(super) switch: Switch,
     #[serde(default)]
     pub(super) admin: Admin,
+    pub(super) console: Option<Spanned<Console>>,
+    #[serde(default)]
+    pub(super) log: Log,
     #[serde(default)]
     pub(super) limits: Limits,
     #[serde(default)]
@@ -49,6 +52,21 @@ pub(super) struct Switch {
 pub(super) struct Admin {
     pub(super) listen: Option<Given<String>>,
     pub(super) token_file: Option<Given<String>>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Console {
+    pub(super) listen: Option<Given<String>>,
+    pub(super) token_file: Option<Given<String>>,
+    pub(super) control: Option<Given<bool>>,
+    pub(super) audit_log: Option<Given<String>>,
+}
+
+#[derive(Deserialize, Default, Debug)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Log {
+    pub(super) every_nth_payment: Option<Given<u64>>,
 }
 
 #[derive(Deserialize, Default, Debug)]

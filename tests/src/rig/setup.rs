@@ -296,6 +296,7 @@ impl Setup {
             expected_exit: 0,
             start,
             links,
+            is_forgotten: false,
         };
         rig.await_ready(&rig.links);
         Some(rig)

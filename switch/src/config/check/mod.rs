@@ -5,6 +5,7 @@
 //! them, in [`production`] what is forgiven in development only. A step that finds a fault reports it and returns what is left, or nothing; the steps beside it go
 //! on. Whoever holds the report believes no configuration while there is a fault in it.
 
+mod console;
 mod door;
 mod journal;
 mod peer;
@@ -30,6 +31,7 @@ pub(super) fn check(raw: &Raw, folder: &Path, report: &mut Report<'_>) -> Option
     let limits = settings::limits(&raw.limits, report);
     let timers = settings::timers(&raw.timers, report);
     let admin = settings::admin_listen(&raw.admin, report);
+    let log = report.count(&raw.log.every_nth_payment, 0, 0..=u32::MAX);
 
     let mut check = Check { report, folder, listeners: Vec::new(), names: Vec::new(), dialects: Vec::new() };
     if let (Some(admin), Some(given)) = (&admin, &raw.admin.listen) {
@@ -42,6 +44,7 @@ pub(super) fn check(raw: &Raw, folder: &Path, report: &mut Report<'_>) -> Option
     check.relations(raw);
     check.production(raw);
     let token_file = check.token_file(&raw.admin.token_file);
+    let console = check.console(&raw.console);
     let journal = check.journal(&raw.journal);
     let hsm = check.hsm(&raw.hsm);
     let programs = check.programs(raw);
@@ -50,6 +53,8 @@ pub(super) fn check(raw: &Raw, folder: &Path, report: &mut Report<'_>) -> Option
     let mut config = Config {
         switch: switch?,
         admin: Admin { listen: admin?, token_file: token_file? },
+        console: console?,
+        log_every_nth_payment: log?,
         journal: journal?,
         hsm: hsm?,
         programs: programs.into_iter().collect::<Option<_>>()?,

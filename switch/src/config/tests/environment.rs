@@ -88,7 +88,7 @@ environment variable SIGNALBOX__ACQUIRER__2__NAME: found the number 2, expected 
 environment variable SIGNALBOX__ACQUIRER__NAME: found the name \"name\" in a list, expected a number, counted from 0
 environment variable SIGNALBOX__ADMIN: found \"1\", expected a table
 environment variable SIGNALBOX__ISSUER__0__FRAMING: found unknown key \"lenght\", expected one of length, inclusive, header_bytes, max, keep_alive; did you mean \"length\"?
-environment variable SIGNALBOX__SWICTH__SHARDS: found unknown key \"swicth\", expected one of switch, admin, limits, timers, journal, acquirer, issuer, route, hsm, program; did you mean \"switch\"?
+environment variable SIGNALBOX__SWICTH__SHARDS: found unknown key \"swicth\", expected one of switch, admin, console, log, limits, timers, journal, acquirer, issuer, route, hsm, program; did you mean \"switch\"?
 environment variable SIGNALBOX__SWITCH__SHARDS: found \"x\", expected a whole number, from 1 to 64
 environment variable SIGNALBOX__SWITCH__SHARDS__MORE: found a name below a string, expected the name of a table or list";
     assert_eq!(faults, expected);

@@ -225,7 +225,7 @@ fn unknown_keys() {
     check(
         &[(1, "[swich]")],
         &[
-            r#"1:2: found unknown key "swich", expected one of switch, admin, limits, timers, journal, acquirer, issuer, route, hsm, program; did you mean "switch"?"#,
+            r#"1:2: found unknown key "swich", expected one of switch, admin, console, log, limits, timers, journal, acquirer, issuer, route, hsm, program; did you mean "switch"?"#,
         ],
     );
     check(
@@ -263,7 +263,7 @@ fn unknown_keys() {
     check(
         &[(19, "[[rout]]")],
         &[
-            r#"19:3: found unknown key "rout", expected one of switch, admin, limits, timers, journal, acquirer, issuer, route, hsm, program; did you mean "route"?"#,
+            r#"19:3: found unknown key "rout", expected one of switch, admin, console, log, limits, timers, journal, acquirer, issuer, route, hsm, program; did you mean "route"?"#,
         ],
     );
 }

@@ -1,0 +1,244 @@
+//! The web console: what an operator with a pager wants to see first, in a browser, from this one binary. Nothing is
+//! fetched from anywhere else, and without `console.control` nothing can be changed.
+//!
+//! A listener of its own on loopback: from another machine it is reached through a tunnel. Requests for other host
+//! names are refused (a page elsewhere cannot make a browser read this one), and so is everything that changes
+//! something and comes from another origin. With `console.token_file` a browser signs in once, and programs show the
+//! token as a bearer; without one everybody on this machine may look.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `figures` | the metrics page, read back |
+//! | `view` | one JSON object a second |
+//! | `session` | who may see it |
+//! | `control`, `audit` | what may be changed, asked twice and written down |
+//! | `page` | the page itself: no library, no build step |
+
+pub mod audit;
+mod control;
+mod figures;
+mod session;
+mod view;
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::serve::ListenerExt;
+use futures_util::stream::{self, Stream};
+use serde_json::Value;
+use socket2::SockRef;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+
+use crate::admin::Question;
+use crate::setup::Setup;
+use crate::slowest::Slow;
+use control::Control;
+use session::Sessions;
+
+pub(crate) use control::{Action, act};
+
+/// Browsers that may listen at a time.
+const LISTENERS_MAX: usize = 32;
+/// How long a browser may leave what it was sent unread; then its connection ends.
+const UNREAD_MAX: Duration = Duration::from_secs(10);
+/// The longest request body.
+const BODY_BYTES_MAX: usize = 4_096;
+/// A sign of life on a quiet stream.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+const PAGE: &str = include_str!("page/index.html");
+const STYLE: &str = include_str!("page/console.css");
+const SCRIPT: &str = include_str!("page/console.js");
+const LOGIN: &str = include_str!("page/login.html");
+const ICON: &str = include_str!("page/icon.svg");
+
+/// Everything a page may load comes from here, and nothing may frame it.
+const POLICY: &str = "default-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'";
+
+/// The main task's end: it says each second what the figures are.
+pub(crate) struct Console {
+    view: view::View,
+    newest: watch::Sender<Arc<str>>,
+}
+
+impl Console {
+    /// Says what there is to see at this moment.
+    pub(crate) fn look(&mut self, setup: &Setup, page: &str, slow: &[Slow], ready: Value) {
+        let said = self.view.look(setup, page, slow, ready).to_string();
+        self.newest.send_replace(said.into());
+    }
+}
+
+/// The task that answers browsers.
+pub(crate) type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The console of a configuration, and the task that serves it.
+///
+/// # Errors
+/// Why its listener cannot be had.
+pub(crate) async fn open(
+    setup: &Arc<Setup>,
+    questions: mpsc::Sender<Question>,
+) -> Result<Option<(Console, Serving)>, String> {
+    let Some(settings) = &setup.start.console else { return Ok(None) };
+    let address = settings.listen;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("the console cannot listen on {address}: {error}"))?;
+    let token = settings.token_file.as_deref().map(crate::api::AccessToken::read).transpose()?;
+    let control = settings.audit_log.as_deref().map(Control::open).transpose()?;
+    let (newest, seen) = watch::channel(Arc::from("null"));
+    let door = Door {
+        sessions: Arc::new(Sessions::new(token)),
+        control: control.filter(|_| settings.control).map(Arc::new),
+        listeners: Arc::default(),
+        questions,
+        seen,
+    };
+    let serving = async move {
+        let listener = listener.tap_io(|stream| {
+            let options = SockRef::from(&*stream);
+            let _ = options.set_tcp_user_timeout(Some(UNREAD_MAX));
+        });
+        let service = router(door).into_make_service_with_connect_info::<std::net::SocketAddr>();
+        if let Err(error) = axum::serve(listener, service).await {
+            tracing::error!(%error, "the console ended");
+        }
+    };
+    Ok(Some((Console { view: view::View::default(), newest }, Box::pin(serving))))
+}
+
+/// What the pages share.
+#[derive(Clone)]
+struct Door {
+    sessions: Arc<Sessions>,
+    control: Option<Arc<Control>>,
+    listeners: Arc<AtomicUsize>,
+    questions: mpsc::Sender<Question>,
+    seen: watch::Receiver<Arc<str>>,
+}
+
+fn router(door: Door) -> Router {
+    let inside = Router::new()
+        .route("/", get(|| async { text("text/html; charset=utf-8", PAGE) }))
+        .route("/events", get(events))
+        .route("/v1/console/snapshot", get(snapshot))
+        .route("/v1/console/ask", post(control::ask))
+        .route("/v1/console/do", post(control::confirm))
+        .layer(middleware::from_fn_with_state(door.clone(), session::insist));
+    Router::new()
+        .merge(inside)
+        .route("/login", get(|| async { text("text/html; charset=utf-8", LOGIN) }).post(session::login))
+        .route("/console.css", get(|| async { text("text/css; charset=utf-8", STYLE) }))
+        .route("/console.js", get(|| async { text("text/javascript; charset=utf-8", SCRIPT) }))
+        .route("/icon.svg", get(|| async { text("image/svg+xml", ICON) }))
+        .layer(middleware::from_fn(careful))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(door)
+}
+
+fn text(kind: &'static str, body: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, kind)], body).into_response()
+}
+
+/// Refuses what no browser of ours would send, and tells the browser what it must not do.
+async fn careful(request: Request, next: Next) -> Response {
+    if let Some(why) = is_foreign(&request) {
+        return why.into_response();
+    }
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        // With "no-referrer" a browser would not say of its own form where it comes from.
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::CACHE_CONTROL, "no-store"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Why a request is not one of our own pages'.
+fn is_foreign(request: &Request) -> Option<(StatusCode, &'static str)> {
+    let said = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let host = said(header::HOST).unwrap_or_default();
+    if !is_loopback(host) {
+        return Some((StatusCode::MISDIRECTED_REQUEST, "the console answers to loopback names only\n"));
+    }
+    let changes = !matches!(request.method().as_str(), "GET" | "HEAD");
+    let is_elsewhere = said(header::ORIGIN).is_some_and(|origin| origin != format!("http://{host}"));
+    (changes && is_elsewhere).then_some((StatusCode::FORBIDDEN, "from another origin\n"))
+}
+
+/// Whether a host name with an optional port leads to this machine.
+fn is_loopback(host: &str) -> bool {
+    let port = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let name = port.map_or(host, |(name, _)| name);
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    name == "localhost" || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+async fn snapshot(State(door): State<Door>) -> Response {
+    let newest = door.seen.borrow().clone();
+    ([(header::CONTENT_TYPE, "application/json")], newest.to_string()).into_response()
+}
+
+/// A place among the listeners, given back at the end.
+struct Place(Arc<AtomicUsize>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// One snapshot a second. A browser that is behind gets the newest one and none of those in between.
+async fn events(State(door): State<Door>) -> Response {
+    if door.listeners.fetch_add(1, Ordering::Relaxed) >= LISTENERS_MAX {
+        door.listeners.fetch_sub(1, Ordering::Relaxed);
+        return (StatusCode::SERVICE_UNAVAILABLE, "too many browsers listen\n").into_response();
+    }
+    let place = Place(door.listeners.clone());
+    let mut seen = door.seen.clone();
+    seen.mark_changed();
+    Sse::new(seconds(seen, place)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response()
+}
+
+fn seconds(seen: watch::Receiver<Arc<str>>, place: Place) -> impl Stream<Item = Result<Event, Infallible>> {
+    stream::unfold((seen, place, 0_u64), async |(mut seen, place, number)| {
+        seen.changed().await.ok()?;
+        let newest = seen.borrow_and_update().clone();
+        let event = Event::default().id(number.to_string()).data(&*newest);
+        Some((Ok(event), (seen, place, number + 1)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback;
+
+    #[test]
+    fn only_loopback_names_are_ours() {
+        for host in ["localhost", "localhost:9465", "127.0.0.1:9465", "127.1.2.3", "[::1]:9465"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in
+            ["", "evil.example", "evil.example:9465", "10.0.0.1:9465", "localhost.evil.example", "[::2]:1"]
+        {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+}
