@@ -124,6 +124,8 @@ impl Tally {
 /// One shard's figures at one moment.
 pub(crate) struct Snapshot {
     pub(crate) shard: ShardId,
+    /// The generation of the rules it works by.
+    pub(crate) generation: u64,
     pub(crate) counters: Counters,
     pub(crate) evicted: u64,
     pub(crate) in_flight: usize,
@@ -153,6 +155,7 @@ impl Snapshot {
         let (acquirers, issuers) = (config.acquirers.len(), config.issuers.len());
         Self {
             shard,
+            generation: 1,
             counters: Counters::new(acquirers, issuers, config.programs.len()),
             evicted: 0,
             in_flight: 0,
@@ -176,6 +179,7 @@ impl Snapshot {
         let issuers = || (0..tally.issuers.len() as u16).map(IssuerId);
         Self {
             shard: edge.shard,
+            generation: edge.rules().generation,
             counters: authorizer.counters().clone(),
             evicted: authorizer.evicted(),
             in_flight: authorizer.in_flight(),

@@ -456,7 +456,8 @@ static PROCESS: [Entry; 10] = [
         "signalbox_config_generation",
         "How many configurations this process has taken.",
         &[],
-        LevelOfAll(|world, _| world.setup.rules().generation as f64),
+        // A reload is over when every shard works by it.
+        LevelOfAll(|world, _| world.shards().map(|shard| shard.generation).min().unwrap_or(1) as f64),
     ),
     entry(
         "signalbox_config_last_reload_ok",
