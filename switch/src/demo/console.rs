@@ -116,7 +116,7 @@ impl fmt::Display for Summary {
         let [sent, again, done] = self.reversals;
         writeln!(
             out,
-            "  reversals   {sent:>10}   of what timed out; {again} sent again, {done} acknowledged"
+            "  reversals   {sent:>10}   and advices, told to issuers; {again} sent again, {done} acknowledged"
         )?;
         if let (Some(half), Some(most)) = (self.own_share_us(0.5), self.own_share_us(0.99)) {
             writeln!(
