@@ -14,6 +14,7 @@ trap 'rm -rf "$tree"' EXIT
 place() { install -D -m "$1" "$2" "$tree/$3"; }
 place 755 "$binary" usr/bin/signalbox
 place 644 "$here/signalbox.service" usr/lib/systemd/system/signalbox.service
+place 644 "$here/signalbox.socket" usr/lib/systemd/system/signalbox.socket
 place 644 "$here/sysusers.conf" usr/lib/sysusers.d/signalbox.conf
 place 644 "$top/switch/config.example.toml" etc/signalbox/signalbox.toml
 place 644 "$top/switch/config.example.toml" usr/share/doc/signalbox/config.example.toml

@@ -27,13 +27,26 @@ for file in var/lib/dpkg/status var/lib/dpkg/available etc/passwd etc/group; do 
 in_root() { dpkg --root="$root" --force-script-chrootless --force-depends --force-not-root "$@" >"$out/said" 2>&1 || { cat "$out/said"; fail "dpkg $*"; }; }
 
 in_root --install "$out"/*.deb
-for file in usr/bin/signalbox usr/lib/systemd/system/signalbox.service usr/lib/sysusers.d/signalbox.conf etc/signalbox/signalbox.toml \
+for file in usr/bin/signalbox usr/lib/systemd/system/signalbox.service usr/lib/systemd/system/signalbox.socket usr/lib/sysusers.d/signalbox.conf etc/signalbox/signalbox.toml \
     usr/share/man/man1/signalbox.1.gz usr/share/bash-completion/completions/signalbox; do
     [ -f "$root/$file" ] || fail "$file was not installed"
 done
 [ "$(stat -c %a "$root/var/lib/signalbox")" = 700 ] || fail "the state is not for its owner alone"
 "$root/usr/bin/signalbox" check --config "$root/etc/signalbox/signalbox.toml" | grep -q '^sound:' ||
     fail "the configuration that is installed is not sound"
+[ -z "$(find "$root/etc/systemd" -type l 2>/dev/null)" ] || fail "a unit was enabled by its installation"
+# The listeners that systemd would bind are those of the configuration that is installed.
+units=$root/usr/lib/systemd/system
+listens=$("$root/usr/bin/signalbox" config show --config "$root/etc/signalbox/signalbox.toml" |
+    sed -n 's/^\(acquirer\|issuer\)\..*\.listen = "\(.*\)".*/\2/p' | sort)
+[ "$(sed -n 's/^ListenStream=//p' "$units/signalbox.socket" | sort)" = "$listens" ] ||
+    fail "signalbox.socket binds other addresses than the configuration: $listens"
+if command -v systemd-analyze >/dev/null; then
+    # Of a root without systemd only what is wrong with the units themselves counts.
+    wrong=$(systemd-analyze verify --man=no "$units/signalbox.service" "$units/signalbox.socket" 2>&1 | grep 'signalbox\.' |
+        grep -v 'is not executable' || true)
+    [ -z "$wrong" ] || fail "$wrong"
+fi
 echo "money moved" > "$root/var/lib/signalbox/facts"
 in_root --remove signalbox
 [ -f "$root/etc/signalbox/signalbox.toml" ] || fail "a removal took the configuration along"

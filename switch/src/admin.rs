@@ -10,8 +10,6 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::console::Action;
-
 /// Questions that may wait for the main task.
 pub(crate) const QUESTIONS_MAX: usize = 16;
 
@@ -23,10 +21,12 @@ pub(crate) enum Question {
     Alive(oneshot::Sender<Health>),
     /// Whether payments are taken.
     Ready(oneshot::Sender<Health>),
-    /// Do what an operator has confirmed at the console.
-    Act(Action, oneshot::Sender<Health>),
+    /// Finish what runs and stop: confirmed at the console. Says whether it was not stopping already.
+    Drain(oneshot::Sender<bool>),
     /// Read the configuration again and put it in force.
     Reload(oneshot::Sender<Health>),
+    /// What the configuration says now, beside what is in force.
+    Compare(oneshot::Sender<serde_json::Value>),
 }
 
 /// The state of the switch in words.

@@ -3,6 +3,7 @@
 //! One thread for all listeners, apart from the shards, so that a storm of connections costs established
 //! links nothing but the handshakes that are let through.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -180,17 +181,19 @@ pub(crate) struct Door {
     guest: Guest,
 }
 
-/// Binds every configured listener. Must be called inside a runtime.
+/// Binds every configured listener that was not passed to us. Must be called inside a runtime.
 ///
 /// # Errors
 /// The address that cannot be bound, and why.
-pub(crate) fn bind(setup: &Setup) -> Result<Vec<Door>, String> {
+pub(crate) fn bind(
+    setup: &Setup,
+    mut passed: HashMap<SocketAddr, std::net::TcpListener>,
+) -> Result<Vec<Door>, String> {
     let config = &setup.start;
     let acquirers =
         (0..).map(AcquirerId).zip(&config.acquirers).map(|(id, peer)| (Guest::Acquirer(id), &peer.door));
     let issuers = (0..).map(IssuerId).zip(&config.issuers).map(|(id, peer)| (Guest::Issuer(id), &peer.door));
     let mut doors = Vec::new();
-    let mut passed = crate::service::sockets();
     for (guest, door) in acquirers.chain(issuers) {
         if let Way::Listen(address) = &door.way {
             let listener = match passed.remove(address) {
@@ -200,6 +203,9 @@ pub(crate) fn bind(setup: &Setup) -> Result<Vec<Door>, String> {
             let listener = listener.map_err(|error| format!("cannot listen on {address}: {error}"))?;
             doors.push(Door { listener, guest });
         }
+    }
+    for address in passed.keys() {
+        tracing::warn!(%address, "the service manager passed a listener that no peer has: it is closed");
     }
     Ok(doors)
 }

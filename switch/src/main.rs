@@ -227,11 +227,12 @@ fn approve(config: &Config) -> ExitCode {
     for warning in &config.warnings {
         eprintln!("warning: {warning}");
     }
+    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     println!(
-        "sound: {} acquirers, {} issuers, {} routes",
-        config.acquirers.len(),
-        config.issuers.len(),
-        config.routes.len()
+        "sound: {}, {}, {}",
+        counted(config.acquirers.len(), "acquirer"),
+        counted(config.issuers.len(), "issuer"),
+        counted(config.routes.len(), "route")
     );
     ExitCode::SUCCESS
 }
@@ -293,7 +294,7 @@ fn trace(arguments: Trace) -> Result<ExitCode, ExitCode> {
         }
     };
     let Trace { journal, rrn, stan, trace, key_file, json, .. } = arguments;
-    let wanted = Wanted { trace, rrn, stan, card };
+    let wanted = Wanted { trace, rrn, stan, card, since_us: None };
     let stories = trace::read(&journal, key_file.as_deref(), &wanted).map_err(|fault| unreadable(&fault))?;
     if stories.is_empty() {
         eprintln!("nothing of it is in this journal");

@@ -79,6 +79,29 @@ pub(crate) fn reload(setup: &Setup, reread: &Reread, retired: &mut Retired) -> R
     Ok(Reloaded { generation, applied, needs_restart })
 }
 
+/// What a reload would do, doing nothing: for the console.
+pub(crate) fn compare(setup: &Setup, reread: &Reread) -> Value {
+    let old = setup.rules();
+    let refused = match reread() {
+        Err(faults) => Refused::Faults(faults),
+        Ok(new) => match effective::merged(&old.config, &new) {
+            None => Refused::Others(others(&old.config, &new)),
+            Some(merged) => {
+                let said = |changes: Vec<Change>| changes.iter().map(Change::said).collect::<Vec<_>>();
+                return json!({
+                    "generation": old.generation,
+                    "is_sound": true,
+                    "applies": said(changes(&old.config, &merged)),
+                    "needs_restart": said(changes(&merged, &new)),
+                });
+            }
+        },
+    };
+    let mut said = refused.said(old.generation);
+    said["is_sound"] = json!(false);
+    said
+}
+
 fn others(old: &Config, new: &Config) -> Vec<String> {
     let (old, new) = (effective::names(old), effective::names(new));
     let gone = old.iter().filter(|name| !new.contains(name)).map(|name| format!("{name} is gone"));

@@ -5,6 +5,8 @@
 //! out; then links are signed off and closed. Two ways are cut short: a second signal, and the end of
 //! `drain_grace`. Both answer what still runs with 91 and say so in the exit code.
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -24,7 +26,7 @@ use crate::admin::{self, Health, QUESTIONS_MAX, Question};
 use crate::api;
 use crate::board::{Board, links_up};
 use crate::config::{Config, Placement};
-use crate::console::{self, Action};
+use crate::console;
 use crate::crypto::{self, Crypto, Inline};
 use crate::door::{self, DoorCounts};
 use crate::homes::Homes;
@@ -83,6 +85,8 @@ impl From<journal::Fault> for Fault {
 /// # Errors
 /// When it cannot start; when a shard failed, in which case nothing it held is trusted any more.
 pub fn run(config: Config, reread: Reread) -> Result<Ended, Fault> {
+    // Before the processes of the token are started: they must not hold on to listeners.
+    let passed = service::sockets();
     let tokens = Tokens::open(&config)?;
     let access = read_access_token(&config)?;
     let (homes, books) = open_books(&config)?;
@@ -91,7 +95,7 @@ pub fn run(config: Config, reread: Reread) -> Result<Ended, Fault> {
     let clock = Clock::start(books.found.last_us.saturating_add(1));
     let setup = Setup::new(rules, homes, snapshots, clock);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(internal)?;
-    runtime.block_on(run_with(setup, books, tokens, access, taken, reread))
+    runtime.block_on(run_with(setup, books, tokens, access, passed, taken, reread))
 }
 
 fn internal(error: impl std::fmt::Display) -> Fault {
@@ -103,6 +107,7 @@ async fn run_with(
     mut books: Books,
     tokens: Tokens,
     access: Option<api::AccessToken>,
+    passed: HashMap<SocketAddr, std::net::TcpListener>,
     mut taken: mpsc::Receiver<Box<crate::metrics::Snapshot>>,
     reread: Reread,
 ) -> Result<Ended, Fault> {
@@ -110,7 +115,7 @@ async fn run_with(
     let admin = TcpListener::bind(admin_address)
         .await
         .map_err(|error| internal(format!("cannot listen on {admin_address}: {error}")))?;
-    let doors = door::bind(&setup).map_err(internal)?;
+    let doors = door::bind(&setup, passed).map_err(internal)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(internal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(internal)?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(internal)?;
@@ -471,31 +476,25 @@ struct Reloads {
 }
 
 impl Reloads {
-    /// Does what was confirmed at the console.
-    fn act(&mut self, setup: &Setup, action: Action) -> Health {
-        let done = match action {
-            Action::Reload => return self.reload(setup),
-            Action::Drain if setup.is_draining() => Err("it is stopping already".to_owned()),
-            Action::Drain => {
-                self.drain.notify_one();
-                Ok("no new requests are taken".to_owned())
-            }
-            Action::LogLevel { level } => {
-                crate::log::change_level(&level).map(|()| format!("logging at {level}"))
-            }
-            Action::Link { issuer, link, on } => console::act(setup, &issuer, link, on),
-        };
-        match done {
-            Ok(said) => Health { ok: true, body: said.into() },
-            Err(why) => Health { ok: false, body: why.into() },
+    /// Begins a stop. Says whether none had begun.
+    fn drain(&self, setup: &Setup) -> bool {
+        let is_first = !setup.is_draining();
+        if is_first {
+            self.drain.notify_one();
         }
     }
 
-    /// Puts the configuration in force as it is written now, or leaves everything as it is.
+        is_first
+    /// Puts the configuration in force as it is written now, or leaves everything as it is. The service manager hears
+    /// nothing of it from a switch that is stopping: "ready" would say that it is not.
     fn reload(&mut self, setup: &Setup) -> Health {
-        service::reloading();
+        if !setup.is_draining() {
+            service::reloading();
+        }
         let done = reload::reload(setup, &self.reread, &mut self.retired);
-        service::ready();
+        if !setup.is_draining() {
+            service::ready();
+        }
         setup.reload_failed.store(done.is_err(), Ordering::Relaxed);
         match done {
             Ok(reloaded) => {
@@ -521,7 +520,8 @@ impl Reloads {
 
 fn answer(setup: &Setup, board: &Board, reloads: &mut Reloads, question: Question) {
     match question {
-        Question::Act(action, to) => drop(to.send(reloads.act(setup, action))),
+        Question::Drain(to) => drop(to.send(reloads.drain(setup))),
+        Question::Compare(to) => drop(to.send(reload::compare(setup, &reloads.reread))),
         Question::Reload(to) => drop(to.send(reloads.reload(setup))),
         Question::Metrics(to) => drop(to.send(board.page())),
         Question::Alive(to) => drop(to.send(alive(setup))),

@@ -39,8 +39,15 @@ pub(crate) fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled().map(|timeout| timeout / 2)
 }
 
-/// Listeners that the manager has bound for us, by their addresses.
+/// What the manager says to this process alone.
+pub(crate) const VARIABLES: [&str; 6] =
+    ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"];
+
+/// Listeners that the manager has bound for us, by their addresses. None of them goes on into a process that is
+/// started later.
 pub(crate) fn sockets() -> HashMap<SocketAddr, TcpListener> {
+    // Marks all of them as not to be passed on, whatever they are.
+    let _ = sd_notify::listen_fds();
     let mut passed = ListenFd::from_env();
     let taken = (0..passed.len()).filter_map(|place| passed.take_tcp_listener(place).ok().flatten());
     taken.filter_map(|listener| Some((listener.local_addr().ok()?, listener))).collect()

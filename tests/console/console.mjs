@@ -54,7 +54,7 @@ await page.evaluate(() => document.activeElement?.blur());
 await page.keyboard.press("Tab");
 assert.equal(await page.evaluate(() => document.activeElement.className), "skip");
 const stops = new Set();
-for (let stop = 0; stop < 40; stop += 1) {
+for (let stop = 0; stop < 80; stop += 1) {
   await page.keyboard.press("Tab");
   const seen = await page.evaluate(() => { const at = document.activeElement; return [at.tagName, at.textContent.slice(0, 20), getComputedStyle(at).outlineStyle]; });
   if (seen[0] === "BODY") break;
@@ -83,6 +83,34 @@ for (const colorScheme of ["light", "dark"]) {
   });
   assert.deepEqual(poor, [], `too little contrast, ${colorScheme}`);
 }
+
+// One payment: from the slowest to its steps, in the words of the command, its card masked.
+await page.click("#slowest tbody tr:first-child button.link");
+await page.waitForFunction(() => document.querySelectorAll("#traces .story li").length >= 3, null, { timeout: 20000 });
+const followed = await page.innerText("#trace-part");
+assert.match(followed, /received[\s\S]*sent to maple[\s\S]*the issuer answered/);
+assert.match(followed, /card 99996\d\*{6}\d{4}/);
+await page.waitForFunction(() => document.querySelectorAll("#slowest tbody tr").length > 3);
+const rrn = await page.textContent("#slowest tbody tr:first-child td:nth-child(8)");
+await page.selectOption("#trace-by", "rrn");
+await page.fill("#trace-value", rrn);
+await page.keyboard.press("Enter");
+await page.waitForFunction((rrn) => document.getElementById("traces").innerText.includes(`DE 37 ${rrn}`), rrn, { timeout: 20000 });
+await page.fill("#trace-value", "9999600000000019");
+await page.keyboard.press("Enter");
+assert.match(await page.textContent("#trace-said"), /looks like a card number/);
+await page.click("#slowest tbody tr:first-child button.link");
+await page.waitForSelector("#traces .story li");
+for (const [width, height] of [[1920, 1080], [360, 780]]) {
+  await page.setViewportSize({ width, height });
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+  assert.ok(wide <= width, `with a payment: ${wide} pixels in a window of ${width}`);
+  await page.locator("#trace-part").screenshot({ path: `${shots}/trace-${width}.png` });
+}
+await page.setViewportSize({ width: 1280, height: 900 });
+
+// The file says the same as what is in force.
+assert.match(await page.textContent("#config-said"), /Generation 1 is in force, and the file says the same\./);
 
 // Asked twice: No does nothing, Yes reloads.
 await page.click("#do-reload");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tests::rig::places::free_address;
 use tests::rig::process::{self, Process};
-use tests::{PATIENCE, Rig, Setup, purchase};
+use tests::{Act, PATIENCE, Rig, Setup, purchase};
 
 const TOKEN: &str = "a-console-token-of-the-tests";
 
@@ -37,12 +37,15 @@ fn post(console: SocketAddr, path: &str, body: &str) -> (String, Value) {
     (head.to_owned(), serde_json::from_str(body).unwrap_or(Value::Null))
 }
 
-fn snapshot(console: SocketAddr) -> Value {
-    let head =
-        format!("GET /v1/console/snapshot HTTP/1.1\r\nhost: {console}\r\nauthorization: Bearer {TOKEN}");
+fn get(console: SocketAddr, path: &str) -> (String, Value) {
+    let head = format!("GET {path} HTTP/1.1\r\nhost: {console}\r\nauthorization: Bearer {TOKEN}");
     let answer = ask(console, &head, "");
-    let (_, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
-    serde_json::from_str(body).expect("JSON")
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    (status(head).to_owned(), serde_json::from_str(body).unwrap_or(Value::Null))
+}
+
+fn snapshot(console: SocketAddr) -> Value {
+    get(console, "/v1/console/snapshot").1
 }
 
 fn status(answer: &str) -> &str {
@@ -54,14 +57,14 @@ fn strangers_see_nothing_and_other_origins_change_nothing() {
     let console = free_address();
     let Some(rig) = setup(console).start() else { return };
     rig.acquirer("north").ask(&purchase(""), "0110 39=00");
-    let get = |path: &str, more: &str| ask(console, &format!("GET {path} HTTP/1.1\r\n{more}"), "");
+    let bare = |path: &str, more: &str| ask(console, &format!("GET {path} HTTP/1.1\r\n{more}"), "");
     let host = format!("host: {console}");
-    assert_eq!(status(&get("/v1/console/snapshot", &host)), "401");
-    assert_eq!(status(&get("/events", &host)), "401");
-    assert!(get("/", &host).contains("location: /login"));
-    assert_eq!(status(&get("/login", "host: evil.example")), "421", "a name that leads here from elsewhere");
+    assert_eq!(status(&bare("/v1/console/snapshot", &host)), "401");
+    assert_eq!(status(&bare("/events", &host)), "401");
+    assert!(bare("/", &host).contains("location: /login"));
+    assert_eq!(status(&bare("/login", "host: evil.example")), "421", "a name that leads here from elsewhere");
     let shown = format!("{host}\r\nauthorization: Bearer {TOKEN}");
-    let page = get("/", &shown);
+    let page = bare("/", &shown);
     assert_eq!(status(&page), "200");
     assert!(page.contains("content-security-policy: default-src 'self'"), "{page}");
     let elsewhere = format!("POST /v1/console/ask HTTP/1.1\r\n{shown}\r\norigin: http://evil.example");
@@ -94,6 +97,95 @@ fn a_link_goes_out_of_use_and_back_asked_twice_and_written_down() {
     std::fs::write(&log, whole.replacen("maple", "birch", 1)).expect("ours");
     assert_eq!(rig.run(&["audit", "--file", "audit.jsonl"]).0, 3);
     std::fs::write(&log, whole).expect("ours");
+}
+
+#[test]
+fn what_an_issuer_refuses_is_shown_and_let_go_by_whoever_may_control() {
+    let console = free_address();
+    let setup = setup(console).set("console.control", true).set("console.audit_log", "audit.jsonl");
+    let Some(rig) = setup.start() else { return };
+    let maple = rig.issuer("maple");
+    maple.on(|request| Act::answer(if request.mti() == "0120" { "39=30 38=-" } else { "" }));
+    let mut north = rig.acquirer("north");
+    north.ask(&purchase("0120 11=000001 4=1000 37=000000000001 39=00"), "0130 39=00");
+    rig.await_gauge("saf_parked{issuer=maple}", 1.0);
+    let (status, listed) = get(console, "/v1/console/parked");
+    let one = &listed["parked"][0];
+    assert_eq!((&*status, &one["kind"], &one["de37"]), ("200", &"advice".into(), &"000000000001".into()));
+    assert_eq!(one["card"], "999960******0019");
+    maple.on(|_| Act::answer("38=-"));
+    let release = format!(r#"{{"action":"release","issuer":"maple","stan":{}}}"#, one["stan"]);
+    twice(console, &release);
+    rig.await_gauge("saf_depth{issuer=maple}", 0.0);
+    // Nothing is there any more: said, and written down as failed.
+    let (_, asked) = post(console, "/v1/console/ask", &release);
+    assert!(asked["says"].as_str().is_some_and(|says| says.contains("issuer maple")), "{asked}");
+    let (head, done) = post(console, "/v1/console/do", &format!("{{\"confirm\":{}}}", asked["confirm"]));
+    assert!(head.contains(" 422 ") && done["said"] == "nothing is set aside under it", "{head} {done}");
+    let log = std::fs::read_to_string(rig.folder().join("audit.jsonl")).expect("written");
+    let outcomes: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
+        .filter(|line| line["action"].as_str().is_some_and(|action| action.starts_with("Release")))
+        .map(|line| line["what"].clone())
+        .collect();
+    assert_eq!(outcomes, ["asked", "confirmed", "done", "asked", "confirmed", "failed"]);
+}
+
+#[test]
+fn one_payment_is_followed_as_the_command_follows_it_with_its_card_masked() {
+    let console = free_address();
+    let Some(rig) = setup(console).start() else { return };
+    let mut north = rig.acquirer("north");
+    north.ask(&purchase("11=000007 37=000000000007"), "0110 11=000007 38=A12345 39=00");
+    north.ask(&purchase("11=000008 37=000000000008"), "0110 11=000008 39=00");
+    let (status, told) = get(console, "/v1/console/trace?rrn=000000000007");
+    assert_eq!((&*status, &told["more"]), ("200", &0.into()), "{told}");
+    let payment = &told["payments"][0];
+    let words = |story: &Value| -> Vec<String> {
+        let steps = story["steps"].as_array().expect("steps");
+        steps.iter().map(|step| step["said"].to_string()).collect()
+    };
+    assert_eq!((&payment["card"], &payment["de37"]), (&"999960******0019".into(), &"000000000007".into()));
+    assert_eq!(payment["card_token"], Value::Null, "never beside the masked number");
+    let (_, said) = rig.run(&["trace", "--journal", "journal", "--json", "--rrn", "000000000007"]);
+    let by_command: Value = serde_json::from_str(said.trim()).expect("JSON");
+    assert_eq!((words(payment), &payment["trace"]), (words(&by_command), &by_command["trace"]));
+    // By the names that the slowest of the minute and the log have, too.
+    let trace = format!("/v1/console/trace?trace={}", payment["trace"].as_str().expect("an id"));
+    assert_eq!(get(console, &trace).1, told);
+    let stan = get(console, "/v1/console/trace?stan=8&within_s=0").1;
+    assert_eq!(stan["payments"][0]["de37"], "000000000008");
+    assert_eq!(get(console, "/v1/console/trace?rrn=000000000099").1["payments"], serde_json::json!([]));
+    for wrong in ["", "?rrn=9999600000000019", "?trace=abc", "?card=9999600000000019"] {
+        assert_eq!(get(console, &format!("/v1/console/trace{wrong}")).0, "400", "{wrong}");
+    }
+    assert_eq!(
+        self::status(&ask(console, &format!("GET /v1/console/trace?stan=8 HTTP/1.1\r\nhost: {console}"), "")),
+        "401"
+    );
+}
+
+#[test]
+fn what_the_file_says_is_shown_beside_what_is_in_force() {
+    let console = free_address();
+    let Some(rig) = setup(console).start() else { return };
+    let compared = || get(console, "/v1/console/configuration").1;
+    let same = serde_json::json!({ "generation": 1, "is_sound": true, "applies": [], "needs_restart": [] });
+    assert_eq!(compared(), same);
+    let good = rig.edit_config(|text| {
+        let text = text.replace("segment = \"1MiB\"", "segment = \"2MiB\"");
+        text.replace("timeout = \"5s\"", "timeout = \"4s\"")
+    });
+    let other = compared();
+    assert_eq!(other["applies"][0]["setting"], "issuer.maple.timeout", "{other}");
+    assert_eq!(other["needs_restart"][0]["setting"], "journal.segment", "{other}");
+    rig.edit_config(|text| text.replace("iin = \"99996\"", "iin = \"9999x\""));
+    let faulty = compared();
+    assert_eq!((&faulty["is_sound"], &faulty["generation"]), (&false.into(), &1.into()), "{faulty}");
+    assert!(faulty["faults"][0]["line"].as_u64() > Some(1), "{faulty}");
+    rig.edit_config(|_| good);
+    assert_eq!(compared(), same, "nothing was put in force by looking");
 }
 
 fn twice(console: SocketAddr, action: &str) {

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tests::rig::noise::Noise;
+use tests::rig::process::children;
 use tests::rig::token::Shim;
 use tests::{Acquirer, Rig, Setup, TestToken, purchase};
 
@@ -259,20 +260,4 @@ fn no_process_of_the_token_survives_the_switch_and_none_shows_the_pin() {
 /// The numbers of the workers: children of the launcher, which is the switch's only child.
 fn workers(rig: &Rig) -> Vec<i32> {
     children(rig.process().id()).into_iter().flat_map(children).collect()
-}
-
-/// Living processes whose parent is this one.
-fn children(parent: i32) -> Vec<i32> {
-    let stat = |process: i32| fs::read_to_string(format!("/proc/{process}/stat")).ok();
-    let processes = fs::read_dir("/proc").expect("a list of processes").flatten();
-    let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    numbers
-        .filter(|process| {
-            let stat = stat(*process).unwrap_or_default();
-            let mut words = stat.rsplit(") ").next().unwrap_or_default().split(' ');
-            let (state, of) =
-                (words.next().unwrap_or_default(), words.next().and_then(|word| word.parse().ok()));
-            of == Some(parent) && !matches!(state, "Z" | "X")
-        })
-        .collect()
 }

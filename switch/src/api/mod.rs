@@ -8,7 +8,7 @@
 
 mod form;
 mod read;
-mod saf;
+pub(crate) mod saf;
 
 use std::path::Path;
 use std::sync::Arc;

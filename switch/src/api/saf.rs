@@ -1,6 +1,5 @@
-//! What issuers refuse for good: listed, and let go again by an operator who has seen to it.
-
-use std::sync::Arc;
+//! What issuers refuse for good: listed, and let go again by an operator who has seen to it. The console shows and lets
+//! go by the same.
 
 use authorizer::cards::Refused;
 use authorizer::event::{Event, IssuerId, ShardId};
@@ -34,16 +33,17 @@ pub(super) async fn list(State(door): State<Door>, headers: HeaderMap) -> Respon
     if let Err(refused) = door.admit(&headers) {
         return *refused;
     }
+    parked(&door.setup).await.map_or_else(silent, |listed| Json(json!({ "parked": listed })).into_response())
+}
+
+/// Everything that is set aside; nothing when a shard does not answer.
+pub(crate) async fn parked(setup: &Setup) -> Option<Vec<Value>> {
     let mut listed = Vec::new();
-    for shard in (0..door.setup.shards()).map(ShardId) {
-        match send(&door.setup, shard, Order::List).await {
-            Some(Ok(Told::Parked(parked))) => {
-                listed.extend(parked.iter().map(|message| said(&door.setup, message)));
-            }
-            _ => return silent(),
-        }
+    for shard in (0..setup.shards()).map(ShardId) {
+        let Some(Ok(Told::Parked(parked))) = send(setup, shard, Order::List).await else { return None };
+        listed.extend(parked.iter().map(|message| said(setup, message)));
     }
-    Json(json!({ "parked": listed })).into_response()
+    Some(listed)
 }
 
 /// Lets one go out again, to be refused or acknowledged anew.
@@ -54,27 +54,46 @@ pub(super) async fn release(State(door): State<Door>, headers: HeaderMap, body: 
     let Ok(Named { issuer, stan }) = serde_json::from_slice(&body) else {
         return refuse(StatusCode::BAD_REQUEST, "", "expected {\"issuer\": \"NAME\", \"stan\": NUMBER}");
     };
-    let config = &door.setup.start;
-    let Some(id) = config.issuers.iter().position(|known| known.name == issuer) else {
-        return refuse(StatusCode::NOT_FOUND, "issuer", "no such issuer");
-    };
-    let Some(stan) = Stan::new(stan) else {
-        return refuse(StatusCode::UNPROCESSABLE_ENTITY, "stan", "0 to 999999");
-    };
-    let shard = shard_of(stan, door.setup.shards());
-    match send(&door.setup, shard, Order::Release { issuer: IssuerId(id as u16), stan }).await {
-        Some(Ok(Told::Released)) => Json(json!({ "released": true })).into_response(),
-        Some(Err(Refused::Unknown)) => refuse(StatusCode::NOT_FOUND, "stan", "nothing is set aside under it"),
-        _ => silent(),
+    match let_go(&door.setup, &issuer, stan).await {
+        Ok(()) => Json(json!({ "released": true })).into_response(),
+        Err(NotReleased { status, field, why }) => refuse(status, field, why),
     }
 }
 
-async fn send(setup: &Arc<Setup>, shard: ShardId, order: Order) -> Option<Outcome> {
+/// Why nothing was let go.
+pub(crate) struct NotReleased {
+    status: StatusCode,
+    field: &'static str,
+    pub(crate) why: &'static str,
+}
+
+/// Lets the message that an issuer refuses under this trace number go out again.
+///
+/// # Errors
+/// Why not.
+pub(crate) async fn let_go(setup: &Setup, issuer: &str, stan: u32) -> Result<(), NotReleased> {
+    let not = |status, field, why| NotReleased { status, field, why };
+    let known = setup.start.issuers.iter().position(|known| known.name == issuer);
+    let id = known.ok_or_else(|| not(StatusCode::NOT_FOUND, "issuer", "no such issuer"))?;
+    let stan = Stan::new(stan).ok_or_else(|| not(StatusCode::UNPROCESSABLE_ENTITY, "stan", "0 to 999999"))?;
+    let order = Order::Release { issuer: IssuerId(id as u16), stan };
+    match send(setup, shard_of(stan, setup.shards()), order).await {
+        Some(Ok(Told::Released)) => Ok(()),
+        Some(Err(Refused::Unknown)) => {
+            Err(not(StatusCode::NOT_FOUND, "stan", "nothing is set aside under it"))
+        }
+        _ => Err(not(StatusCode::SERVICE_UNAVAILABLE, "", SILENT)),
+    }
+}
+
+async fn send(setup: &Setup, shard: ShardId, order: Order) -> Option<Outcome> {
     wait_for(setup, shard, |asker| Event::Operation(Operation { asker, order })).await
 }
 
+const SILENT: &str = "a shard does not answer; list again before trying again";
+
 fn silent() -> Response {
-    refuse(StatusCode::SERVICE_UNAVAILABLE, "", "a shard does not answer; list again before trying again")
+    refuse(StatusCode::SERVICE_UNAVAILABLE, "", SILENT)
 }
 
 fn said(setup: &Setup, set_aside: &SetAside) -> Value {

@@ -14,12 +14,13 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use dashmap::DashMap;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::Door;
 use super::audit::{Audit, Entry};
 use crate::admin::{self, Question};
+use crate::api::saf;
 use crate::hop::Hop;
 use crate::setup::Setup;
 
@@ -29,9 +30,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const ASKED_MAX: usize = 64;
 
 /// What can be done.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
-pub(crate) enum Action {
+pub(super) enum Action {
     /// Read the configuration again.
     Reload,
     /// Finish what runs and stop.
@@ -50,6 +51,13 @@ pub(crate) enum Action {
         /// Whether it is to carry requests.
         on: bool,
     },
+    /// Tell an issuer again what it refused for good.
+    Release {
+        /// Whom.
+        issuer: String,
+        /// Under which trace number of ours.
+        stan: u32,
+    },
 }
 
 impl Action {
@@ -67,6 +75,9 @@ impl Action {
             }
             Self::Link { issuer, link, on: false } => {
                 format!("Take link {link} of issuer {issuer} out of use? What runs over it may end.")
+            }
+            Self::Release { issuer, stan } => {
+                format!("Tell issuer {issuer} again what it refused under trace number {stan:06}?")
             }
         }
     }
@@ -138,15 +149,40 @@ pub(super) async fn confirm(
     if let Err(refused) = control.write(from, &action, "confirmed") {
         return *refused;
     }
-    let question = action.clone();
-    let done = admin::ask(&door.questions, |to| Question::Act(question.clone(), to)).await;
-    let Some(done) = done else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
-    let outcome = if done.ok { "done" } else { "failed" };
+    let done = act(&door, &action).await;
+    let outcome = if done.is_ok() { "done" } else { "failed" };
     if let Err(refused) = control.write(from, &action, outcome) {
         return *refused;
     }
-    let status = if done.ok { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    (status, Json(json!({ "done": done.ok, "said": done.body }))).into_response()
+    let (status, is_done, said) = match done {
+        Ok(said) => (StatusCode::OK, true, said),
+        Err(why) => (StatusCode::UNPROCESSABLE_ENTITY, false, why),
+    };
+    (status, Json(json!({ "done": is_done, "said": said }))).into_response()
+}
+
+/// Does it. What comes back, either way, is said to whoever asked.
+async fn act(door: &Door, action: &Action) -> Result<Value, Value> {
+    let gone = || Value::from("the switch does not answer");
+    match action {
+        Action::Reload => {
+            let health = admin::ask(&door.questions, Question::Reload).await.ok_or_else(gone)?;
+            if health.ok { Ok(health.body) } else { Err(health.body) }
+        }
+        Action::Drain => match admin::ask(&door.questions, Question::Drain).await.ok_or_else(gone)? {
+            true => Ok("no new requests are taken".into()),
+            false => Err("it is stopping already".into()),
+        },
+        Action::LogLevel { level } => {
+            crate::log::change_level(level)?;
+            Ok(format!("logging at {level}").into())
+        }
+        Action::Link { issuer, link, on } => Ok(switch_link(&door.setup, issuer, *link, *on)?.into()),
+        Action::Release { issuer, stan } => match saf::let_go(&door.setup, issuer, *stan).await {
+            Ok(()) => Ok("it goes out again".into()),
+            Err(not) => Err(not.why.into()),
+        },
+    }
 }
 
 fn not_allowed() -> Response {
@@ -161,7 +197,7 @@ fn refuse(status: StatusCode, why: &str) -> Response {
 ///
 /// # Errors
 /// Why not.
-pub(crate) fn act(setup: &Setup, issuer: &str, link: u16, on: bool) -> Result<String, String> {
+fn switch_link(setup: &Setup, issuer: &str, link: u16, on: bool) -> Result<String, String> {
     let place = setup.start.issuers.iter().position(|settings| settings.name == issuer);
     let Some(place) = place else { return Err(format!("there is no issuer {issuer:?}")) };
     let link = IssuerLink { issuer: IssuerId(place as u16), link };

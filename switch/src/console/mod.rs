@@ -10,6 +10,7 @@
 //! | --- | --- |
 //! | `figures` | the metrics page, read back |
 //! | `view` | one JSON object a second |
+//! | `trace` | one payment followed, read from the journal |
 //! | `session` | who may see it |
 //! | `control`, `audit` | what may be changed, asked twice and written down |
 //! | `page` | the page itself: no library, no build step |
@@ -18,15 +19,15 @@ pub mod audit;
 mod control;
 mod figures;
 mod session;
+mod trace;
 mod view;
 
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -34,19 +35,18 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
+use axum::{Json, Router};
 use futures_util::stream::{self, Stream};
-use serde_json::Value;
+use serde_json::{Value, json};
 use socket2::SockRef;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
-use crate::admin::Question;
+use crate::admin::{self, Question};
 use crate::setup::Setup;
 use crate::slowest::Slow;
 use control::Control;
 use session::Sessions;
-
-pub(crate) use control::{Action, act};
 
 /// Browsers that may listen at a time.
 const LISTENERS_MAX: usize = 32;
@@ -103,6 +103,8 @@ pub(crate) async fn open(
         sessions: Arc::new(Sessions::new(token)),
         control: control.filter(|_| settings.control).map(Arc::new),
         listeners: Arc::default(),
+        reading: Arc::default(),
+        setup: setup.clone(),
         questions,
         seen,
     };
@@ -125,6 +127,9 @@ struct Door {
     sessions: Arc<Sessions>,
     control: Option<Arc<Control>>,
     listeners: Arc<AtomicUsize>,
+    /// Whether the journal is being read for somebody.
+    reading: Arc<AtomicBool>,
+    setup: Arc<Setup>,
     questions: mpsc::Sender<Question>,
     seen: watch::Receiver<Arc<str>>,
 }
@@ -134,6 +139,9 @@ fn router(door: Door) -> Router {
         .route("/", get(|| async { text("text/html; charset=utf-8", PAGE) }))
         .route("/events", get(events))
         .route("/v1/console/snapshot", get(snapshot))
+        .route("/v1/console/trace", get(trace::follow))
+        .route("/v1/console/parked", get(parked))
+        .route("/v1/console/configuration", get(configuration))
         .route("/v1/console/ask", post(control::ask))
         .route("/v1/console/do", post(control::confirm))
         .layer(middleware::from_fn_with_state(door.clone(), session::insist));
@@ -194,6 +202,22 @@ fn is_loopback(host: &str) -> bool {
 async fn snapshot(State(door): State<Door>) -> Response {
     let newest = door.seen.borrow().clone();
     ([(header::CONTENT_TYPE, "application/json")], newest.to_string()).into_response()
+}
+
+/// What issuers refuse for good, as `/v1/saf` lists it.
+async fn parked(State(door): State<Door>) -> Response {
+    match crate::api::saf::parked(&door.setup).await {
+        Some(listed) => Json(json!({ "parked": listed })).into_response(),
+        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+/// What the configuration says now, beside what is in force.
+async fn configuration(State(door): State<Door>) -> Response {
+    match admin::ask(&door.questions, Question::Compare).await {
+        Some(compared) => Json(compared).into_response(),
+        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
 }
 
 /// A place among the listeners, given back at the end.

@@ -95,7 +95,7 @@ impl Fold<'_> {
             })?,
         };
         let mut facts = 0;
-        let span = Span { after: Some(begin), until: self.until };
+        let span = Span { after: Some(begin), until: self.until, since_us: None };
         let tail = segment::read(self.directory, self.shard, master, span, &mut |recorded| {
             facts += 1;
             let Some(fact) = renumber.fact(recorded.fact, recorded.names) else { return };

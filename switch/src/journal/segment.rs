@@ -152,6 +152,8 @@ pub(super) struct Span {
     pub(super) after: Option<Tail>,
     /// The last; where it is not said, the last that is there.
     pub(super) until: Option<u64>,
+    /// Those that ended before this moment are left out, microseconds since 1970.
+    pub(super) since_us: Option<u64>,
 }
 
 /// Reads what a shard has written, in order. Without the master key card numbers stay closed.
@@ -165,6 +167,9 @@ pub(super) fn read(
     let folder = folder(directory, shard);
     let mut numbers = numbers(&folder, ENDING)?;
     numbers.retain(|number| span.after.is_none_or(|after| *number > after.number));
+    if let Some(since_us) = span.since_us {
+        numbers.drain(..before(&folder, &numbers, since_us)?);
+    }
     let mut tail = span.after.unwrap_or_default();
     let mut expected = span.after.map(|after| after.number + 1);
     for (place, number) in numbers.iter().enumerate() {
@@ -193,6 +198,17 @@ pub(super) fn read(
         segment.read(master, &mut tail, is_first, each)?;
     }
     Ok(tail)
+}
+
+/// How many segments had ended at a moment: those before the last one that was opened before it.
+fn before(folder: &Path, numbers: &[u64], since_us: u64) -> Result<usize, Fault> {
+    for (place, number) in numbers.iter().enumerate().rev() {
+        let opened = opening(&folder.join(file_name(*number)))?;
+        if opened.is_some_and(|(_, at_us)| at_us < since_us) {
+            return Ok(place);
+        }
+    }
+    Ok(0)
 }
 
 /// What a segment's first batch says, and when it was written. Nothing where that batch is not sound.

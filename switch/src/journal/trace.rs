@@ -35,6 +35,8 @@ pub struct Wanted {
     pub stan: Option<u32>,
     /// Which card.
     pub card: Option<Card>,
+    /// What was over before this moment is not looked for, microseconds since 1970.
+    pub since_us: Option<u64>,
 }
 
 /// How a card is named.
@@ -112,8 +114,9 @@ pub fn read(directory: &Path, key_file: Option<&Path>, wanted: &Wanted) -> Resul
     };
     let found = find(directory, master.as_ref(), wanted, card.as_ref())?;
     let mut reading = Reading::default();
+    let span = Span { since_us: wanted.since_us, ..Span::default() };
     for shard in history::shards(directory)? {
-        segment::read(directory, shard, master.as_ref(), Span::default(), &mut |recorded| {
+        segment::read(directory, shard, master.as_ref(), span, &mut |recorded| {
             reading.take(shard, &recorded, &found);
         })?;
     }
@@ -138,8 +141,9 @@ fn find(
         return Ok(found);
     }
     let mut fitting = HashSet::new();
+    let span = Span { since_us: wanted.since_us, ..Span::default() };
     for shard in history::shards(directory)? {
-        segment::read(directory, shard, master, Span::default(), &mut |recorded| {
+        segment::read(directory, shard, master, span, &mut |recorded| {
             let (asked, sent) = match &recorded.fact {
                 Fact::Intent(sent) => (&sent.asked, Some(sent)),
                 Fact::Advised(advice) => (&advice.sent.asked, Some(&advice.sent)),
@@ -458,6 +462,9 @@ impl fmt::Display for Story {
 }
 
 fn length(us: u64) -> String {
+    if us == 0 {
+        return "0us".to_owned();
+    }
     format!("{:.1?}", Duration::from_micros(us)).replace('µ', "u")
 }
 
@@ -479,6 +486,7 @@ mod tests {
 
     #[test]
     fn lengths_are_short() {
+        assert_eq!(length(0), "0us");
         assert_eq!(length(84), "84.0us");
         assert_eq!(length(2_412), "2.4ms");
     }

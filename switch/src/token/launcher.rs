@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 
 use super::control::{self, Order, Report};
 use crate::config::Hsm;
+use crate::service;
 
 /// The binary that runs, whatever became of its file.
 const MYSELF: &str = "/proc/self/exe";
@@ -132,6 +133,9 @@ pub(super) fn is_ready(heard: &[u8]) -> Result<bool, String> {
 fn child(job: &str) -> Command {
     let mut command = Command::new(MYSELF);
     command.arg0("signalbox").arg(job).arg(std::process::id().to_string()).stdout(Stdio::null());
+    for variable in service::VARIABLES {
+        command.env_remove(variable);
+    }
     command
 }
 

@@ -303,6 +303,26 @@ fn capture(mut stream: impl Read + Send + 'static, unread: &Arc<AtomicBool>) -> 
     (captured, reader)
 }
 
+/// Living processes whose parent is this one.
+///
+/// # Panics
+/// When there is no list of processes.
+#[must_use]
+pub fn children(parent: i32) -> Vec<i32> {
+    let stat = |process: i32| fs::read_to_string(format!("/proc/{process}/stat")).ok();
+    let processes = fs::read_dir("/proc").expect("a list of processes").flatten();
+    let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    numbers
+        .filter(|process| {
+            let stat = stat(*process).unwrap_or_default();
+            let mut words = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+            let (state, of) =
+                (words.next().unwrap_or_default(), words.next().and_then(|word| word.parse().ok()));
+            of == Some(parent) && !matches!(state, "Z" | "X")
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

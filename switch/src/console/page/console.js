@@ -66,7 +66,9 @@ function draw(said) {
   bars("reasons-list", said.reasons.map((reason) => [reason.reason.replaceAll("_", " "), reason.count / why, number(reason.count), ""]));
   put("token-state", !said.token.is_there ? "No token: no program runs." : `${said.token.is_up ? "The token answers" : "The token does not answer"}; ${number(said.token.cards)} cards.`);
   table("programs", said.token.programs.map((row) => [row.name, number(row.asked), number(row.right), [number(row.wrong), row.wrong ? "warn" : ""], [number(row.unknown), row.unknown ? "bad" : ""]]));
-  table("slowest", said.slowest.map((row) => [length(row.whole_us / 1e6), part(row.before_us), part(row.issuer_us), part(row.after_us), row.de39, row.acquirer, [row.card ?? "-", "mono"], [row.de37 ?? "-", "mono"], [row.trace ?? "-", "mono"]]));
+  table("slowest", said.slowest.map((row) => [length(row.whole_us / 1e6), part(row.before_us), part(row.issuer_us), part(row.after_us), row.de39, row.acquirer, [row.card ?? "-", "mono"], [row.de37 ?? "-", "mono", row.trace && (() => follow("trace", row.trace))], [row.trace ?? "-", "mono"]]));
+  parked(said);
+  if (said.generation !== compared) compare(said.generation);
   if (said.control) controls(said.issuers);
 }
 
@@ -80,11 +82,25 @@ function table(id, rows) {
     const row = body.rows[at] ?? body.insertRow();
     cells.forEach((cell, column) => {
       const place = row.cells[column] ?? row.insertCell();
-      const [text, kind] = Array.isArray(cell) ? cell : [cell, ""];
-      if (place.textContent !== text) place.textContent = text;
+      const [text, kind, does] = Array.isArray(cell) ? cell : [cell, ""];
+      write(place, text, does);
       if (place.className !== kind) place.className = kind;
     });
   });
+}
+
+// Text, or a button of that text where it does something.
+function write(place, text, does) {
+  let into = place.querySelector("button");
+  if (Boolean(into) !== Boolean(does)) {
+    place.replaceChildren();
+    into = does ? place.appendChild(document.createElement("button")) : null;
+    if (into) into.type = "button";
+    if (into) into.className = "link";
+  }
+  const shown = into ?? place;
+  if (shown.textContent !== text) shown.textContent = text;
+  if (into) into.onclick = does;
 }
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -192,3 +208,84 @@ async function ask(action) {
   };
   dialog.showModal();
 }
+
+// What issuers refuse for good is asked for only where there is some, and not every second.
+let [asked, listed] = [0, ""];
+async function parked(said) {
+  const counts = said.issuers.map((issuer) => issuer.saf.parked).join();
+  const some = said.issuers.some((issuer) => issuer.saf.parked > 0);
+  by("parked-part").hidden = !some;
+  if (!some || (counts === listed && performance.now() - asked < 5000)) return;
+  [asked, listed] = [performance.now(), counts];
+  const answer = await fetch("/v1/console/parked").then((answer) => answer.ok && answer.json()).catch(() => null);
+  if (!answer) return;
+  const at = Date.parse(said.at);
+  table("parked", answer.parked.slice(0, 50).map((one) => [one.issuer, [String(one.stan).padStart(6, "0"), "mono"], `${one.kind}, ${one.why.replaceAll("_", " ")}`, number(one.de4), [one.card ?? "-", "mono"], [one.de37 ?? "-", "mono", one.de37 && (() => follow("rrn", one.de37))], length(Math.max(0, at - one.since_us / 1000) / 1000), `${one.attempts} x`, said.control ? ["Release", "", () => ask({ action: "release", issuer: one.issuer, stan: one.stan })] : "-"]));
+}
+
+// One payment, from the journal.
+by("trace-form").onsubmit = (event) => {
+  event.preventDefault();
+  follow(by("trace-by").value, by("trace-value").value.trim(), by("trace-within").value);
+};
+
+async function follow(kind, value, within = "3600") {
+  by("trace-by").value = kind;
+  by("trace-value").value = value;
+  by("trace-within").value = within;
+  by("traces").replaceChildren();
+  if (/^\d{13,19}$/.test(value)) return put("trace-said", "That looks like a card number. Nothing was sent: a payment is found by its DE 37, DE 11 or trace id.");
+  put("trace-said", "Reading the journal ...");
+  by("trace-part").scrollIntoView({ block: "nearest" });
+  const query = new URLSearchParams({ [kind]: value, within_s: within });
+  const answer = await fetch(`/v1/console/trace?${query}`).catch(() => null);
+  const told = await answer?.json().catch(() => null);
+  if (!answer?.ok) return put("trace-said", told?.said ?? "That was not understood, or the switch does not answer.");
+  const more = told.more ? ` ${number(told.more)} older ones are not shown.` : "";
+  put("trace-said", told.payments.length === 0 ? "Nothing of it is in the journal of that time." : `${told.payments.length === 1 ? "One payment" : `${told.payments.length} payments`}.${more}`);
+  by("traces").replaceChildren(...told.payments.map(story));
+}
+
+function made(kind, text, className = "") {
+  const element = document.createElement(kind);
+  element.textContent = text;
+  element.className = className;
+  return element;
+}
+
+function story(payment) {
+  const place = made("article", "", "story");
+  const what = payment.class ? `${payment.acquirer}: ${payment.class.replaceAll("_", " ")}${payment.de4 === null ? "" : `, ${number(payment.de4)} minor units of ${String(payment.de49).padStart(3, "0")}`}` : payment.acquirer;
+  place.append(made("h3", what));
+  const facts = [["DE 7", payment.de7], ["DE 11", payment.de11], ["DE 37", payment.de37], ["DE 41", payment.de41], ["card", payment.card], ["trace", payment.trace]];
+  place.append(made("p", facts.filter(([, value]) => value).map(([name, value]) => `${name} ${value}`).join("   "), "mono keys"));
+  const [first, last] = [payment.steps[0]?.at_us ?? 0, payment.steps.at(-1)?.at_us ?? 0];
+  const list = document.createElement("ol");
+  payment.steps.forEach((step) => {
+    const item = document.createElement("li");
+    const when = step.after_us === null ? new Date(step.at_us / 1000).toISOString().slice(0, 23).replace("T", " ") : `+${length(step.after_us / 1e6)}`;
+    item.append(made("span", when, "when"));
+    const bar = svg("svg", { viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" }, item);
+    const [from, to] = [step.at_us - (step.after_us ?? 0), step.at_us].map((at) => (last > first ? (100 * (at - first)) / (last - first) : 0));
+    svg("rect", { x: Math.min(from, 99), width: Math.max(to - from, 1), height: 10 }, bar);
+    item.append(made("span", step.said));
+    list.append(item);
+  });
+  place.append(list);
+  return place;
+}
+
+// What the file says beside what is in force: at the beginning, after a reload, and when somebody asks.
+let compared = null;
+async function compare(generation) {
+  compared = generation;
+  const said = await fetch("/v1/console/configuration").then((answer) => answer.ok && answer.json()).catch(() => null);
+  if (!said) return put("config-said", "The switch does not say.");
+  const rows = [...(said.applies ?? []).map((change) => [change, "a reload"]), ...said.needs_restart.map((change) => [change, "a restart"])];
+  const faults = (said.faults ?? []).map((fault) => `${fault.file ? `${fault.file}:${fault.line}:${fault.column}: ` : fault.variable ? `${fault.variable}: ` : ""}${fault.found}`);
+  by("config-said").className = faults.length ? "bad" : "";
+  put("config-said", faults.length ? `Generation ${said.generation} is in force. The file is not sound: ${faults.join("; ")}` : rows.length ? `Generation ${said.generation} is in force. The file says something else:` : `Generation ${said.generation} is in force, and the file says the same.`);
+  by("config-table").hidden = rows.length === 0;
+  table("config", rows.map(([change, how]) => (typeof change === "string" ? [change, "-", "-", how] : [[change.setting, "mono"], [change.from ?? "-", "mono"], [change.to ?? "-", "mono"], how])));
+}
+by("do-compare").onclick = () => compare(compared);
