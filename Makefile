@@ -5,6 +5,8 @@ RATE ?= 2000
 FUZZ_SECONDS ?= 60
 SIM_SECONDS ?= 60
 CARGO ?= cargo
+# What is off by default is checked and tested all the same.
+ALSO = switch/otel
 
 .PHONY: package help demo build test unit outside tools lint deny bench bench-e2e fuzz sim chaos sweep load grafana clean
 
@@ -21,11 +23,12 @@ test: lint unit outside deny   ## everything, on a machine that has only Rust, a
 	@echo "all tests passed"
 
 unit:            ## unit and property tests of every crate, and the examples in its documents
-	$(CARGO) test --workspace --locked --lib --bins
-	$(CARGO) test --workspace --locked --doc
+	$(CARGO) test --workspace --locked --features $(ALSO) --lib --bins
+	$(CARGO) test --workspace --locked --features $(ALSO) --doc
 
 outside: build tools ## tests on the release binary, through sockets; two foreign codecs; a real token
 	SIGNALBOX_TESTS=all $(CARGO) test --locked --release -p tests -p loadtest -p hsm -p benches --tests
+	SIGNALBOX_TESTS=all $(CARGO) test --workspace --locked --features $(ALSO) --test otel
 	@sh tests/foreign/run.sh
 	@sh switch/packaging/test.sh
 
@@ -40,7 +43,7 @@ tools:           ## what the tests need: a Python virtual environment, SoftHSM2,
 
 lint:            ## rustfmt and clippy, warnings refused
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --locked --features $(ALSO) -- -D warnings
 
 deny:            ## licences, bans and sources of the dependencies; advisories where they can be fetched
 	@sh .cargo/deny.sh

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 /// Each step and how often it is done for a count.
-const STEPS: [(&str, u64); 9] = [
+const STEPS: [(&str, u64); 10] = [
     ("parse_0100_ascii", 2_000),
     ("parse_0100_binary", 2_000),
     ("parse_0110_ascii", 2_000),
@@ -18,10 +18,14 @@ const STEPS: [(&str, u64); 9] = [
     ("reply", 2_000),
     ("route", 2_000),
     ("whole_path", 2_048),
+    ("counting", 2_000),
 ];
 
 /// How far a count may be above its baseline.
 const RISE: f64 = 1.03;
+
+/// What counting may take of a payment: one in so many instructions.
+const COUNTED_OF: u64 = 50;
 
 /// Baselines by compiler, then by step.
 type Baselines = BTreeMap<String, BTreeMap<String, u64>>;
@@ -38,6 +42,9 @@ fn no_step_takes_more_instructions_than_its_baseline() {
     }
     let counts: BTreeMap<String, u64> =
         STEPS.iter().map(|(step, count)| ((*step).to_owned(), instructions_of(step, *count))).collect();
+    let (counting, whole) = (counts["counting"], counts["whole_path"]);
+    println!("counting is {:.2} % of the path", 100.0 * counting as f64 / whole as f64);
+    assert!(counting * COUNTED_OF <= whole, "counting takes {counting} of {whole} instructions");
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions.toml");
     let mut baselines: Baselines = std::fs::read_to_string(path)
         .map_or_else(|_| Baselines::new(), |text| toml::from_str(&text).expect(path));

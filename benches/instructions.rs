@@ -10,9 +10,10 @@ use authorizer::request::Class;
 use benches::path::Path;
 use benches::{APPROVAL, AUTHORIZATION, message, tables};
 use codecs::iso8583::{Dialect, Index, Message, Mti, built_in};
-use codecs::value::{ApprovalCode, Pan, ResponseCode, Stan};
+use codecs::value::{Amount, ApprovalCode, Currency, Pan, ResponseCode, Stan};
 use switch::acquirer::translate::{Answered, Received};
 use switch::homes::Homes;
+use switch::metrics::bench::BenchCounts;
 use switch::programs::Programs;
 use switch::{acquirer, issuer};
 
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         "reply" => reply(count),
         "route" => route(count),
         "whole_path" => whole_path(count),
+        "counting" => counting(count),
         _ => return usage(),
     }
     ExitCode::SUCCESS
@@ -122,14 +124,18 @@ fn forward(count: u64) {
     }
 }
 
-fn reply(count: u64) {
-    let (request, answer) = (authorization(), approval());
-    let outcome = Outcome {
+fn approved() -> Outcome {
+    Outcome {
         verdict: Verdict::Approved,
         response_code: ResponseCode::of(b"00"),
         approval_code: ApprovalCode::parse(b"A12345"),
         approved_minor: None,
-    };
+    }
+}
+
+fn reply(count: u64) {
+    let (request, answer) = (authorization(), approval());
+    let outcome = approved();
     let mut out = vec![0; 1_024];
     for _ in 0..count {
         let answered = Answered { message: &answer.message(), funding: None };
@@ -149,6 +155,16 @@ fn route(count: u64) {
     let pan = Pan::parse(b"9999600000000019").expect("digits");
     for _ in 0..count {
         black_box(table.route(black_box(&pan)));
+    }
+}
+
+/// All that is counted of one payment, on its way and at its end.
+fn counting(count: u64) {
+    let mut counts = BenchCounts::default();
+    let (outcome, amount) = (approved(), Amount::new(1_000, Currency::new(978).expect("three digits")));
+    for _ in 0..count {
+        let (outcome, amount) = (black_box(&outcome), black_box(amount));
+        black_box(counts.approved(outcome, amount, black_box(2_400), black_box(2_310)));
     }
 }
 

@@ -97,7 +97,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     };
     let mut ended = ExitCode::SUCCESS;
     for (number, line) in (1..).zip(lines.lines()).filter(|(_, line)| !line.trim().is_empty()) {
-        match http::post(arguments.admin, arguments.action.path(), &token, line) {
+        match http::post(arguments.admin, arguments.action.path(), Some(&token), line, http::WAIT) {
             Ok((200..=299, told)) => println!("{}", told.trim_end()),
             Ok((status, told)) => {
                 eprintln!("line {number}: {}", refusal(status, &told));

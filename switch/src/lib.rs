@@ -58,8 +58,10 @@ mod link;
 mod live;
 pub mod log;
 pub mod mentions;
-mod metrics;
+pub mod metrics;
 mod network;
+#[cfg(feature = "otel")]
+mod otel;
 pub mod ports;
 mod process;
 pub mod programs;

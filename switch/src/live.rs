@@ -175,6 +175,36 @@ impl Live {
             let de39 = String::from_utf8_lossy(reply.outcome.response_code.as_bytes()).into_owned();
             let issuer_us = reply.issuer_us;
             tracing::info!(%trace, %acquirer, de39, whole_us, issuer_us, "payment answered");
+            #[cfg(feature = "otel")]
+            self.trace(request, answer, reply, now_us);
+        }
+    }
+
+    /// For the collector of traces, if there is one.
+    #[cfg(feature = "otel")]
+    fn trace(&self, request: &Envelope, answer: Option<&Envelope>, reply: &Reply, now_us: u64) {
+        let Sender::Acquirer(acquirer, _) = request.sender else { return };
+        let (Some(_), Some(identity), Some(mti)) =
+            (self.edge.setup.start.log_otlp, request.identity, request.index.mti())
+        else {
+            return;
+        };
+        let heard = answer.and_then(|answer| match answer.sender {
+            Sender::Issuer(issuer) => Some((answer.arrived_us, issuer)),
+            Sender::Acquirer(..) => None,
+        });
+        let told = crate::otel::Told {
+            identity,
+            acquirer,
+            mti,
+            code: reply.outcome.response_code,
+            received_us: request.arrived_us,
+            forwarded_us: request.forwarded_us.get(),
+            heard,
+            ended_us: now_us,
+        };
+        if !self.edge.setup.spans.put(told) {
+            self.edge.setup.traces.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 

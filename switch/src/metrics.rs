@@ -4,6 +4,9 @@
 //! Latency is counted in buckets: the exporter's own histogram keeps every sample until it is scraped. What each
 //! figure is called is said in `catalogue`.
 
+#[cfg(feature = "bench")]
+pub mod bench;
+
 use authorizer::Authorizer;
 use authorizer::buckets::{Buckets, Own, Waits};
 use authorizer::counters::{ByReason, Counters};
@@ -69,10 +72,14 @@ pub(crate) struct IssuerTally {
 impl Tally {
     /// All zero.
     pub(crate) fn new(config: &Config) -> Self {
+        Self::of(config.acquirers.len(), config.issuers.len())
+    }
+
+    fn of(acquirers: usize, issuers: usize) -> Self {
         let acquirer = AcquirerTally { codes: vec![0; CODES.len() + 1], ..AcquirerTally::default() };
         Self {
-            acquirers: vec![acquirer; config.acquirers.len()],
-            issuers: vec![IssuerTally::default(); config.issuers.len()],
+            acquirers: vec![acquirer; acquirers],
+            issuers: vec![IssuerTally::default(); issuers],
             misdirected: 0,
             ended: Default::default(),
             own: Own::default(),

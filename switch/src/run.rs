@@ -120,6 +120,8 @@ async fn run_with(
     let mut interrupt = signal(SignalKind::interrupt()).map_err(internal)?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(internal)?;
 
+    #[cfg(feature = "otel")]
+    let _traces = crate::otel::Exporter::start(&setup).map_err(internal)?;
     let (journals, archive) = books.open(&setup)?;
     let (cryptos, supervisor) = tokens.place(&setup).map_err(internal)?;
     let shards =
@@ -482,9 +484,9 @@ impl Reloads {
         if is_first {
             self.drain.notify_one();
         }
+        is_first
     }
 
-        is_first
     /// Puts the configuration in force as it is written now, or leaves everything as it is. The service manager hears
     /// nothing of it from a switch that is stopping: "ready" would say that it is not.
     fn reload(&mut self, setup: &Setup) -> Health {

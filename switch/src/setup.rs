@@ -37,8 +37,20 @@ pub(crate) struct Setup {
     pub(crate) has_spare: AtomicBool,
     /// The last reload was refused.
     pub(crate) reload_failed: AtomicBool,
+    /// What became of the traces of sampled payments.
+    pub(crate) traces: Traces,
+    /// Those that wait to be told.
+    #[cfg(feature = "otel")]
+    pub(crate) spans: crate::otel::Spans,
     pub(crate) snapshots: mpsc::Sender<Box<Snapshot>>,
     clock: Clock,
+}
+
+/// Traces for a collector: always zero without the feature `otel`.
+#[derive(Default)]
+pub(crate) struct Traces {
+    pub(crate) sent: AtomicU64,
+    pub(crate) lost: AtomicU64,
 }
 
 /// The one clock of the switch: it goes on evenly, whatever is done to the wall's. At its start it is set by the wall,
@@ -103,6 +115,9 @@ impl Setup {
             draining: AtomicBool::new(false),
             has_spare: AtomicBool::new(false),
             reload_failed: AtomicBool::new(false),
+            traces: Traces::default(),
+            #[cfg(feature = "otel")]
+            spans: crate::otel::Spans::default(),
             snapshots,
             clock,
         })

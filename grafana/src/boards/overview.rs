@@ -112,6 +112,15 @@ fn signals() -> Row {
                 )],
             ),
             graph(
+                "Approved amounts",
+                "short",
+                "Minor units a second, by currency (DE 49). Cents of one currency cannot be added to those of another: look at each.",
+                vec![query(
+                    "sum by (currency) (rate(signalbox_approved_minor_units_total{@}[$__rate_interval])) > 0",
+                    "{{currency}}",
+                )],
+            ),
+            graph(
                 "Saturation",
                 "percentunit",
                 "How much of each bound is taken. At 1 new requests are refused.",
@@ -188,6 +197,16 @@ fn process() -> Row {
                 vec![
                     query("process_threads{@}", "threads {{instance}}"),
                     query("process_open_fds{@}", "files {{instance}}"),
+                ],
+            )
+            .width(6),
+            graph(
+                "Traces",
+                "cps",
+                "Traces of sampled payments that a collector took, and ones that were lost. Zero in a build without `otel`.",
+                vec![
+                    query("sum(rate(signalbox_traces_sent_total{@}[$__rate_interval]))", "taken"),
+                    query("sum(rate(signalbox_traces_lost_total{@}[$__rate_interval]))", "lost"),
                 ],
             )
             .width(6),

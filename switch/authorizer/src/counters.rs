@@ -3,15 +3,25 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use codecs::value::Currency;
+
 use crate::buckets::Waits;
 use crate::decision::DeclineReason;
 use crate::event::{AcquirerId, IssuerId};
 use crate::programs::ProgramId;
 use crate::request::Class;
 
+/// Currencies whose approved amounts have a sum of their own, by ISO 4217 number, those met most often first.
+pub const CURRENCIES: [u16; 24] = [
+    840, 978, 826, 392, 756, 124, 36, 156, 752, 578, 208, 985, 203, 348, 702, 344, 356, 410, 986, 484, 710,
+    949, 784, 682,
+];
+
 /// One shard's counts since its start.
 #[derive(Clone, Debug)]
 pub struct Counters {
+    /// Approved minor units by [`CURRENCIES`]; the last is the sum of all others.
+    pub approved_minor: [u64; CURRENCIES.len() + 1],
     /// By [`AcquirerId`].
     pub acquirers: Vec<AcquirerCounters>,
     /// By [`IssuerId`].
@@ -124,9 +134,18 @@ impl Counters {
     #[must_use]
     pub fn new(acquirers: usize, issuers: usize, programs: usize) -> Self {
         Self {
+            approved_minor: [0; CURRENCIES.len() + 1],
             acquirers: vec![AcquirerCounters::default(); acquirers],
             issuers: vec![IssuerCounters::default(); issuers],
             programs: vec![ProgramCounters::default(); programs],
+        }
+    }
+
+    /// An amount was approved.
+    pub fn approved(&mut self, minor: u64, currency: Currency) {
+        let known = CURRENCIES.iter().position(|number| *number == currency.number());
+        if let Some(sum) = self.approved_minor.get_mut(known.unwrap_or(CURRENCIES.len())) {
+            *sum = sum.wrapping_add(minor);
         }
     }
 

@@ -147,6 +147,11 @@ impl Authorizer {
     ) {
         self.remember(transaction, outcome);
         self.count_outcome(transaction.acquirer, &outcome);
+        if outcome.is_approved() {
+            let amount = transaction.amount;
+            let minor = outcome.approved_minor.unwrap_or(amount.minor());
+            self.counters.approved(minor, amount.currency());
+        }
         let deliverable = self.live.deliverable(transaction.link, transaction.acquirer);
         let elsewhere = AcquirerId(1_u16.saturating_sub(transaction.acquirer.0));
         let mistaken =

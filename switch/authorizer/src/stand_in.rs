@@ -126,6 +126,7 @@ impl Authorizer {
         self.count_stand_in(&advice, now.monotonic_us);
         self.counters.issuer(issuer, |counters| add_one(&mut counters.stood_in));
         self.count_outcome(request.acquirer, &advice.outcome);
+        self.counters.approved(request.amount.minor(), request.amount.currency());
         self.keep_advice(request, known, advice, now, out);
         true
     }

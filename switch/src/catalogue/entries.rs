@@ -8,8 +8,8 @@ use authorizer::event::{AcquirerId, IssuerId};
 use authorizer::request::Class;
 
 use super::Label::{
-    self, Acquirer, Certificate, Code, Ending, Issuer, Outcome, Peer, Program, Reason, Refusal, SecuredPeer,
-    Shard, Transmission, Version,
+    self, Acquirer, Certificate, Code, Currency, Ending, Issuer, Outcome, Peer, Program, Reason, Refusal,
+    SecuredPeer, Shard, Transmission, Version,
 };
 use super::Read::{self, Count, CountOfAll, Level, LevelOfAll, SecondsOfAll, Times};
 use super::{At, Entry, World};
@@ -27,13 +27,19 @@ const fn entry(name: &'static str, help: &'static str, labels: &'static [Label],
     Entry { name, help, labels, read }
 }
 
-static LINE: [Entry; 10] = [
+static LINE: [Entry; 11] = [
     entry("signalbox_received_total", "Requests read.", &[Acquirer, Label::Class], Count(received)),
     entry(
         "signalbox_approved_total",
         "Requests approved, repeats apart.",
         &[Acquirer],
         Count(|shard, at| shard.counters.acquirers[at[0]].approved),
+    ),
+    entry(
+        "signalbox_approved_minor_units_total",
+        "Approved amounts, added up in minor units; `other` is a sum over several currencies.",
+        &[Currency],
+        Count(|shard, at| shard.counters.approved_minor[at[0]]),
     ),
     entry(
         "signalbox_declined_total",
@@ -249,7 +255,7 @@ static SAF: [Entry; 7] = [
     ),
 ];
 
-static PROGRAMS: [Entry; 15] = [
+static PROGRAMS: [Entry; 18] = [
     entry(
         "signalbox_programs",
         "Programs that are configured.",
@@ -324,6 +330,24 @@ static PROGRAMS: [Entry; 15] = [
         "Token workers that took the place of another.",
         &[],
         Count(|shard, _| of_workers(shard, |worker| worker.restarts)),
+    ),
+    entry(
+        "signalbox_token_lost_total",
+        "Of these, ones whose predecessor hung, ended or said what cannot be.",
+        &[],
+        Count(|shard, _| of_workers(shard, |worker| worker.lost)),
+    ),
+    entry(
+        "signalbox_token_asked_total",
+        "Questions put to token workers.",
+        &[],
+        Count(|shard, _| of_workers(shard, |worker| worker.asked)),
+    ),
+    entry(
+        "signalbox_token_batches_total",
+        "Writes that put them: those of one turn go together.",
+        &[],
+        Count(|shard, _| of_workers(shard, |worker| worker.batches)),
     ),
     entry(
         "signalbox_token_given_up_total",
@@ -450,7 +474,19 @@ static BOUNDS: [Entry; 6] = [
     ),
 ];
 
-static PROCESS: [Entry; 10] = [
+static PROCESS: [Entry; 12] = [
+    entry(
+        "signalbox_traces_sent_total",
+        "Traces of payments that a collector took; zero in a build without `otel`.",
+        &[],
+        CountOfAll(|world, _| world.setup.traces.sent.load(Ordering::Relaxed)),
+    ),
+    entry(
+        "signalbox_traces_lost_total",
+        "Traces that found no room, or that no collector took.",
+        &[],
+        CountOfAll(|world, _| world.setup.traces.lost.load(Ordering::Relaxed)),
+    ),
     entry("signalbox_build_info", "1, with the version of the binary.", &[Version], LevelOfAll(|_, _| 1.0)),
     entry(
         "signalbox_config_generation",

@@ -1,5 +1,6 @@
 //! Labels and the closed lists their values come from.
 
+use authorizer::counters::CURRENCIES;
 use authorizer::decision::DeclineReason;
 use authorizer::request::Class;
 
@@ -29,6 +30,8 @@ pub enum Label {
     Reason,
     /// DE 39.
     Code,
+    /// DE 49.
+    Currency,
     /// What the token said.
     Outcome,
     /// Of a reversal: the first, or one of those that follow.
@@ -44,13 +47,13 @@ pub enum Label {
 }
 
 use Label::{
-    Acquirer, Certificate, Code, Ending, Issuer, Outcome, Peer, Program, Reason, Refusal, SecuredPeer, Shard,
-    Transmission, Version,
+    Acquirer, Certificate, Code, Currency, Ending, Issuer, Outcome, Peer, Program, Reason, Refusal,
+    SecuredPeer, Shard, Transmission, Version,
 };
 
 impl Label {
     /// Every label.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Acquirer,
         Issuer,
         Peer,
@@ -60,6 +63,7 @@ impl Label {
         Self::Class,
         Reason,
         Code,
+        Currency,
         Outcome,
         Transmission,
         Ending,
@@ -80,6 +84,7 @@ impl Label {
             Self::Class => "class",
             Reason | Ending | Refusal => "reason",
             Code => "code",
+            Currency => "currency",
             Outcome => "outcome",
             Transmission => "transmission",
             Certificate => "certificate",
@@ -89,8 +94,12 @@ impl Label {
 
     /// Its values where they are the same for every configuration.
     #[must_use]
-    pub fn closed(self) -> Option<Vec<&'static str>> {
-        Some(match self {
+    pub fn closed(self) -> Option<Vec<String>> {
+        let values: Vec<&str> = match self {
+            Currency => {
+                let numbers = CURRENCIES.iter().map(|number| format!("{number:03}"));
+                return Some(numbers.chain(["other".to_owned()]).collect());
+            }
             Self::Class => Class::ALL.iter().map(|class| class.name()).chain(["network", "other"]).collect(),
             Reason => DeclineReason::ALL.iter().map(|reason| reason.name()).collect(),
             Code => CODES.iter().copied().chain(["other"]).collect(),
@@ -101,7 +110,8 @@ impl Label {
             Certificate => vec!["own", "ca"],
             Version => vec![env!("CARGO_PKG_VERSION")],
             Acquirer | Issuer | Peer | SecuredPeer | Program | Shard => return None,
-        })
+        };
+        Some(values.into_iter().map(str::to_owned).collect())
     }
 
     /// Its values in this switch.
@@ -119,7 +129,7 @@ impl Label {
             }
             Program => config.programs.iter().map(|program| program.name.clone()).collect(),
             Shard => (0..setup.shards()).map(|shard| shard.to_string()).collect(),
-            _ => self.closed().into_iter().flatten().map(str::to_owned).collect(),
+            _ => self.closed().unwrap_or_default(),
         }
     }
 

@@ -22,6 +22,8 @@ pub struct Config {
     pub console: Option<Console>,
     /// Which payments have lines in the log: one in so many, by their trace id; 0 for none.
     pub log_every_nth_payment: u32,
+    /// The collector that takes the traces of the same payments; with the feature `otel` alone.
+    pub log_otlp: Option<SocketAddr>,
     /// What strangers may take up.
     pub limits: Limits,
     /// Times that belong to links.

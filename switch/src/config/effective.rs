@@ -63,6 +63,9 @@ pub fn settings(config: &Config) -> Vec<Setting> {
         });
     }
     list.put(Reload, "log.every_nth_payment", config.log_every_nth_payment);
+    if let Some(collector) = config.log_otlp {
+        list.put(Restart, "log.otlp", quoted(collector));
+    }
     limits(&mut list, config);
     timers(&mut list, config);
     if let Some(settings) = &config.journal {

@@ -67,6 +67,7 @@ pub(super) struct Console {
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct Log {
     pub(super) every_nth_payment: Option<Given<u64>>,
+    pub(super) otlp: Option<Given<String>>,
 }
 
 #[derive(Deserialize, Default, Debug)]

@@ -48,6 +48,9 @@ struct Place {
     late: u64,
     given_up: u64,
     seated: u64,
+    lost: u64,
+    asked: u64,
+    batches: u64,
     derivations: u64,
 }
 
@@ -60,6 +63,12 @@ pub(crate) struct Figures {
     pub(crate) is_open: bool,
     /// Workers that sat here before the present one.
     pub(crate) restarts: u64,
+    /// Of these, ones that hung, ended or said what cannot be.
+    pub(crate) lost: u64,
+    /// Questions that were put.
+    pub(crate) asked: u64,
+    /// Turns in which there were any.
+    pub(crate) batches: u64,
     /// Questions that wait.
     pub(crate) waiting: u64,
     /// Answers to questions that were given up.
@@ -133,7 +142,9 @@ impl Crew {
         let Some(place) = self.places.get_mut(at).filter(|place| place.breaker.is_closed()) else {
             return false;
         };
-        place.worker.as_mut().is_some_and(|worker| worker.ask(proof, question, now_us))
+        let is_put = place.worker.as_mut().is_some_and(|worker| worker.ask(proof, question, now_us));
+        place.asked += u64::from(is_put);
+        is_put
     }
 
     /// Puts what was noted to the workers, one write each; gives up what is due, and worries about who is silent.
@@ -194,6 +205,7 @@ impl Crew {
     fn lose(&mut self, seat: Seat, why: &'static str, judged: &impl Fn(ProofId, Judgement)) {
         let place = &mut self.places[usize::from(seat.place)];
         let Some(worker) = place.worker.take() else { return };
+        place.lost += 1;
         // That it is gone is told once, by who replaces it.
         place.breaker.reset();
         place.given_up += worker.give_all_up(judged);
@@ -218,6 +230,9 @@ impl Place {
             is_up: self.worker.is_some() && self.breaker.is_closed(),
             is_open: self.worker.is_some() && !self.breaker.is_closed(),
             restarts: self.seated.saturating_sub(1),
+            lost: self.lost,
+            asked: self.asked,
+            batches: self.batches,
             waiting: workers().map(|worker| worker.waiting.len() as u64).sum(),
             late: self.late,
             given_up: self.given_up,
@@ -243,6 +258,7 @@ impl Place {
         if worker.is_silent(now_us, silence_us) {
             return Some("it hangs");
         }
+        self.batches += u64::from(worker.has_questions());
         worker.submit().err().map(|_| "its stream is broken")
     }
 
@@ -383,6 +399,11 @@ impl Worker {
         wire::put_probe(&mut self.out, number);
         self.owed += 1;
         self.silent_since_us.get_or_insert(now_us);
+    }
+
+    /// Whether questions were noted since the last write.
+    fn has_questions(&self) -> bool {
+        self.begun.is_some()
     }
 
     fn end_frame(&mut self) {

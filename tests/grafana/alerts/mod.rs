@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use grafana::rules::{self, Places, Scale};
 use grafana::{alerts, boards};
-use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
-use tests::rig::process::binary;
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+use tests::rig::process::{binary, children};
 use tests::rig::tls::{self, Authority};
 use tests::rig::trace::Trace;
 use tests::{Act, Rig, Setup, TestToken, purchase};
@@ -182,6 +182,7 @@ fn silent_issuer() -> Scene {
         "SignalboxIssuerTimesOut",
         "SignalboxReversalsOld",
         "SignalboxReversalsFill",
+        "SignalboxSafPilesUp",
         "SignalboxErrorBudgetBurnsFast",
         "SignalboxErrorBudgetBurnsSlowly",
         "SignalboxApprovalsDropped",
@@ -226,17 +227,22 @@ fn killed_again_and_again() -> Scene {
     })
 }
 
-/// An issuer whose host is down, and an acquirer that hangs up.
+/// An issuer whose host is down and is stood in for, and then an acquirer that hangs up.
 fn peers_gone() -> Scene {
-    let expected = ["SignalboxIssuerDown", "SignalboxAcquirerGone", "SignalboxAcquirerSilent"];
-    Scene::new(
-        rig(Setup::new()),
-        &expected,
-        once(|stage| {
+    let setup = Setup::new()
+        .stand_in([1_000_000, 1_000_000_000, 1_000_000_000])
+        .set("issuer.maple.stand_in.iins", vec!["99996"]);
+    let expected =
+        ["SignalboxIssuerDown", "SignalboxStandsIn", "SignalboxAcquirerGone", "SignalboxAcquirerSilent"];
+    let mut is_down = false;
+    Scene::new(rig(setup), &expected, move |stage| {
+        if !std::mem::replace(&mut is_down, true) {
             stage.rig.issuer("maple").go_down();
+        }
+        if !stage.expected.contains("SignalboxStandsIn") {
             drop(stage.fleet.take());
-        }),
-    )
+        }
+    })
 }
 
 /// An issuer that approves another amount, and refuses to undo it.
@@ -357,12 +363,18 @@ fn refused_reload() -> Scene {
     )
 }
 
-/// A token whose files are taken away, after somebody guessed and replayed.
+/// A token whose workers are killed again and again, and whose files are taken away, after somebody guessed and replayed.
 fn lost_token(token: TestToken) -> Scene {
     let rig = rig(traffic::with_program(Setup::new(), &token));
     let mut taps = Taps::enrol(&rig);
-    let expected =
-        ["SignalboxCodesWrong", "SignalboxCodesReplayed", "SignalboxTokenDown", "SignalboxTokenDoesNotSay"];
+    let expected = [
+        "SignalboxCodesWrong",
+        "SignalboxCodesReplayed",
+        "SignalboxTokenWorkersLost",
+        "SignalboxTokenBreakerOpen",
+        "SignalboxTokenDown",
+        "SignalboxTokenDoesNotSay",
+    ];
     let mut is_hidden = false;
     Scene::new(rig, &expected, move |stage| {
         let is_attacked = |name: &&str| name.starts_with("SignalboxCodes");
@@ -372,6 +384,14 @@ fn lost_token(token: TestToken) -> Scene {
                 taps.replay();
             }
             return;
+        }
+        if stage.expected.contains("SignalboxTokenWorkersLost") {
+            let launcher = children(stage.rig.process().id());
+            for worker in launcher.into_iter().flat_map(children) {
+                let _ = kill_process(Pid::from_raw(worker).expect("a process"), Signal::KILL);
+            }
+            // Time for others to take their places.
+            return thread::sleep(Duration::from_millis(1_000));
         }
         if !std::mem::replace(&mut is_hidden, true) {
             token.hide(true);

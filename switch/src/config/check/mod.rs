@@ -32,6 +32,7 @@ pub(super) fn check(raw: &Raw, folder: &Path, report: &mut Report<'_>) -> Option
     let timers = settings::timers(&raw.timers, report);
     let admin = settings::admin_listen(&raw.admin, report);
     let log = report.count(&raw.log.every_nth_payment, 0, 0..=u32::MAX);
+    let otlp = settings::collector(&raw.log.otlp, report);
 
     let mut check = Check { report, folder, listeners: Vec::new(), names: Vec::new(), dialects: Vec::new() };
     if let (Some(admin), Some(given)) = (&admin, &raw.admin.listen) {
@@ -55,6 +56,7 @@ pub(super) fn check(raw: &Raw, folder: &Path, report: &mut Report<'_>) -> Option
         admin: Admin { listen: admin?, token_file: token_file? },
         console: console?,
         log_every_nth_payment: log?,
+        log_otlp: otlp?,
         journal: journal?,
         hsm: hsm?,
         programs: programs.into_iter().collect::<Option<_>>()?,

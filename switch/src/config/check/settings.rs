@@ -144,3 +144,26 @@ fn ascending(
         report.fault(&given.at, found, format!("{name}_min no longer than {name}_max"));
     }
 }
+
+/// Where traces go: to a collector on this machine, which sends them on as it likes.
+pub(super) fn collector(
+    given: &Option<crate::config::given::Given<String>>,
+    report: &mut Report<'_>,
+) -> Option<Option<SocketAddr>> {
+    let Some(given) = given else { return Some(None) };
+    let address = report.address(given)?;
+    if !cfg!(feature = "otel") {
+        report.wrong(
+            &given.at,
+            &format!("{:?}", address.to_string()),
+            "a binary built with the feature otel",
+        );
+        return None;
+    }
+    if !address.ip().to_canonical().is_loopback() {
+        let expected = "a loopback address: a collector beside the switch sends on what it gets";
+        report.wrong(&given.at, &format!("{:?}", address.to_string()), expected);
+        return None;
+    }
+    Some(Some(address))
+}
