@@ -7,9 +7,9 @@
 
 use zeroize::Zeroizing;
 
-use crate::compare::code_is;
+use crate::compare::ends_in;
 use crate::derive::{Card, aes_key};
-use crate::digits::{Psn, low_digits};
+use crate::digits::Psn;
 use crate::error::Cause;
 use crate::question::{Answer, Response};
 use crate::token::{CardKeys, Master, Token, Work};
@@ -25,8 +25,7 @@ pub(crate) fn check(
     let key = kept.get(token, master, &aes_key(&account, master.key_bytes), Work::Mac)?;
     let mac = key.mac::<16>(&message(asked))?;
     let (number, _) = mac.split_first_chunk().expect("eight of sixteen bytes");
-    let digits = low_digits::<12>(u64::from_be_bytes(*number));
-    Ok(Answer::of(code_is(&digits[12 - asked.length.digits()..], &asked.presented)))
+    Ok(Answer::of(ends_in(u64::from_be_bytes(*number), asked.length, &asked.presented)))
 }
 
 fn message(asked: &Response) -> Zeroizing<Vec<u8>> {

@@ -121,7 +121,8 @@ impl<const MAX: usize> Text<MAX> {
     }
 
     fn wipe(&mut self) {
-        self.digits.zeroize();
+        // As a slice: an array is wiped byte by byte.
+        self.digits.as_mut_slice().zeroize();
         self.len.zeroize();
     }
 }

@@ -6,31 +6,36 @@
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
+use zeroize::Zeroize;
 
 use crate::digits::{Challenge, Code, Pan};
 use crate::error::Cause;
 use crate::question::{Answer, EnrolResponse, EnrolledResponse, ResponseTag};
+use crate::room::Room;
 use crate::token::{KeyInUse, Stream};
 
 /// What is known of a response: to make a tag of it, or to compare it with one.
+#[derive(Clone, Copy)]
 pub(crate) enum Asked<'a> {
     Enrol(&'a EnrolResponse),
     Check(&'a EnrolledResponse),
 }
 
-/// Answers many in one call of the token.
-pub(crate) fn answer(pepper: &mut Stream, asked: &[Asked<'_>]) -> Result<Vec<Answer>, Cause> {
-    let blocks: Vec<[u8; 16]> = asked.iter().map(Asked::prehash).collect();
-    let blocks = Zeroizing::new(blocks);
-    let mut made = Zeroizing::new(vec![[0; 16]; asked.len()]);
-    pepper.pass(blocks.as_flattened(), made.as_flattened_mut())?;
-    Ok(asked.iter().zip(made.iter()).map(|(asked, made)| asked.judged(ResponseTag::Aes(*made))).collect())
+/// Answers many in one call of the token, and tells what came of each.
+pub(crate) fn answer<'q>(
+    pepper: &mut Stream,
+    room: &mut Room,
+    asked: impl Iterator<Item = Asked<'q>> + Clone,
+    tell: impl FnMut(Answer),
+) -> Result<(), Cause> {
+    room.pass(pepper, asked.clone().map(|asked| asked.prehash()), |made| {
+        asked.zip(made).map(|(asked, made)| asked.judged(ResponseTag::Aes(*made))).for_each(tell);
+    })
 }
 
 /// Answers one with an HMAC.
 pub(crate) fn answer_by_hmac(key: KeyInUse<'_>, asked: &Asked<'_>) -> Result<Answer, Cause> {
-    let made = key.mac::<32>(&asked.text())?;
+    let made = key.mac::<32>(asked.text().as_bytes())?;
     Ok(asked.judged(ResponseTag::Hmac(*made)))
 }
 
@@ -42,22 +47,24 @@ impl Asked<'_> {
         }
     }
 
-    fn text(&self) -> Zeroizing<Vec<u8>> {
+    fn text(&self) -> Text {
         let (pan, challenge, response) = self.parts();
         let parts =
             [pan.danger_clear_digits(), challenge.danger_clear_digits(), response.danger_clear_digits()];
-        let mut text = Zeroizing::new(Vec::with_capacity(64));
-        text.extend_from_slice(b"DDCR1");
+        let mut text = Text { bytes: [0; TEXT_BYTES_MAX], len: 0 };
+        text.push(b"DDCR1");
         for part in parts {
-            text.push(b'|');
-            text.extend_from_slice(part);
+            text.push(b"|");
+            text.push(part);
         }
         text
     }
 
     fn prehash(&self) -> [u8; 16] {
-        let hash = Zeroizing::new(<[u8; 32]>::from(Sha256::digest(&*self.text())));
-        *hash.first_chunk().expect("sixteen of 32 bytes")
+        let mut hash = <[u8; 32]>::from(Sha256::digest(self.text().as_bytes()));
+        let half = *hash.first_chunk().expect("sixteen of 32 bytes");
+        hash.as_mut_slice().zeroize();
+        half
     }
 
     fn judged(&self, made: ResponseTag) -> Answer {
@@ -68,10 +75,40 @@ impl Asked<'_> {
     }
 }
 
+/// What a tag is made over. Wiped on drop.
+struct Text {
+    bytes: [u8; TEXT_BYTES_MAX],
+    len: usize,
+}
+
+/// `DDCR1`, three bars, a number, a challenge, a response.
+const TEXT_BYTES_MAX: usize = 5 + 3 + 19 + 16 + 16;
+
+impl Text {
+    fn push(&mut self, part: &[u8]) {
+        self.bytes[self.len..][..part.len()].copy_from_slice(part);
+        self.len += part.len();
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+impl Drop for Text {
+    fn drop(&mut self) {
+        self.bytes.as_mut_slice().zeroize();
+    }
+}
+
 /// A tag of the other form is never right.
 fn is_same(made: &ResponseTag, stored: &ResponseTag) -> bool {
     match (made, stored) {
-        (ResponseTag::Aes(made), ResponseTag::Aes(stored)) => bool::from(made.ct_eq(stored)),
+        (ResponseTag::Aes(made), ResponseTag::Aes(stored)) => {
+            // As one difference: byte by byte takes longer than the token's part of it.
+            let difference = u128::from_ne_bytes(*made) ^ u128::from_ne_bytes(*stored);
+            bool::from(((difference >> 64) as u64 | difference as u64).ct_eq(&0))
+        }
         (ResponseTag::Hmac(made), ResponseTag::Hmac(stored)) => bool::from(made.ct_eq(stored)),
         _ => false,
     }

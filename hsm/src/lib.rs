@@ -35,6 +35,7 @@ mod mac;
 mod pin;
 mod plan;
 mod question;
+mod room;
 mod rotating;
 mod secret;
 mod verifier;

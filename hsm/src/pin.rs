@@ -7,11 +7,12 @@
 //! A translation never goes from a format that is bound to a card's number to one that is not, and changes
 //! the number only under a zone key that was loaded for it.
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::digits::Pan;
 use crate::error::Cause;
 use crate::question::{Answer, PinBlock, PinFormat, TranslatePin};
+use crate::room::Room;
 use crate::token::{Cipher, Stream};
 
 /// Where a PIN block goes to.
@@ -27,40 +28,51 @@ pub(crate) fn is_allowed(asked: &TranslatePin, may_change_pan: bool) -> bool {
     asked.from_format.may_become(asked.to_format) && (same_pan || may_change_pan)
 }
 
-/// Translates many blocks between one pair of zones. `random` has [`FILL_BYTES`] for each.
-pub(crate) fn translate(
+/// Translates many blocks between one pair of zones, and tells what came of each. `random` has [`FILL_BYTES`] for each.
+pub(crate) fn translate<'q>(
     from: &mut Stream,
     to: &mut PinOut,
-    asked: &[&TranslatePin],
-    random: &[u8],
-) -> Result<Vec<Answer>, Cause> {
+    room: &mut Room,
+    (asked, random): (impl Iterator<Item = &'q TranslatePin> + Clone, &[u8]),
+    mut tell: impl FnMut(Answer),
+) -> Result<(), Cause> {
     let fits = |asked: &TranslatePin| {
         fits(asked.from_format, from.cipher())
             && fits(asked.to_format, to.stream.cipher())
             && asked.block.as_bytes().len() == from.cipher().block_bytes()
     };
-    if !asked.iter().all(|asked| fits(asked)) {
+    if !asked.clone().all(fits) {
         return Err(Cause::NotThatKey);
     }
-    let answer = |asked: &&TranslatePin| is_allowed(asked, to.may_change_pan).then_some(Answer::Wrong);
-    let mut answers: Vec<Answer> =
-        asked.iter().map(|asked| answer(asked).unwrap_or(Answer::Refused)).collect();
-    let allowed: Vec<usize> = (0..asked.len()).filter(|at| answers[*at] != Answer::Refused).collect();
-    let clear = open(from, &allowed.iter().map(|at| asked[*at]).collect::<Vec<_>>())?;
+    let may_change_pan = to.may_change_pan;
+    let allowed = || asked.clone().filter(|asked| is_allowed(asked, may_change_pan));
+    let pins = match from.cipher() {
+        Cipher::TripleDes => open(from, room, allowed())?,
+        Cipher::Aes => open_aes(from, room, allowed())?,
+        Cipher::Hmac => return Err(Cause::NotThatKey),
+    };
     // What is no PIN block stays wrong.
-    let readable: Vec<(usize, Pin)> =
-        allowed.into_iter().zip(clear).filter_map(|(at, pin)| Some((at, pin?))).collect();
-    let fills = random.chunks_exact(FILL_BYTES);
-    let blocks: Vec<Zeroizing<Vec<u8>>> = readable
-        .iter()
-        .zip(fills)
-        .map(|((at, pin), fill)| encode(asked[*at].to_format, pin, asked[*at].pan_behind(), fill))
-        .collect();
-    let pans: Vec<_> = readable.iter().map(|(at, _)| asked[*at].pan_behind()).collect();
-    for ((at, _), block) in readable.iter().zip(close(&mut to.stream, &blocks, &pans)?) {
-        answers[*at] = Answer::PinBlock(block);
+    let readable = || {
+        let filled = allowed().zip(pins.iter()).zip(random.chunks_exact(FILL_BYTES));
+        filled.filter_map(|((asked, pin), fill)| Some((asked, Pin::of(*pin)?, fill)))
+    };
+    let mut opened = pins.iter();
+    let tell_all = |made: &mut dyn Iterator<Item = PinBlock>| {
+        for asked in asked.clone() {
+            tell(if !is_allowed(asked, may_change_pan) {
+                Answer::Refused
+            } else if opened.next().is_none_or(|pin| Pin::of(*pin).is_none()) {
+                Answer::Wrong
+            } else {
+                made.next().map_or(Answer::Wrong, Answer::PinBlock)
+            });
+        }
+    };
+    match to.stream.cipher() {
+        Cipher::TripleDes => close(&mut to.stream, room, readable(), tell_all),
+        Cipher::Aes => close_aes(&mut to.stream, room, readable(), tell_all),
+        Cipher::Hmac => Err(Cause::NotThatKey),
     }
-    Ok(answers)
 }
 
 impl TranslatePin {
@@ -73,139 +85,169 @@ fn fits(format: PinFormat, cipher: Cipher) -> bool {
     cipher == if format.is_aes() { Cipher::Aes } else { Cipher::TripleDes }
 }
 
-/// Decrypts blocks; nothing for one that holds no PIN.
-fn open(from: &mut Stream, asked: &[&TranslatePin]) -> Result<Vec<Option<Pin>>, Cause> {
-    let blocks: Vec<u8> = asked.iter().flat_map(|asked| asked.block.as_bytes()).copied().collect();
-    let mut clear = Zeroizing::new(vec![0; blocks.len()]);
-    from.pass(&blocks, &mut clear)?;
-    let stride = from.cipher().block_bytes();
-    if from.cipher() == Cipher::Aes {
-        for (block, asked) in clear.chunks_exact_mut(stride).zip(asked) {
-            add(block, &*aes_pan_field(&asked.pan));
-        }
-        let outer = clear;
-        clear = Zeroizing::new(vec![0; blocks.len()]);
-        from.pass(&outer, &mut clear)?;
-    }
-    let decoded = clear.chunks_exact_mut(stride).zip(asked).map(|(block, asked)| {
-        if matches!(asked.from_format, PinFormat::Iso0 | PinFormat::Iso3) {
-            add(block, &*pan_field(&asked.pan));
-        }
-        decode(asked.from_format, block)
+/// Clear PINs, each as [`Pin`] holds it; zero where there is none.
+type Pins = Zeroizing<Vec<u64>>;
+
+/// Decrypts blocks of 3DES.
+fn open<'q>(
+    from: &mut Stream,
+    room: &mut Room,
+    asked: impl Iterator<Item = &'q TranslatePin> + Clone,
+) -> Result<Pins, Cause> {
+    let blocks = asked.clone().filter_map(|asked| asked.block.as_bytes().try_into().ok());
+    room.pass::<8, _>(from, blocks, |clear| {
+        let mut pins = Zeroizing::new(Vec::with_capacity(clear.len()));
+        pins.extend(asked.zip(clear).map(|(asked, block)| {
+            let with_number = matches!(asked.from_format, PinFormat::Iso0 | PinFormat::Iso3);
+            let number = if with_number { pan_field(&asked.pan) } else { 0 };
+            decode(asked.from_format, u64::from_be_bytes(*block) ^ number).map_or(0, |pin| pin.0)
+        }));
+        pins
+    })
+}
+
+/// Decrypts blocks of AES, in which the card's number is between two encryptions.
+fn open_aes<'q>(
+    from: &mut Stream,
+    room: &mut Room,
+    asked: impl Iterator<Item = &'q TranslatePin> + Clone,
+) -> Result<Pins, Cause> {
+    let blocks = asked.clone().filter_map(|asked| asked.block.as_bytes().try_into().ok());
+    let inner = room.pass::<16, _>(from, blocks, |outer| {
+        let mut inner = Zeroizing::new(Vec::with_capacity(outer.len()));
+        let added = asked.clone().zip(outer);
+        inner.extend(added.map(|(asked, block)| u128::from_be_bytes(*block) ^ aes_pan_field(&asked.pan)));
+        inner
+    })?;
+    room.pass::<16, _>(from, inner.iter().map(|block| block.to_be_bytes()), |clear| {
+        let mut pins = Zeroizing::new(Vec::with_capacity(clear.len()));
+        pins.extend(asked.zip(clear).map(|(asked, block)| {
+            let field = u64::from_be_bytes(*block.first_chunk().expect("eight of sixteen bytes"));
+            decode(asked.from_format, field).map_or(0, |pin| pin.0)
+        }));
+        pins
+    })
+}
+
+/// Makes blocks of 3DES.
+fn close<'q>(
+    to: &mut Stream,
+    room: &mut Room,
+    readable: impl Iterator<Item = (&'q TranslatePin, Pin, &'q [u8])>,
+    tell: impl FnOnce(&mut dyn Iterator<Item = PinBlock>),
+) -> Result<(), Cause> {
+    let blocks = readable.map(|(asked, pin, fill)| {
+        let with_number = matches!(asked.to_format, PinFormat::Iso0 | PinFormat::Iso3);
+        let number = if with_number { pan_field(asked.pan_behind()) } else { 0 };
+        (encode(asked.to_format, pin, fill) ^ number).to_be_bytes()
     });
-    Ok(decoded.collect())
+    room.pass::<8, _>(to, blocks, |made| tell(&mut made.iter().filter_map(|block| PinBlock::new(block))))
 }
 
-/// Encrypts clear blocks.
-fn close(to: &mut Stream, blocks: &[Zeroizing<Vec<u8>>], pans: &[&Pan]) -> Result<Vec<PinBlock>, Cause> {
-    let stride = to.cipher().block_bytes();
-    let mut clear = Zeroizing::new(Vec::with_capacity(blocks.len() * stride));
-    blocks.iter().for_each(|block| clear.extend_from_slice(block));
-    let mut made = vec![0; clear.len()];
-    to.pass(&clear, &mut made)?;
-    if to.cipher() == Cipher::Aes {
-        let mut inner = made;
-        for (block, pan) in inner.chunks_exact_mut(stride).zip(pans) {
-            add(block, &*aes_pan_field(pan));
-        }
-        made = vec![0; inner.len()];
-        to.pass(&inner, &mut made)?;
+/// Makes blocks of AES.
+fn close_aes<'q>(
+    to: &mut Stream,
+    room: &mut Room,
+    readable: impl Iterator<Item = (&'q TranslatePin, Pin, &'q [u8])> + Clone,
+    tell: impl FnOnce(&mut dyn Iterator<Item = PinBlock>),
+) -> Result<(), Cause> {
+    let blocks = readable.clone().map(|(asked, pin, fill)| {
+        let mut block = [0; 16];
+        block[..8].copy_from_slice(&encode(asked.to_format, pin, fill).to_be_bytes());
+        block[8..].copy_from_slice(&fill[..8]);
+        block
+    });
+    let outer = room.pass::<16, _>(to, blocks, |inner| {
+        let mut outer = Zeroizing::new(Vec::with_capacity(inner.len()));
+        outer.extend(
+            readable
+                .zip(inner)
+                .map(|((asked, ..), block)| u128::from_be_bytes(*block) ^ aes_pan_field(asked.pan_behind())),
+        );
+        outer
+    })?;
+    let outer = outer.iter().map(|block| block.to_be_bytes());
+    room.pass::<16, _>(to, outer, |made| tell(&mut made.iter().filter_map(|block| PinBlock::new(block))))
+}
+
+/// Four to twelve digits: their number, then the digits, four bits each, with zeros behind.
+#[derive(Clone, Copy)]
+struct Pin(u64);
+
+impl Pin {
+    /// Nothing where there is no PIN.
+    fn of(field: u64) -> Option<Pin> {
+        (field != 0).then_some(Pin(field))
     }
-    Ok(made.chunks_exact(stride).map(|block| PinBlock::new(block).expect("a block")).collect())
-}
 
-/// Four to twelve digits, wiped on drop.
-struct Pin {
-    digits: [u8; 12],
-    len: usize,
-}
-
-impl Drop for Pin {
-    fn drop(&mut self) {
-        self.digits.zeroize();
-        self.len.zeroize();
+    fn len(self) -> u64 {
+        self.0 >> LEN_BITS
     }
+}
+
+/// Where the number of digits stands, above fourteen digits; where the control digit stands above it.
+const LEN_BITS: u64 = 56;
+const CONTROL_BITS: u64 = 60;
+
+/// The bits of so many digits behind the number of digits, and of the fill behind them.
+fn masks(len: u64) -> (u64, u64) {
+    let fill = (1 << (LEN_BITS - 4 * len)) - 1;
+    (((1 << LEN_BITS) - 1) & !fill, fill)
+}
+
+/// The highest bit of each four that are more than nine.
+fn above_nine(digits: u64) -> u64 {
+    digits & (digits << 1 | digits << 2) & 0x8888_8888_8888_8888
 }
 
 /// The PIN in a clear block to which no number is added. Everything is looked at, whatever is wrong with it.
-fn decode(format: PinFormat, block: &[u8]) -> Option<Pin> {
-    let nibbles: Zeroizing<Vec<u8>> =
-        Zeroizing::new(block[..8].iter().flat_map(|byte| [byte >> 4, byte & 0x0F]).collect());
-    let mut is_sound = nibbles[0] == format.control();
-    let len = usize::from(nibbles[1]);
-    is_sound &= (4..=12).contains(&len);
-    let mut pin = Pin { digits: [0; 12], len: len.clamp(4, 12) };
-    for (at, nibble) in nibbles[2..].iter().enumerate() {
-        if at < pin.len {
-            is_sound &= *nibble <= 9;
-            pin.digits[at] = *nibble;
-            continue;
-        }
-        is_sound &= match format {
-            PinFormat::Iso0 => *nibble == 0x0F,
-            PinFormat::Iso1 => true,
-            PinFormat::Iso3 => *nibble >= 0x0A,
-            PinFormat::Iso4 => *nibble == 0x0A,
-        };
-    }
-    is_sound.then_some(pin)
+fn decode(format: PinFormat, block: u64) -> Option<Pin> {
+    let found = block >> LEN_BITS & 0x0F;
+    let len = found.clamp(4, 12);
+    let (of_digits, of_fill) = masks(len);
+    let (digits, fill) = (block & of_digits, block & of_fill);
+    let is_filled = match format {
+        PinFormat::Iso0 => fill == of_fill,
+        PinFormat::Iso1 => true,
+        PinFormat::Iso3 => above_nine(fill) == of_fill & 0x8888_8888_8888_8888,
+        PinFormat::Iso4 => fill == of_fill & 0xAAAA_AAAA_AAAA_AAAA,
+    };
+    let is_sound = (block >> CONTROL_BITS == u64::from(format.control()))
+        & (found == len)
+        & (above_nine(digits) == 0)
+        & is_filled;
+    is_sound.then_some(Pin(len << LEN_BITS | digits))
 }
 
-/// A clear block, with the card's number added where the format does that before it is encrypted.
-fn encode(format: PinFormat, pin: &Pin, pan: &Pan, random: &[u8]) -> Zeroizing<Vec<u8>> {
-    let mut nibbles = Zeroizing::new([0; 16]);
-    nibbles[0] = format.control();
-    nibbles[1] = u8::try_from(pin.len).unwrap_or_default();
-    for (at, nibble) in nibbles[2..].iter_mut().enumerate() {
-        let random = random[at];
-        *nibble = match format {
-            _ if at < pin.len => pin.digits[at],
-            PinFormat::Iso0 => 0x0F,
-            PinFormat::Iso1 => random & 0x0F,
-            PinFormat::Iso3 => 0x0A + random % 6,
-            PinFormat::Iso4 => 0x0A,
-        };
-    }
-    let mut block = Zeroizing::new(Vec::with_capacity(16));
-    block.extend(nibbles.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]));
-    match format {
-        PinFormat::Iso0 | PinFormat::Iso3 => add(&mut block, &*pan_field(pan)),
-        PinFormat::Iso1 => (),
-        PinFormat::Iso4 => block.extend_from_slice(&random[..8]),
-    }
-    block
+/// A clear block, or the first half of one of format 4, to which no number is added.
+fn encode(format: PinFormat, pin: Pin, random: &[u8]) -> u64 {
+    let fill_with = |digit: fn(u8) -> u8| {
+        random.iter().take(FILL_BYTES).fold(0, |fill, byte| fill << 4 | u64::from(digit(*byte)))
+    };
+    let fill = match format {
+        PinFormat::Iso0 => u64::MAX,
+        PinFormat::Iso1 => fill_with(|byte| byte & 0x0F),
+        PinFormat::Iso3 => fill_with(|byte| 0x0A + byte % 6),
+        PinFormat::Iso4 => 0xAAAA_AAAA_AAAA_AAAA,
+    };
+    let (_, of_fill) = masks(pin.len());
+    u64::from(format.control()) << CONTROL_BITS | pin.0 | fill & of_fill
 }
 
 /// Four zeros, and the twelve rightmost digits of the number without its check digit.
-fn pan_field(pan: &Pan) -> Zeroizing<[u8; 8]> {
+fn pan_field(pan: &Pan) -> u64 {
     let (_, digits) = pan.danger_clear_digits().split_last().expect("at least eight digits");
-    let mut field = Zeroizing::new([0; 16]);
-    let from_the_right = field.iter_mut().rev().take(12).zip(digits.iter().rev());
-    from_the_right.for_each(|(nibble, digit)| *nibble = digit & 0x0F);
-    let mut packed = Zeroizing::new([0; 8]);
-    pack(&*field, &mut *packed);
-    packed
+    let last = digits.get(digits.len().saturating_sub(12)..).unwrap_or_default();
+    last.iter().fold(0, |field, digit| field << 4 | u64::from(digit & 0x0F))
 }
 
 /// How many digits more than twelve the number has, and the number, with zeros behind; a shorter one has them in front.
-fn aes_pan_field(pan: &Pan) -> Zeroizing<[u8; 16]> {
+fn aes_pan_field(pan: &Pan) -> u128 {
     let digits = pan.danger_clear_digits();
     let more = digits.len().saturating_sub(12);
-    let mut field = Zeroizing::new([0; 32]);
-    field[0] = u8::try_from(more).unwrap_or_default();
-    let from = 1 + 12_usize.saturating_sub(digits.len());
-    field[from..].iter_mut().zip(digits).for_each(|(nibble, digit)| *nibble = digit & 0x0F);
-    let mut packed = Zeroizing::new([0; 16]);
-    pack(&*field, &mut *packed);
-    packed
-}
-
-fn pack(nibbles: &[u8], bytes: &mut [u8]) {
-    bytes.iter_mut().zip(nibbles.chunks_exact(2)).for_each(|(byte, pair)| *byte = pair[0] << 4 | pair[1]);
-}
-
-fn add(block: &mut [u8], field: &[u8]) {
-    block.iter_mut().zip(field).for_each(|(byte, other)| *byte ^= other);
+    let number = digits.iter().fold(more as u128, |field, digit| field << 4 | u128::from(digit & 0x0F));
+    // The first digit is the length's; of a short number it is zero, and so are those in front.
+    number << (4 * (31 - digits.len().max(12)))
 }
 
 /// Random bytes for one block: fourteen nibbles of fill, or eight bytes of format 4.
@@ -225,21 +267,28 @@ mod tests {
         Pan::parse(digits.as_bytes()).expect("a number")
     }
 
+    fn first_half(block: &[u8]) -> u64 {
+        u64::from_be_bytes(*block.first_chunk().expect("eight bytes"))
+    }
+
     #[test]
     fn clear_blocks_of_the_vectors() {
         for vector in vectors("pin_translate") {
-            let mut block = hex(vector.text("clear_block_in"));
+            let mut block = first_half(&hex(vector.text("clear_block_in")));
             let (from, to) = (format(vector.number("format_in")), format(vector.number("format_out")));
             if matches!(from, PinFormat::Iso0 | PinFormat::Iso3) {
-                add(&mut block, &*pan_field(&pan(vector.input("pan_in"))));
+                block ^= pan_field(&pan(vector.input("pan_in")));
             }
-            let pin = decode(from, &block).expect("a PIN");
-            let digits: String = pin.digits[..pin.len].iter().map(|digit| char::from(b'0' + digit)).collect();
-            assert_eq!(digits, vector.text("pin"), "{}", vector.id());
+            let pin = decode(from, block).expect("a PIN");
+            let digits = format!("{:014X}", pin.0 & ((1 << LEN_BITS) - 1));
+            assert_eq!(&digits[..pin.len() as usize], vector.text("pin"), "{}", vector.id());
             let mut random = hex(vector.input("random_iso4"));
             random.resize(FILL_BYTES, 0);
-            let made = encode(to, &pin, &pan(vector.input("pan_out")), &random);
-            assert_eq!(*made, hex(vector.text("clear_block_out")), "{}", vector.id());
+            let mut made = encode(to, pin, &random);
+            if matches!(to, PinFormat::Iso0 | PinFormat::Iso3) {
+                made ^= pan_field(&pan(vector.input("pan_out")));
+            }
+            assert_eq!(made, first_half(&hex(vector.text("clear_block_out"))), "{}", vector.id());
         }
     }
 
@@ -254,16 +303,16 @@ mod tests {
             (PinFormat::Iso3, "341234AAAAAAAAA9"),
             (PinFormat::Iso4, "441234AAAAAAAAAB0000000000000000"),
         ] {
-            assert!(decode(format, &hex(block)).is_none(), "{block}");
+            assert!(decode(format, first_half(&hex(block))).is_none(), "{block}");
         }
-        assert!(decode(PinFormat::Iso0, &hex("041234FFFFFFFFFF")).is_some());
+        assert!(decode(PinFormat::Iso0, 0x0412_34FF_FFFF_FFFF).is_some());
     }
 
     #[test]
     fn numbers_of_any_length() {
-        assert_eq!(pan_field(&pan("4761739001010010")).as_slice(), hex("0000173900101001"));
-        assert_eq!(pan_field(&pan("12345678")).as_slice(), hex("0000000001234567"));
-        let aes = |digits| aes_pan_field(&pan(digits)).to_vec();
+        assert_eq!(pan_field(&pan("4761739001010010")), 0x0000_1739_0010_1001);
+        assert_eq!(pan_field(&pan("12345678")), 0x0000_0000_0123_4567);
+        let aes = |digits| aes_pan_field(&pan(digits)).to_be_bytes().to_vec();
         assert_eq!(aes("4761739001010010"), hex("44761739001010010000000000000000"));
         assert_eq!(aes("1234567890"), hex("00012345678900000000000000000000"));
         assert_eq!(aes("5574530000000000010"), hex("75574530000000000010000000000000"));

@@ -11,15 +11,15 @@
 //! made into a key inside the token, and is never seen; or, with exposure `session`, computed by the token for many
 //! purchases at once and held here for the time of one block. It is good for one purchase.
 
-use aes::Aes128;
+use aes::Aes128Enc;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
-use zeroize::Zeroizing;
+use zeroize::Zeroize;
 
 use crate::card::cvc3;
-use crate::compare::code_is;
-use crate::digits::low_digits;
+use crate::compare::ends_in;
 use crate::error::Cause;
 use crate::question::{Answer, Candidates, Cvc3, RotatingCode, RotatingCvc3};
+use crate::room::Room;
 use crate::token::{CardKeys, Master, Recipe, Stream, Token, Work};
 
 /// Checks the code of one entry.
@@ -29,44 +29,39 @@ pub(crate) fn check(token: &Token, master: &Master, asked: &RotatingCode) -> Res
     Ok(judge(asked, &made))
 }
 
-/// Checks many codes with one call of the token, which tells their private counters.
-pub(crate) fn check_exposed(counters: &mut Stream, asked: &[&RotatingCode]) -> Result<Vec<Answer>, Cause> {
-    let private = private_counters(counters, asked.iter().map(|asked| entry(asked)))?;
-    let judged = asked.iter().zip(private.iter()).map(|(asked, private)| {
-        let mut made = Zeroizing::new(purchase_block(asked));
-        // Its round keys are wiped when it is dropped.
-        Aes128::new(private.into()).encrypt_block((&mut *made).into());
-        judge(asked, &made)
-    });
-    Ok(judged.collect())
-}
-
-/// The private counters of many entries, from one call of the token.
-fn private_counters(
+/// Checks many codes with one call of the token, which tells their private counters, and tells what came of each.
+pub(crate) fn check_exposed<'q>(
     counters: &mut Stream,
-    entries: impl Iterator<Item = [u8; 16]>,
-) -> Result<Zeroizing<Vec<[u8; 16]>>, Cause> {
-    let blocks: Vec<[u8; 16]> = entries.collect();
-    let mut private = Zeroizing::new(vec![[0; 16]; blocks.len()]);
-    counters.pass(blocks.as_flattened(), private.as_flattened_mut())?;
-    Ok(private)
+    room: &mut Room,
+    asked: impl Iterator<Item = &'q RotatingCode> + Clone,
+    mut tell: impl FnMut(Answer),
+) -> Result<(), Cause> {
+    room.pass(counters, asked.clone().map(entry), |private| {
+        for (asked, private) in asked.zip(private) {
+            let mut made = purchase_block(asked);
+            // Its round keys are wiped when it is dropped.
+            Aes128Enc::new(private.into()).encrypt_block((&mut made).into());
+            tell(judge(asked, &made));
+            made.as_mut_slice().zeroize();
+        }
+    })
 }
 
 /// Checks many codes of profile `cvc3`: their private counters with one call of the token, then each with its card's
 /// key.
-pub(crate) fn check_cvc3(
-    token: &Token,
-    kept: &mut CardKeys,
+pub(crate) fn check_cvc3<'q>(
+    (token, kept): (&Token, &mut CardKeys),
     (counters, master): (&mut Stream, &Master),
-    asked: &[&RotatingCvc3],
-) -> Result<Vec<Answer>, Cause> {
-    let blocks = asked.iter().map(|asked| counter_block(asked.account, asked.bundle, asked.index));
-    let private = private_counters(counters, blocks)?;
-    asked
-        .iter()
-        .zip(private.iter())
-        .map(|(asked, private)| one_cvc3(token, kept, master, asked, private))
-        .collect()
+    room: &mut Room,
+    asked: impl Iterator<Item = &'q RotatingCvc3> + Clone,
+    mut tell: impl FnMut(Answer),
+) -> Result<(), Cause> {
+    let blocks = asked.clone().map(|asked| counter_block(asked.account, asked.bundle, asked.index));
+    room.pass(counters, blocks, |private| {
+        asked
+            .zip(private)
+            .try_for_each(|(asked, private)| one_cvc3(token, kept, master, asked, private).map(&mut tell))
+    })?
 }
 
 fn one_cvc3(
@@ -93,8 +88,7 @@ fn one_cvc3(
 
 fn judge(asked: &RotatingCode, made: &[u8; 16]) -> Answer {
     let (number, _) = made.split_first_chunk().expect("eight of sixteen bytes");
-    let digits = low_digits::<12>(u64::from_be_bytes(*number));
-    Answer::of(code_is(&digits[12 - asked.length.digits()..], &asked.presented))
+    Answer::of(ends_in(u64::from_be_bytes(*number), asked.length, &asked.presented))
 }
 
 fn entry(asked: &RotatingCode) -> [u8; 16] {

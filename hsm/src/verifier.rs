@@ -11,20 +11,21 @@ use crate::error::{Cause, HsmError};
 use crate::mac::{self, MacKey};
 use crate::pin::{self, FILL_BYTES, PinOut};
 use crate::question::{Answer, KeyId, Kind, PinFormat, Question};
+use crate::room::Room;
 use crate::rotating;
 use crate::token::{CardKeys, KeyError, KeyFlaw, KeySpec, Master, Stream, Token, Usage};
 
-/// The questions, if all of them are of this kind.
+/// What is asked by questions that are all of this kind, and nothing else than that.
 macro_rules! only {
-    ($questions:expr, $kind:path) => {
-        $questions
-            .map(|question| match question {
-                $kind(asked) => Some(asked),
-                _ => None,
-            })
-            .collect::<Option<Vec<_>>>()
-            .ok_or(Cause::NotThatKey)?
-    };
+    ($questions:expr, $kind:path) => {{
+        if !$questions.clone().all(|question| matches!(question, $kind(_))) {
+            return Err(Cause::NotThatKey);
+        }
+        $questions.filter_map(|question| match question {
+            $kind(asked) => Some(asked),
+            _ => None,
+        })
+    }};
 }
 
 /// A token with the keys that its questions name.
@@ -37,6 +38,9 @@ pub struct Verifier {
     keys: Vec<Key>,
     kept: CardKeys,
     token: Token,
+    room: Room,
+    /// The questions of a call that are put together with others: used again.
+    batched: Vec<Batched>,
 }
 
 enum Key {
@@ -70,7 +74,7 @@ pub enum MacKeySpec<'a> {
 impl Verifier {
     /// A verifier without keys, which derives the keys of cards anew for each answer.
     pub fn new(token: Token) -> Verifier {
-        Verifier { keys: Vec::new(), kept: CardKeys::none(), token }
+        Verifier { keys: Vec::new(), kept: CardKeys::none(), token, room: Room::new(), batched: Vec::new() }
     }
 
     /// Keeps up to so many keys of cards in the token for the next time. SoftHSM2 takes about eight kilobytes for each.
@@ -202,14 +206,13 @@ impl Verifier {
         is_wanted: impl Fn(usize) -> bool,
         answers: &mut [Result<Answer, HsmError>],
     ) {
-        let asked = || {
-            let numbered = questions.iter().enumerate();
-            numbered.filter(|(place, question)| is_wanted(*place) && question.has_its_digits())
-        };
-        let mut batched = Vec::new();
-        for (place, question) in asked() {
+        let mut batched = std::mem::take(&mut self.batched);
+        for (place, question) in questions.iter().enumerate() {
+            if !is_wanted(place) || !question.has_its_digits() {
+                continue;
+            }
             match self.batch_of(question) {
-                Some(keys) => batched.push((place, (question.kind(), keys), question)),
+                Some(keys) => batched.push(Batched { kind: question.kind(), keys, place }),
                 None => {
                     answers[place] =
                         self.one(question).map_err(|cause| HsmError::new(question.kind(), cause));
@@ -217,25 +220,28 @@ impl Verifier {
             }
         }
         // Stable, so that one key's questions stay in their order.
-        batched.sort_by_key(|(_, (kind, (one, other)), _)| (*kind as u8, one.0, other.0));
-        for batch in batched.chunk_by(|one, other| one.1 == other.1) {
+        batched.sort_by_key(Batched::group);
+        for batch in batched.chunk_by(|one, other| one.group() == other.group()) {
             for part in batch.chunks(MAX_BATCH) {
-                self.batch(part, answers);
+                self.batch(part, questions, answers);
             }
         }
-        self.doubt(asked(), answers);
+        batched.clear();
+        self.batched = batched;
+        self.doubt(questions, is_wanted, answers);
     }
 
     /// A wrong code counts against a card, so it is not believed before the token has given a known answer again: a
     /// module that gives garbage makes no code wrong. Each key's way is tried once for all of a call's questions.
-    fn doubt<'q>(
+    fn doubt(
         &mut self,
-        asked: impl Iterator<Item = (usize, &'q Question)>,
+        questions: &[Question],
+        is_wanted: impl Fn(usize) -> bool,
         answers: &mut [Result<Answer, HsmError>],
     ) {
         let mut known: Vec<((KeyId, KeyId), Result<(), Cause>)> = Vec::new();
-        for (place, question) in asked {
-            if answers[place] != Ok(Answer::Wrong) {
+        for (place, (question, answer)) in questions.iter().zip(answers).enumerate() {
+            if !matches!(answer, Ok(Answer::Wrong)) || !is_wanted(place) {
                 continue;
             }
             let keys = question.keys();
@@ -250,7 +256,7 @@ impl Verifier {
                 }
             };
             if let Err(cause) = outcome {
-                answers[place] = Err(HsmError::new(question.kind(), cause));
+                *answer = Err(HsmError::new(question.kind(), cause));
             }
         }
     }
@@ -293,7 +299,7 @@ impl Verifier {
 
     /// Answers a question that is put by itself.
     fn one(&mut self, question: &Question) -> Result<Answer, Cause> {
-        let Verifier { keys, kept, token } = self;
+        let Verifier { keys, kept, token, .. } = self;
         let master = |key, usage| master(keys, key, usage);
         match question {
             Question::EnrolCvc3(asked) => cvc3::enrol(token, master(asked.key, Usage::Cvc3Master)?, asked),
@@ -348,21 +354,33 @@ impl Verifier {
         }
     }
 
-    fn batch(&mut self, asked: &[Batched<'_>], answers: &mut [Result<Answer, HsmError>]) {
-        let outcome = self.together(asked);
-        for (at, (place, (kind, _), _)) in asked.iter().enumerate() {
-            answers[*place] = match &outcome {
-                Ok(made) => Ok(made[at]),
-                Err(cause) => Err(HsmError::new(*kind, *cause)),
-            };
+    fn batch(&mut self, batch: &[Batched], questions: &[Question], answers: &mut [Result<Answer, HsmError>]) {
+        let mut places = batch.iter().map(|asked| asked.place);
+        let tell = |answer| {
+            if let Some(place) = places.next() {
+                answers[place] = Ok(answer);
+            }
+        };
+        let outcome = self.together(batch, questions, tell);
+        // Each must have been told: what was not is nobody's wrong code.
+        let outcome = outcome.and_then(|()| places.next().map_or(Ok(()), |_| Err(Cause::WrongLength)));
+        if let Err(cause) = outcome {
+            for asked in batch {
+                answers[asked.place] = Err(HsmError::new(asked.kind, cause));
+            }
         }
     }
 
-    /// Questions of one kind and one key, or pair of keys.
-    fn together(&mut self, asked: &[Batched<'_>]) -> Result<Vec<Answer>, Cause> {
-        let Verifier { keys, kept, token } = self;
-        let Some(&(_, (_, (KeyId(one), KeyId(other))), _)) = asked.first() else { return Ok(Vec::new()) };
-        let questions = asked.iter().map(|(_, _, question)| *question);
+    /// Questions of one kind and one key, or pair of keys. What comes of each is told in their order.
+    fn together(
+        &mut self,
+        batch: &[Batched],
+        questions: &[Question],
+        tell: impl FnMut(Answer),
+    ) -> Result<(), Cause> {
+        let Verifier { keys, kept, token, room, .. } = self;
+        let Some(&Batched { keys: (KeyId(one), KeyId(other)), .. }) = batch.first() else { return Ok(()) };
+        let questions = batch.iter().map(|asked| &questions[asked.place]);
         if one != other {
             let pair = keys.get_disjoint_mut([usize::from(one), usize::from(other)]);
             return match pair.map_err(|_| Cause::NotThatKey)? {
@@ -370,40 +388,59 @@ impl Verifier {
                     if master.usage == Usage::Cvc3Master =>
                 {
                     let asked = only!(questions, Question::RotatingCvc3);
-                    rotating::check_cvc3(token, kept, (counters, master), &asked)
+                    rotating::check_cvc3((token, kept), (counters, master), room, asked, tell)
                 }
                 [Key::PinIn(from), Key::PinOut(to)] => {
                     let asked = only!(questions, Question::TranslatePin);
-                    let mut random = Zeroizing::new(vec![0; asked.len() * FILL_BYTES]);
-                    if asked.iter().any(|asked| asked.to_format != PinFormat::Iso0) {
+                    let mut random = Zeroizing::new(vec![0; batch.len() * FILL_BYTES]);
+                    if asked.clone().any(|asked| asked.to_format != PinFormat::Iso0) {
                         token.random(&mut random)?;
                     }
-                    pin::translate(from, to, &asked, &random)
+                    pin::translate(from, to, room, (asked, &random), tell)
                 }
                 _ => Err(Cause::NotThatKey),
             };
         }
         match keys.get_mut(usize::from(one)) {
-            Some(Key::CardVerification(key)) => cvv::check(key, &only!(questions, Question::StaticCode)),
+            Some(Key::CardVerification(key)) => {
+                cvv::check(key, room, only!(questions, Question::StaticCode), tell)
+            }
             Some(Key::ExposedCounters(counters)) => {
-                rotating::check_exposed(counters, &only!(questions, Question::RotatingCode))
+                rotating::check_exposed(counters, room, only!(questions, Question::RotatingCode), tell)
             }
             Some(Key::Pepper(pepper)) => {
-                let asked = questions.map(|question| match question {
-                    Question::EnrolResponse(asked) => Some(Asked::Enrol(asked)),
-                    Question::EnrolledResponse(asked) => Some(Asked::Check(asked)),
-                    _ => None,
-                });
-                let asked: Vec<_> = asked.collect::<Option<_>>().ok_or(Cause::NotThatKey)?;
-                enrolled::answer(pepper, &asked)
+                if !questions.clone().all(|question| of_response(question).is_some()) {
+                    return Err(Cause::NotThatKey);
+                }
+                enrolled::answer(pepper, room, questions.filter_map(of_response), tell)
             }
             _ => Err(Cause::NotThatKey),
         }
     }
 }
 
-/// A question with its place among all, its kind, and its keys.
-type Batched<'a> = (usize, (Kind, (KeyId, KeyId)), &'a Question);
+/// What is asked of an enrolled response.
+fn of_response(question: &Question) -> Option<Asked<'_>> {
+    match question {
+        Question::EnrolResponse(asked) => Some(Asked::Enrol(asked)),
+        Question::EnrolledResponse(asked) => Some(Asked::Check(asked)),
+        _ => None,
+    }
+}
+
+/// A question that is put together with others of its kind and keys.
+#[derive(Clone, Copy)]
+struct Batched {
+    kind: Kind,
+    keys: (KeyId, KeyId),
+    place: usize,
+}
+
+impl Batched {
+    fn group(&self) -> (u8, u16, u16) {
+        (self.kind as u8, self.keys.0.0, self.keys.1.0)
+    }
+}
 
 fn master(keys: &[Key], KeyId(key): KeyId, usage: Usage) -> Result<&Master, Cause> {
     match keys.get(usize::from(key)) {
@@ -450,7 +487,7 @@ impl From<MasterUsage> for Usage {
 }
 
 /// Most codes put to the token in one call: more would only make the others wait.
-const MAX_BATCH: usize = 256;
+pub(crate) const MAX_BATCH: usize = 256;
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,7 @@ use crate::compare::code_is;
 use crate::digits::{decimalised, packed};
 use crate::error::Cause;
 use crate::question::{Answer, Printed, StaticCode};
+use crate::room::Room;
 use crate::token::Stream;
 
 /// A card verification key, ready for use.
@@ -21,17 +22,24 @@ pub(crate) struct CvvKey {
     pub(crate) left: Stream,
 }
 
-/// Checks many codes in two calls of the token.
-pub(crate) fn check(key: &mut CvvKey, asked: &[&StaticCode]) -> Result<Vec<Answer>, Cause> {
-    let of = |code: &&StaticCode| blocks(code.pan.danger_clear_digits(), &code.printed);
-    let (first, second): (Vec<_>, Vec<_>) = asked.iter().map(of).unzip();
-    let (first, second) = (Zeroizing::new(first), Zeroizing::new(second));
-    let mut made = Zeroizing::new(vec![[0; 8]; asked.len()]);
-    key.left.pass(first.as_flattened(), made.as_flattened_mut())?;
-    let mixed: Vec<_> = made.iter().zip(second.iter()).map(|(block, other)| xor(block, other)).collect();
-    let mixed = Zeroizing::new(mixed);
-    key.whole.pass(mixed.as_flattened(), made.as_flattened_mut())?;
-    Ok(asked.iter().zip(made.iter()).map(|(code, block)| judge(code, block)).collect())
+/// Checks many codes in two calls of the token, and tells what came of each.
+pub(crate) fn check<'q>(
+    key: &mut CvvKey,
+    room: &mut Room,
+    asked: impl Iterator<Item = &'q StaticCode> + Clone,
+    mut tell: impl FnMut(Answer),
+) -> Result<(), Cause> {
+    let of = |code: &StaticCode| blocks(code.pan.danger_clear_digits(), &code.printed);
+    let mixed: Zeroizing<Vec<u64>> =
+        room.pass(&mut key.left, asked.clone().map(|code| of(code).0), |made| {
+            let mut mixed = Zeroizing::new(Vec::with_capacity(made.len()));
+            let both = asked.clone().zip(made).map(|(code, block)| xor(block, &of(code).1));
+            mixed.extend(both.map(u64::from_ne_bytes));
+            mixed
+        })?;
+    room.pass(&mut key.whole, mixed.iter().map(|block| block.to_ne_bytes()), |made| {
+        asked.zip(made).for_each(|(code, block)| tell(judge(code, block)));
+    })
 }
 
 fn judge(code: &StaticCode, block: &[u8; 8]) -> Answer {

@@ -77,7 +77,8 @@ impl CardStatus {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct IssuerAuthentication {
     bytes: [u8; 16],
-    len: usize,
+    /// Small, because there is room for two in every answer.
+    len: u8,
 }
 
 impl IssuerAuthentication {
@@ -89,15 +90,15 @@ impl IssuerAuthentication {
     pub(crate) fn new(parts: &[&[u8]]) -> IssuerAuthentication {
         let mut made = IssuerAuthentication { bytes: [0; 16], len: 0 };
         for part in parts {
-            made.bytes[made.len..][..part.len()].copy_from_slice(part);
-            made.len += part.len();
+            made.bytes[usize::from(made.len)..][..part.len()].copy_from_slice(part);
+            made.len += part.len() as u8;
         }
         made
     }
 
     /// As it goes into DE 55.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
+        &self.bytes[..usize::from(self.len)]
     }
 }
 

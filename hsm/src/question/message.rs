@@ -100,20 +100,22 @@ impl PinFormat {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PinBlock {
     bytes: [u8; 16],
-    len: usize,
+    /// Small, because there is room for one in every answer.
+    len: u8,
 }
 
 impl PinBlock {
     /// 8 or 16 bytes.
     pub fn new(bytes: &[u8]) -> Option<PinBlock> {
-        let mut block = PinBlock { bytes: [0; 16], len: bytes.len() };
-        block.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        matches!(bytes.len(), 8 | 16).then_some(block)
+        let len = u8::try_from(bytes.len()).ok().filter(|len| matches!(len, 8 | 16))?;
+        let mut block = PinBlock { bytes: [0; 16], len };
+        block.bytes[..bytes.len()].copy_from_slice(bytes);
+        Some(block)
     }
 
     /// As it stands in DE 52.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
+        &self.bytes[..usize::from(self.len)]
     }
 }
 
