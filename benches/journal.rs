@@ -1,13 +1,19 @@
-//! What it costs that every fact is on the disk first: the journal's group commit beside a bare file with the same
-//! writes and the same flush, and one line of payments with the journal at `sync`, at `written` and with none.
-#![allow(missing_docs, reason = "criterion's macros make public items")]
+//! What it costs that every fact is on the disk first: group commit beside a bare file with the same writes and the same
+//! flush, one line of payments with the journal at `sync`, at `written` and with none, and what `sync` adds to one payment.
+//!
+//!     cargo bench -p benches --bench journal
+//!
+//! Prints the table of README.md. Rounds of the rivals take turns, and what is told are middle ones: a disk that is slow
+//! for a while is slow for all of them.
+
+#![forbid(unsafe_code)]
 
 use std::fs::{self, File, OpenOptions};
 use std::hint::black_box;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use authorizer::event::{AcquirerId, IssuerId, IssuerLink};
 use authorizer::fact::Fact;
@@ -15,14 +21,29 @@ use authorizer::request::{Asked, Class, Fingerprint, Identity, MatchKeys};
 use authorizer::transaction::Sent;
 use benches::path::Path;
 use codecs::value::{Amount, Currency, Pan, PartyId, ProcessingCode, Rrn, Stan, TerminalId};
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use switch::journal::Level;
 use switch::journal::bench::BenchJournal;
 
-/// What the fact below takes in a batch, and what the batch itself takes.
-const FACT_BYTES: usize = 190;
-const HEAD_BYTES: usize = 72;
 const FILE_BYTES: u64 = 64 << 20;
+/// Rounds of each rival, and how long one takes.
+const ROUNDS: usize = 15;
+const ROUND: Duration = Duration::from_millis(150);
+
+fn main() {
+    println!("| group commit, records each | journal, records a second | bare file | ratio |");
+    println!("| --- | --- | --- | --- |");
+    for batch in [1, 8, 64, 256] {
+        group_commit(batch);
+    }
+    println!(
+        "\n| line, payments a turn | none, payments a second | `written` | of none | `sync` | of `written` |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- |");
+    for batch in [1, 8, 64] {
+        line(batch);
+    }
+    added();
+}
 
 fn folder(name: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -72,60 +93,128 @@ fn bare_file(name: &str) -> File {
     file
 }
 
-fn group_commit(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("group commit");
-    group.measurement_time(Duration::from_secs(3));
-    for batch in [1_usize, 8, 64, 250] {
-        group.throughput(Throughput::Elements(batch as u64));
-        let directory = folder(&format!("journal-{batch}"));
-        let mut journal = BenchJournal::open(&directory, Level::Sync);
-        let (mut now_us, mut number) = (1, 0_u32);
-        group.bench_function(BenchmarkId::new("journal", batch), |bencher| {
-            bencher.iter(|| {
-                now_us += 1;
-                let facts: Vec<Fact> = (0..batch as u32).map(|nth| intent(number + nth)).collect();
-                number += batch as u32;
-                let end = journal.append(black_box(&facts), now_us);
-                while journal.durable_up_to() < end {
-                    std::thread::yield_now();
-                }
-            });
-        });
-        drop(journal);
-        let _ = fs::remove_dir_all(&directory);
-        let (file, mut offset) = (bare_file(&format!("bare-{batch}")), 0);
-        let bytes = vec![0x5A; (HEAD_BYTES + batch * FACT_BYTES).next_multiple_of(8)];
-        group.bench_function(BenchmarkId::new("bare file", batch), |bencher| {
-            bencher.iter(|| {
-                if offset + bytes.len() as u64 > FILE_BYTES {
-                    offset = 0;
-                }
-                file.write_all_at(black_box(&bytes), offset).expect("room");
-                offset += bytes.len() as u64;
-                file.sync_data().expect("a disk");
-            });
-        });
-    }
-    group.finish();
+/// A bare file that is written from front to back, over and over.
+struct Bare {
+    file: File,
+    offset: u64,
 }
 
-fn line(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("line");
-    group.measurement_time(Duration::from_secs(3));
-    for batch in [1_usize, 8, 64] {
-        group.throughput(Throughput::Elements(batch as u64));
-        for (name, level) in [("none", None), ("written", Some(Level::Written)), ("sync", Some(Level::Sync))]
-        {
-            let directory = folder(&format!("line-{name}-{batch}"));
-            let journal = level.map(|level| BenchJournal::open(&directory, level));
-            let mut path = Path::over(batch, journal);
-            group.bench_function(BenchmarkId::new(name, batch), |bencher| bencher.iter(|| path.turns(batch)));
-            drop(path);
-            let _ = fs::remove_dir_all(&directory);
+impl Bare {
+    fn new(name: &str) -> Self {
+        Self { file: bare_file(name), offset: 0 }
+    }
+
+    fn commit(&mut self, bytes: &[u8]) {
+        if self.offset + bytes.len() as u64 > FILE_BYTES {
+            self.offset = 0;
+        }
+        self.file.write_all_at(black_box(bytes), self.offset).expect("room");
+        self.offset += bytes.len() as u64;
+        self.file.sync_data().expect("a disk");
+    }
+}
+
+/// A journal and the facts that go into it.
+struct Kept {
+    journal: BenchJournal,
+    directory: PathBuf,
+    facts: Vec<Fact>,
+    now_us: u64,
+}
+
+impl Kept {
+    fn new(name: &str, batch: usize) -> Self {
+        let directory = folder(name);
+        let journal = BenchJournal::open(&directory, Level::Sync);
+        Self { journal, directory, facts: (0..batch as u32).map(intent).collect(), now_us: 1 }
+    }
+
+    fn commit(&mut self) {
+        self.now_us += 1;
+        let end = self.journal.append(black_box(&self.facts), self.now_us);
+        while self.journal.durable_up_to() < end {
+            std::thread::yield_now();
         }
     }
-    group.finish();
+
+    /// Bytes of one commit.
+    fn bytes(&mut self) -> usize {
+        self.commit();
+        let before = self.journal.bytes();
+        self.commit();
+        (self.journal.bytes() - before) as usize
+    }
 }
 
-criterion_group!(benches, group_commit, line);
-criterion_main!(benches);
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn group_commit(batch: usize) {
+    let mut kept = Kept::new(&format!("journal-{batch}"), batch);
+    let bytes = vec![0x5A; kept.bytes()];
+    let mut bare = Bare::new(&format!("bare-{batch}"));
+    let [journal, file] =
+        rates([&mut || kept.commit(), &mut || bare.commit(&bytes)]).map(|rate| rate * batch as f64);
+    println!("| {batch} | {journal:.0} | {file:.0} | {:.2} |", journal / file);
+}
+
+fn line(batch: usize) {
+    let open = |name: &str, level| BenchJournal::open(&folder(&format!("line-{name}-{batch}")), level);
+    let mut none = Path::over(batch, None);
+    let mut written = Path::over(batch, Some(open("written", Level::Written)));
+    let mut sync = Path::over(batch, Some(open("sync", Level::Sync)));
+    let [none, written, sync] =
+        rates([&mut || none.turns(batch), &mut || written.turns(batch), &mut || sync.turns(batch)])
+            .map(|rate| rate * batch as f64);
+    println!(
+        "| {batch} | {none:.0} | {written:.0} | {:.2} | {sync:.0} | {:.3} |",
+        written / none,
+        sync / written
+    );
+}
+
+/// How long one fact waits until what follows from it may be seen, beside one flush of a bare 4 KiB.
+fn added() {
+    let mut kept = Kept::new("added", 1);
+    let mut bare = Bare::new("bare-added");
+    let bytes = vec![0x5A; 4_096];
+    let (mut waits, mut flushes) = (Vec::new(), Vec::new());
+    let timed = |what: &mut dyn FnMut()| {
+        let began = Instant::now();
+        what();
+        began.elapsed()
+    };
+    for _ in 0..2_000 {
+        waits.push(timed(&mut || kept.commit()));
+        flushes.push(timed(&mut || bare.commit(&bytes)));
+    }
+    waits.sort_unstable();
+    flushes.sort_unstable();
+    let (wait, flush) = (waits[waits.len() / 2], flushes[flushes.len() / 2]);
+    let ratio = wait.as_secs_f64() / flush.as_secs_f64();
+    println!(
+        "\nAdded by `sync` to one payment: {wait:.1?}; one bare 4 KiB with its flush: {flush:.1?}; {ratio:.2} of it."
+    );
+}
+
+/// How often each rival did its work in a second: the middle one of rounds in turns.
+fn rates<const RIVALS: usize>(mut rivals: [&mut dyn FnMut(); RIVALS]) -> [f64; RIVALS] {
+    let mut found: [Vec<f64>; RIVALS] = std::array::from_fn(|_| Vec::new());
+    for _ in 0..ROUNDS {
+        for (rival, rates) in rivals.iter_mut().zip(&mut found) {
+            let (began, mut times) = (Instant::now(), 0);
+            while began.elapsed() < ROUND {
+                rival();
+                times += 1;
+            }
+            rates.push(f64::from(times) / began.elapsed().as_secs_f64());
+        }
+    }
+    found.map(|mut rates| {
+        rates.sort_by(f64::total_cmp);
+        rates[rates.len() / 2]
+    })
+}

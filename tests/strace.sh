@@ -1,8 +1,9 @@
 #!/bin/sh
-# Installs strace, by which the order of system calls is seen. Does nothing when it is there.
+# Installs strace, by which the order of system calls is seen, and libfaketime, which moves a process's wall clock. Does
+# nothing when they are there.
 set -eu
 
-if command -v strace >/dev/null; then
+if command -v strace >/dev/null && command -v faketime >/dev/null; then
     exit 0
 fi
 
@@ -11,4 +12,4 @@ as_root() {
 }
 
 as_root apt-get update -qq
-as_root apt-get install -y -qq --no-install-recommends strace
+as_root apt-get install -y -qq --no-install-recommends strace faketime

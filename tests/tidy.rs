@@ -159,6 +159,20 @@ fn unsafe_code_is_forbidden_where_it_must_be() {
 }
 
 #[test]
+fn every_test_that_stands_for_a_rule_is_there() {
+    let table = read("tests/README.md");
+    let rows =
+        table.lines().skip_while(|line| *line != "| rule | tests |").take_while(|line| line.starts_with('|'));
+    let names: Vec<&str> = rows.flat_map(|row| row.split('`').skip(1).step_by(2)).collect();
+    assert!(names.len() > 100, "{} names", names.len());
+    let all: Vec<(String, String)> =
+        sources("tests").into_iter().chain(sources("switch/authorizer")).collect();
+    let is_there = |name: &&str| all.iter().any(|(_, text)| text.contains(&format!("fn {name}()")));
+    let missing = names.iter().filter(|name| !is_there(name));
+    insist(&missing.map(|name| format!("no test is called {name}")).collect::<Vec<_>>());
+}
+
+#[test]
 fn no_lock_of_the_standard_library_stands_on_the_path() {
     let mut complaints = Vec::new();
     for (name, text) in sources("codecs/src").into_iter().chain(sources("switch")) {

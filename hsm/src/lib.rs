@@ -31,6 +31,8 @@ mod digits;
 mod enrolled;
 mod error;
 mod hpke;
+#[allow(unsafe_code, reason = "locks pages and wipes them; each block says why it is safe")]
+mod locked;
 mod mac;
 mod pin;
 mod plan;
@@ -38,6 +40,7 @@ mod question;
 mod room;
 mod rotating;
 mod secret;
+mod vault;
 mod verifier;
 
 #[cfg(test)]
@@ -51,6 +54,7 @@ pub use device::Device;
 pub use digits::{Challenge, Code, CodeLength, Pan, Psn};
 pub use error::{Cause, HsmError, Retry};
 pub use hpke::Sealed;
+pub use locked::Locked;
 pub use plan::{KeyRequest, Plan, PlanError, Purpose};
 pub use question::{
     Answer, Candidates, CardStatus, CheckMac, Covered, Cryptogram, CryptogramVersion, Cvc3, DynamicCvv,
@@ -59,4 +63,5 @@ pub use question::{
     RotatingCvc3, StaticCode, TrackData, TranslatePin, UnpredictableNumber,
 };
 pub use secret::Secret;
+pub use vault::Vault;
 pub use verifier::{MacKeySpec, MasterUsage, Verifier};

@@ -79,7 +79,11 @@ impl Board {
 impl Board {
     /// How the token stands, for the page of readiness. Messages that need no code go on whatever it says.
     pub(crate) fn token(&self) -> serde_json::Value {
-        let Some(hsm) = &self.setup.start.hsm else { return "none".into() };
+        // Without programs it is asked at the start alone.
+        let start = &self.setup.start;
+        let Some(hsm) = start.hsm.as_ref().filter(|_| !start.programs.is_empty()) else {
+            return "none".into();
+        };
         let is_up = self.shards.iter().all(|shard| shard.token_up);
         let workers: Vec<_> = self.shards.iter().flat_map(|shard| &shard.workers).map(token::told).collect();
         let has_spare = self.setup.has_spare.load(Ordering::Relaxed);

@@ -8,7 +8,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
 use hsm::Secret;
-use hsm::token::{Ceremony, Surveyed, Token, Usage, Verdict, initialise};
+use hsm::token::{Ceremony, CheckValue, KeySpec, Surveyed, Token, Usage, Verdict, initialise};
+
+use crate::journal::{self, Wrapper};
 
 #[path = "keys/import.rs"]
 mod import;
@@ -75,6 +77,22 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Wrap the keys of a journal anew, under another key of the token or the same, and draw a data key for what is written
+    /// from the next start on. Goes on beside a running switch.
+    Rewrap {
+        /// Which token.
+        #[command(flatten)]
+        token: TokenArguments,
+        /// The data directory.
+        #[arg(long, value_name = "DIR")]
+        journal: PathBuf,
+        /// The label of another key, of usage journal.
+        #[arg(long, value_name = "LABEL", requires = "check_value")]
+        label: Option<String>,
+        /// Its check value.
+        #[arg(long, value_name = "HEX", requires = "label")]
+        check_value: Option<String>,
+    },
     /// List the keys with their check values, and what each is good for.
     List {
         /// Which token.
@@ -84,17 +102,17 @@ pub enum Command {
 }
 
 /// Which token.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct TokenArguments {
     /// The PKCS#11 module's library, or "devtoken": the development token, in the folder that SIGNALBOX_DEVTOKEN names.
     #[arg(long, value_name = "FILE")]
-    module: PathBuf,
+    pub module: PathBuf,
     /// The token's label.
     #[arg(long, value_name = "LABEL")]
-    token: String,
+    pub token: String,
     /// The file with the user PIN in its first line.
     #[arg(long, value_name = "FILE")]
-    pin_file: PathBuf,
+    pub pin_file: PathBuf,
 }
 
 /// Which key.
@@ -121,6 +139,8 @@ enum KeyUsage {
     ChallengePepper,
     /// The same, by HMAC-SHA-256.
     ChallengeHmac,
+    /// Wraps the data keys of a journal.
+    Journal,
     /// Static codes of cards; with it goes a key of its left half.
     Cvv,
     /// Card keys of CVC3.
@@ -159,6 +179,7 @@ impl From<KeyUsage> for Usage {
             KeyUsage::Challenge => Usage::ResponseMaster,
             KeyUsage::ChallengePepper => Usage::ResponsePepper,
             KeyUsage::ChallengeHmac => Usage::ResponseHmac,
+            KeyUsage::Journal => Usage::JournalKeys,
             KeyUsage::Cvv => Usage::CardVerification,
             KeyUsage::Cvc3 => Usage::Cvc3Master,
             KeyUsage::DynamicCvv => Usage::DynamicCvvMaster,
@@ -216,6 +237,14 @@ fn perform(command: &Command) -> Result<String, String> {
             let surveyed = opened.map_err(|why| why.to_string())?.survey().map_err(|why| why.to_string())?;
             Ok(if *json { survey_as_json(&surveyed) } else { survey_as_text(&surveyed) })
         }
+        Command::Rewrap { token, journal, label, check_value } => {
+            let to = label.clone().zip(check_value.clone());
+            let to = to
+                .map(|(label, check_value)| Wrapper { label, check_value: check_value.to_ascii_uppercase() });
+            let done = journal::rewrap(journal, to, |wrapper| vault(token, wrapper));
+            let (wrapper, left) = done.map_err(|fault| fault.to_string())?;
+            Ok(format!("wrapped under {wrapper}; data keys {left:?}, of which the last is new"))
+        }
         Command::List { token } => {
             let listed = open(token)?.list().map_err(|why| why.to_string())?;
             let line = |key: &hsm::token::Listed| {
@@ -256,6 +285,24 @@ fn survey_as_json(surveyed: &[Surveyed]) -> String {
         })
     };
     serde_json::Value::Array(surveyed.iter().map(line).collect()).to_string()
+}
+
+/// The key of a token that wraps the keys of a journal.
+pub(crate) fn vault(token: &TokenArguments, wrapper: &Wrapper) -> Result<journal::Vault, String> {
+    let spec = journal_key(wrapper)?;
+    let pin = first_line(&token.pin_file)?;
+    let vault = hsm::Vault::open(&token.module, &token.token, &pin, &spec).map_err(|why| why.to_string())?;
+    Ok(Box::new(move |salt| vault.key_for(salt).map_err(|why| why.to_string())))
+}
+
+/// Such a key as it is looked for.
+pub(crate) fn journal_key(wrapper: &Wrapper) -> Result<KeySpec, String> {
+    let digits = wrapper.check_value.as_str();
+    let value = u32::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 6);
+    let value = value.ok_or_else(|| format!("{digits:?} is no check value of six hexadecimal digits"))?;
+    let [_, a, b, c] = value.to_be_bytes();
+    // It is asked once: that some tokens copy no such key into a session costs nothing.
+    Ok(KeySpec { label: wrapper.label.clone(), check_value: CheckValue([a, b, c]), danger_modifiable: false })
 }
 
 fn open(token: &TokenArguments) -> Result<Ceremony, String> {

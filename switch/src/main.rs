@@ -9,7 +9,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use switch::cards;
 use switch::config::{self, ChangedBy, Config, Faults};
 use switch::demo;
-use switch::journal::trace::{self, Card, Wanted};
+use switch::journal::trace::{self, Card, Opener, Wanted};
 use switch::journal::{self, history::History};
 use switch::keys;
 use switch::log::{self, LogFormat};
@@ -20,6 +20,7 @@ use switch::token;
 mod exit {
     pub(crate) const DAMAGED: u8 = 3;
     pub(crate) const STORE: u8 = 4;
+    pub(crate) const KEY: u8 = 5;
     pub(crate) const USAGE: u8 = 64;
     pub(crate) const INTERNAL: u8 = 70;
     pub(crate) const CUT_SHORT: u8 = 75;
@@ -99,6 +100,12 @@ enum Command {
         /// The process number of the launcher.
         parent: u32,
     },
+    /// A process that has the token unwrap the journal's keys; started by the switch.
+    #[command(hide = true)]
+    HsmUnwrap {
+        /// The process number of the switch.
+        parent: u32,
+    },
     /// Show it working: two model issuers, a fleet of terminals, a live line, a summary.
     Demo(demo::Arguments),
 }
@@ -140,8 +147,17 @@ struct Trace {
     #[arg(long)]
     card_stdin: bool,
     /// The journal's key: needed to find a card by its number, and to show it masked.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "module")]
     key_file: Option<PathBuf>,
+    /// The same where a token wraps it: its PKCS#11 module,
+    #[arg(long, value_name = "FILE", requires_all = ["token", "pin_file"])]
+    module: Option<PathBuf>,
+    /// its label,
+    #[arg(long, value_name = "LABEL", requires = "module")]
+    token: Option<String>,
+    /// and the file with its PIN.
+    #[arg(long, value_name = "FILE", requires = "module")]
+    pin_file: Option<PathBuf>,
     /// One JSON object a line.
     #[arg(long)]
     json: bool,
@@ -171,7 +187,7 @@ Examples:
   signalbox cards enrol cards.jsonl --token-file access.token
 
 Every setting can be overridden by the environment: SIGNALBOX__SWITCH__SHARDS=2
-Exit codes: 0 clean, 3 journal damaged, 4 store error, 64 usage, 65 cards refused, 69 no switch answers,
+Exit codes: 0 clean, 3 journal damaged, 4 store error, 5 keys not to be had, 64 usage, 65 cards refused, 69 no switch answers,
 70 internal fault or broken law, 75 stop cut short, 78 configuration";
 
 fn main() -> ExitCode {
@@ -195,6 +211,7 @@ fn main() -> ExitCode {
         Command::Verify { journal } => verify(&journal),
         Command::HsmLauncher { parent } => token::launch(parent),
         Command::HsmWorker { parent } => token::work(parent),
+        Command::HsmUnwrap { parent } => token::answer_unwrap(parent),
         Command::Trace(arguments) => trace(arguments).unwrap_or_else(|code| code),
         Command::Audit { file } => audit(&file),
         Command::Config(ConfigCommand::Show { config, effective: _ }) => {
@@ -275,6 +292,7 @@ fn unreadable(fault: &journal::Fault) -> ExitCode {
         journal::Fault::Damaged { .. } | journal::Fault::Older { .. } => exit::DAMAGED.into(),
         journal::Fault::Store(_) => exit::STORE.into(),
         journal::Fault::Config(_) => exit::CONFIG.into(),
+        journal::Fault::Key(_) => exit::KEY.into(),
     }
 }
 
@@ -293,9 +311,15 @@ fn trace(arguments: Trace) -> Result<ExitCode, ExitCode> {
             Some(number.ok_or_else(|| usage("standard input has no card number"))?)
         }
     };
-    let Trace { journal, rrn, stan, trace, key_file, json, .. } = arguments;
+    let Trace { journal, rrn, stan, trace, key_file, module, token, pin_file, json, .. } = arguments;
+    let opener = match (module, token, pin_file) {
+        (Some(module), Some(token), Some(pin_file)) => {
+            Some(Opener::Token(keys::TokenArguments { module, token, pin_file }))
+        }
+        _ => key_file.map(Opener::File),
+    };
     let wanted = Wanted { trace, rrn, stan, card, since_us: None };
-    let stories = trace::read(&journal, key_file.as_deref(), &wanted).map_err(|fault| unreadable(&fault))?;
+    let stories = trace::read(&journal, opener.as_ref(), &wanted).map_err(|fault| unreadable(&fault))?;
     if stories.is_empty() {
         eprintln!("nothing of it is in this journal");
     }
@@ -360,6 +384,10 @@ fn serve(config: Config, path: PathBuf) -> Result<ExitCode, ExitCode> {
         Err(Fault::Store(fault)) => {
             eprintln!("{fault}");
             Err(exit::STORE.into())
+        }
+        Err(Fault::Key(fault)) => {
+            eprintln!("{fault}");
+            Err(exit::KEY.into())
         }
         Err(Fault::Internal(fault)) => {
             tracing::error!(%fault, "the switch stops");

@@ -3,7 +3,13 @@
 use std::fs;
 
 use rustix::param::clock_ticks_per_second;
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
+
+/// From here on the process leaves no dump of its memory, and others of its user cannot read it.
+pub(crate) fn keep_memory_to_itself() -> std::io::Result<()> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    Ok(setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?)
+}
 
 /// At one moment. What the kernel does not tell is zero.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,6 +59,13 @@ fn booted_seconds() -> f64 {
 mod tests {
     use super::*;
     use crate::wall::Wall;
+
+    #[test]
+    fn what_keeps_its_memory_to_itself_is_not_dumped() {
+        keep_memory_to_itself().expect("nobody needs a right for less");
+        assert_eq!(rustix::process::dumpable_behavior().expect("Linux"), DumpableBehavior::NotDumpable);
+        assert_eq!(getrlimit(Resource::Core).maximum, Some(0));
+    }
 
     #[test]
     fn the_kernel_tells_all_of_them() {

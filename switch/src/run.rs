@@ -25,19 +25,19 @@ use tokio::time::{Instant, interval};
 use crate::admin::{self, Health, QUESTIONS_MAX, Question};
 use crate::api;
 use crate::board::{Board, links_up};
-use crate::config::{Config, Placement};
+use crate::config::{self, Config, JournalKey, Placement};
 use crate::console;
 use crate::crypto::{self, Crypto, Inline};
 use crate::door::{self, DoorCounts};
 use crate::homes::Homes;
 use crate::hop::Hop;
-use crate::journal::{self, Archive, Directory, Found, Fresh, Journal, MasterKey, history};
+use crate::journal::{self, Archive, Directory, Found, Fresh, Journal, Keys, Wrapper, history};
 use crate::reload::{self, Reread, Retired};
 use crate::rules::Rules;
 use crate::setup::{Clock, Setup};
-use crate::token::{Crew, Launcher, Started, Supervisor};
+use crate::token::{self, Crew, Launcher, Started, Supervisor};
 use crate::wall::Wall;
-use crate::{serve, service, tables};
+use crate::{process, serve, service, tables};
 
 /// A shard that has not looked around for this long is not alive.
 const ALIVE_WITHIN_US: u64 = 5_000_000;
@@ -65,6 +65,8 @@ pub enum Fault {
     Damaged(String),
     /// The store refuses something.
     Store(String),
+    /// A key cannot be had, or may not be used.
+    Key(String),
     /// A fault of the machine or of ours.
     Internal(String),
 }
@@ -76,6 +78,7 @@ impl From<journal::Fault> for Fault {
             journal::Fault::Damaged { .. } | journal::Fault::Older { .. } => Self::Damaged(said),
             journal::Fault::Store(_) => Self::Store(said),
             journal::Fault::Config(_) => Self::Config(said),
+            journal::Fault::Key(_) => Self::Key(said),
         }
     }
 }
@@ -85,6 +88,7 @@ impl From<journal::Fault> for Fault {
 /// # Errors
 /// When it cannot start; when a shard failed, in which case nothing it held is trusted any more.
 pub fn run(config: Config, reread: Reread) -> Result<Ended, Fault> {
+    process::keep_memory_to_itself().map_err(internal)?;
     // Before the processes of the token are started: they must not hold on to listeners.
     let passed = service::sockets();
     let tokens = Tokens::open(&config)?;
@@ -215,7 +219,10 @@ const NEWS_MAX: usize = 1_024;
 impl Tokens {
     /// Opens it. A switch whose programs could prove nothing does not start.
     fn open(config: &Config) -> Result<Self, Fault> {
-        let Some(hsm) = &config.hsm else { return Ok(Self::Nothing) };
+        // Without programs there is nothing to be asked of it while the switch runs.
+        let Some(hsm) = config.hsm.as_ref().filter(|_| !config.programs.is_empty()) else {
+            return Ok(Self::Nothing);
+        };
         let shards = config.switch.shards;
         match hsm.placement {
             Placement::Inline => {
@@ -283,21 +290,43 @@ fn open_books(config: &Config) -> Result<(Homes, Books), Fault> {
         let authorizers = (0..shards).map(|shard| fresh(ShardId(shard))).collect();
         return Ok((homes, Books { authorizers, directory: None, found: Found::default() }));
     };
-    let master = Arc::new(MasterKey::read(&journal.key_file).map_err(Fault::Config)?);
-    let homes = Homes::new(shards, master.of_identities(), &names);
-    let settings = journal::Settings {
-        level: journal.level,
-        flush: journal.flush,
-        segment_bytes: journal.segment_bytes,
-        names: history::names(config),
-        master,
-        snapshot_bytes: journal.snapshot_bytes,
-        retention: journal.retention,
-        mark_file: journal.mark_file.clone(),
+    let settings = || {
+        Ok(journal::Settings {
+            level: journal.level,
+            flush: journal.flush,
+            segment_bytes: journal.segment_bytes,
+            names: history::names(config),
+            keys: Arc::new(journal_keys(config, journal)?),
+            snapshot_bytes: journal.snapshot_bytes,
+            retention: journal.retention,
+            mark_file: journal.mark_file.clone(),
+        })
     };
     let mut directory = Directory::hold(&journal.dir, shards, settings)?;
+    let keys = directory.keys();
+    if !keys.are_locked() {
+        tracing::warn!(
+            "the journal's keys may be swapped out: the limit of locked memory is too low (ulimit -l)"
+        );
+    }
+    let homes = Homes::new(shards, keys.of_identities(), &names);
     let (authorizers, found) = directory.recover(&homes, shards, &fresh)?;
     Ok((homes, Books { authorizers, directory: Some((directory, Box::new(fresh))), found }))
+}
+
+/// The keys of the journal. From here on no token is needed for them.
+fn journal_keys(config: &Config, journal: &config::Journal) -> Result<Keys, journal::Fault> {
+    match (&journal.key, &config.hsm) {
+        (JournalKey::Token { label, check_value: [a, b, c] }, Some(hsm)) => {
+            let wrapper = Wrapper { label: label.clone(), check_value: format!("{a:02X}{b:02X}{c:02X}") };
+            journal::open_or_make(&journal.dir, &wrapper, &|salt| token::unwrap(hsm, &wrapper, salt))
+        }
+        (JournalKey::Token { .. }, None) => Err(journal::Fault::Config("no [hsm]".to_owned())),
+        (JournalKey::File(path), _) => {
+            journal::insist_on_none(&journal.dir)?;
+            Keys::read(path).map_err(journal::Fault::Config)
+        }
+    }
 }
 
 impl Books {
@@ -359,12 +388,18 @@ fn announce(setup: &Setup, found: &Found) {
             "no journal: after a crash repeats are not recognised, and reversals are answered 96"
         ),
     }
+    if let Some(JournalKey::File(path)) = setup.start.journal.as_ref().map(|journal| &journal.key) {
+        tracing::warn!(
+            key_file = %path.display(),
+            "the journal's key comes from a file: whoever reads it and the journal has every card number in it"
+        );
+    }
     if found.last_us > Wall::now().micros() {
         tracing::warn!(
             "the wall clock is behind the journal: it was set back, and stamps go on from the last one"
         );
     }
-    if let Some(hsm) = &setup.start.hsm {
+    if let Some(hsm) = setup.start.hsm.as_ref().filter(|_| !setup.start.programs.is_empty()) {
         tracing::info!(
             token = hsm.token,
             module = %hsm.module.display(),

@@ -41,6 +41,19 @@ fn l1_a_decline_nobody_was_there_for_is_told_to_the_repeat() {
 }
 
 #[test]
+fn l2_an_approval_of_which_a_byte_left_stands() {
+    let Some(rig) = Setup::new().start() else { return };
+    let maple = rig.issuer("maple");
+    let mut north = rig.acquirer("north");
+    north.ask(&purchase("11=000001"), "0110 38=A12345 39=00");
+    north.reset();
+    let mut north = rig.acquirer("north");
+    north.ask(&purchase("0101 11=000001"), "0110 38=A12345 39=00");
+    north.ask(&purchase("0420 11=000009 90=010000000111231200000000010000100000000000"), "0430 39=00");
+    assert_eq!((maple.seen().len(), maple.wait_reversals(1).len()), (1, 1), "undone once, by its acquirer");
+}
+
+#[test]
 fn l3_a_repeat_on_a_new_connection_joins_and_is_answered_there() {
     let Some(rig) = Setup::new().start() else { return };
     let maple = rig.issuer("maple");

@@ -4,12 +4,15 @@
 #![allow(clippy::duplicate_mod, reason = "the same scenarios over each token there is")]
 
 mod advice;
+mod clock;
 mod commands;
 mod console;
+mod crash_points;
 mod disk;
 mod drain;
 mod duplicate;
 mod format;
+mod journal_key;
 mod links;
 mod local_decline;
 mod matching;
@@ -28,6 +31,7 @@ mod shards;
 mod sign_on;
 mod snapshot;
 mod stand_in;
+mod start;
 mod timeout;
 mod token;
 mod trace;

@@ -1,5 +1,5 @@
 //! What is durable before what is sent, seen from outside: the system calls of a switch with one shard, in their order
-//! (W1 to W4, W7, W8, at journal level `sync`).
+//! (W1 to W4, W6 to W10, at journal level `sync`; W5 is C8).
 
 use std::thread;
 use std::time::Duration;
@@ -101,14 +101,14 @@ fn w4_a_reversal_before_it_is_acknowledged() {
     insist_on_sync_before_sending(&found);
 }
 
-#[test]
-fn w7_a_wrong_code_is_counted_before_it_is_declined() {
-    let Some(token) = TestToken::new() else { return };
+/// A switch with a program and a card that has a bundle, and what it does when its phone pays.
+fn traced_tap(track: &str, expected: &str) -> Option<String> {
+    let token = TestToken::new()?;
     let check_value = token.import("counters", "rotating-atc", "000102030405060708090A0B0C0D0E0F");
     let program = format!(
         "name = \"wallet\"\nkind = \"rotating_atc\"\niins = [\"99991\"]\nkey = \"counters\"\ncheck_value = \"{check_value}\""
     );
-    let found = traced(Setup::new().token(&token).table("program", &program), |rig| {
+    traced(Setup::new().token(&token).table("program", &program), |rig| {
         rig.change(
             "/v1/cards",
             r#"{"pan":"9999100000000010","psn":1,"funding":{"pan":"9999600000000019","expiry":"3011"}}"#,
@@ -118,12 +118,48 @@ fn w7_a_wrong_code_is_counted_before_it_is_declined() {
             r#"{"pan":"9999100000000010","id":1,"first":40,"count":10,"ttl_ms":86400000}"#,
         );
         rig.change("/v1/bundles/confirm", r#"{"pan":"9999100000000010","id":1}"#);
-        let wrong = "2=9999100000000010 14=2912 22=910 35=9999100000000010=29122017004273147863";
-        rig.acquirer("north").ask(&purchase(wrong), "0110 39=82");
+        let tap = format!("2=9999100000000010 14=2912 22=910 35=9999100000000010={track}");
+        rig.acquirer("north").ask(&purchase(&tap), expected);
+    })
+}
+
+#[test]
+fn w6_a_code_is_used_up_before_its_issuer_is_asked() {
+    let Some(found) = traced_tap("29122017004273147853", "0110 39=00") else { return };
+    insist(
+        &found,
+        &["from acquirer", "journal", "sync", "to issuer", "from issuer", "journal", "sync", "to acquirer"],
+    );
+    insist_on_sync_before_sending(&found);
+}
+
+#[test]
+fn w7_a_wrong_code_is_counted_before_it_is_declined() {
+    let Some(found) = traced_tap("29122017004273147863", "0110 39=82") else { return };
+    insist(&found, &["from acquirer", "journal", "sync", "to acquirer"]);
+    insist_on_sync_before_sending(&found);
+}
+
+#[test]
+fn w9_a_decline_of_our_own_is_written_down_before_it_is_told() {
+    let found = traced(Setup::new(), |rig| {
+        rig.acquirer("north").ask(&purchase("11=000001 2=4012888888881881"), "0110 39=92");
     });
     let Some(found) = found else { return };
     insist(&found, &["from acquirer", "journal", "sync", "to acquirer"]);
     insist_on_sync_before_sending(&found);
+}
+
+#[test]
+fn w10_what_promises_nothing_is_told_without_a_write() {
+    let found = traced(Setup::new(), |rig| {
+        let mut north = rig.acquirer("north");
+        north.ask(&purchase("0300 11=000001"), "0310 39=40");
+        north.ask("0800 7=1123120000 11=000002 70=301", "0810 39=00");
+    });
+    let Some(found) = found else { return };
+    insist(&found, &["from acquirer", "to acquirer"]);
+    assert!(!found.contains("journal"), "{found}");
 }
 
 /// The approval and the advice that tells the issuer of it are one record: one write, one sync, before the answer.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tests::fixtures::with_check_digit;
-use tests::{Act, Setup, purchase};
+use tests::{Act, Noise, Setup, purchase};
 
 #[test]
 fn the_longest_prefix_decides() {
@@ -66,6 +66,31 @@ fn a_request_once_sent_is_not_given_to_an_alternate() {
     north.expect("0110 11=000001 39=91");
     north.ask(&purchase("11=000002 2=9999700000000017"), "0110 39=00");
     assert_eq!(rig.issuer("oak").seen().len(), 1);
+}
+
+/// A bulkhead: what waits for one issuer is bounded, and the others are asked as ever.
+#[test]
+fn l8_an_issuer_that_is_slow_holds_up_its_window_and_no_other() {
+    let Some(rig) = Setup::new().set("issuer.maple.window", 4).issuer("oak", "99997").start() else { return };
+    let maple = rig.issuer("maple");
+    maple.hold();
+    let mut north = rig.acquirer("north");
+    for stan in 0..4 {
+        north.send(&purchase(&format!("11={stan:06}")));
+    }
+    let seen = maple.wait_seen(4);
+    for stan in 100..200 {
+        let noise = Noise::watch();
+        let asked = std::time::Instant::now();
+        north.ask(&purchase(&format!("11={stan:06} 2=9999700000000017")), "0110 39=00");
+        noise.insist("the other issuer", asked.elapsed(), std::time::Duration::from_millis(50));
+        north.ask(&purchase(&format!("11={:06}", stan + 200)), "0110 38=- 39=91");
+    }
+    for one in &seen {
+        maple.answer(one, "");
+    }
+    assert!(north.receive_all(4).values().all(|answer| answer.plain.get(39) == "00"));
+    assert!(maple.seen().len() == 4 && maple.reversals().is_empty());
 }
 
 #[test]

@@ -134,6 +134,22 @@ fn h2_a_slow_token_costs_its_own_messages_only() {
 }
 
 #[test]
+fn r02_what_waits_for_the_token_is_cancelled_and_its_issuer_is_never_asked() {
+    let Some((rig, _token, shim)) = start(|setup| setup.set("hsm.deadline", "5s")) else { return };
+    shim.spoil("C_DeriveKey delay 1000");
+    let mut north = rig.acquirer("north");
+    north.send(&tap(1, GOOD));
+    thread::sleep(Duration::from_millis(200));
+    let reversal = "0420 2=9999100000000010 11=000009 90=010000000111231200000000010000100000000000";
+    north.ask(&purchase(reversal), "0430 11=000009 39=00");
+    shim.heal();
+    north.expect_silence(Duration::from_millis(1_500));
+    north.ask(&purchase(reversal), "0430 11=000009 39=00");
+    north.ask(&tap(1, GOOD), "0110 11=000001 38=- 39=94");
+    assert!(rig.issuer("maple").seen().is_empty() && rig.issuer("maple").reversals().is_empty());
+}
+
+#[test]
 fn h3_a_token_that_hangs_is_killed_and_replaced_within_two_seconds() {
     let Some((rig, _token, shim)) = start(|setup| setup) else { return };
     let mut north = rig.acquirer("north");

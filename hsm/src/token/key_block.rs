@@ -271,9 +271,10 @@ fn wanted(usage: Usage) -> Option<(&'static [u8; 2], u8, &'static [u8])> {
         Usage::MacAlgorithm3 => (b"M3", b'T', b"CN"),
         Usage::MacTripleDes => (b"M6", b'T', b"CN"),
         Usage::MacAes => (b"M6", b'A', b"CN"),
-        // Made of another key; or handed over by components, as the first key between two parties must be.
+        // Made of another key; or by the token itself, for nobody else; or handed over by components, as the first key between two parties must be.
         Usage::CardVerificationLeft
         | Usage::MacAlgorithm3Left
+        | Usage::JournalKeys
         | Usage::KeyBlockProtection
         | Usage::AesKeyBlockProtection => return None,
     })

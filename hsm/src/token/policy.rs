@@ -56,6 +56,8 @@ pub enum Usage {
     MacTripleDes,
     /// Makes the MACs of messages by CMAC with AES.
     MacAes,
+    /// Makes the keys that data keys of a journal are wrapped under, by HMAC-SHA-256.
+    JournalKeys,
     /// KBPK of key blocks, version B.
     KeyBlockProtection,
     /// KBPK of key blocks, version D.
@@ -160,7 +162,7 @@ impl Work {
 
 impl Usage {
     /// Every use.
-    pub const ALL: [Usage; 21] = [
+    pub const ALL: [Usage; 22] = [
         Usage::CardVerification,
         Usage::CardVerificationLeft,
         Usage::Cvc3Master,
@@ -180,6 +182,7 @@ impl Usage {
         Usage::MacAlgorithm3Left,
         Usage::MacTripleDes,
         Usage::MacAes,
+        Usage::JournalKeys,
         Usage::KeyBlockProtection,
         Usage::AesKeyBlockProtection,
     ];
@@ -207,7 +210,7 @@ impl Usage {
                 (Cipher::Aes, Work::Derive)
             }
             Usage::ExposedCounterMaster | Usage::ResponsePepper => (Cipher::Aes, Work::Encrypt),
-            Usage::ResponseHmac => (Cipher::Hmac, Work::Mac),
+            Usage::ResponseHmac | Usage::JournalKeys => (Cipher::Hmac, Work::Mac),
             Usage::PinIn => (Cipher::TripleDes, Work::Decrypt),
             Usage::PinOut => (Cipher::TripleDes, Work::Encrypt),
             Usage::AesPinIn => (Cipher::Aes, Work::Decrypt),
@@ -248,7 +251,7 @@ impl Usage {
             Usage::CounterMaster => &[Can::AesEcb, Can::AesDerivation],
             Usage::ExposedCounterMaster | Usage::ResponsePepper => &[Can::AesEcb, Can::AesStream],
             Usage::ResponseMaster | Usage::AesCryptogramMaster => &[Can::AesCmac, Can::AesDerivation],
-            Usage::ResponseHmac => &[Can::Hmac],
+            Usage::ResponseHmac | Usage::JournalKeys => &[Can::Hmac],
             Usage::PinIn => &[Can::TripleDesDecryption],
             Usage::PinOut => &[Can::TripleDesEcb, Can::TripleDesStream],
             Usage::AesPinIn => &[Can::AesDecryption],

@@ -108,6 +108,8 @@ pub struct Memory {
     window_us: u64,
     index: HashTable<u32>,
     evicted: u64,
+    /// Where entries in doubt were put, some of which have ended since: only while facts are read.
+    doubted: Vec<u32>,
 }
 
 impl Memory {
@@ -124,6 +126,7 @@ impl Memory {
             window_us,
             index: HashTable::with_capacity(capacity),
             evicted: 0,
+            doubted: Vec::new(),
         }
     }
 
@@ -188,6 +191,9 @@ impl Memory {
         }
         self.held = self.held.saturating_add(1);
         let place = u32::try_from(place).unwrap_or(u32::MAX);
+        if entry.state == State::InDoubt {
+            self.doubted.push(place);
+        }
         let ring = &self.ring;
         let rehash = |place: &u32| {
             usize::try_from(*place)
@@ -242,6 +248,9 @@ impl Memory {
     pub fn replace(&mut self, place: u32, entry: Entry) {
         if let Some(old) = self.get_mut(place).filter(|old| old.identity == entry.identity) {
             *old = entry;
+            if entry.state == State::InDoubt {
+                self.doubted.push(place);
+            }
         }
     }
 
@@ -255,11 +264,14 @@ impl Memory {
         })
     }
 
-    /// The places of all whose outcome was not written down.
-    #[must_use]
-    pub fn in_doubt(&self) -> Vec<u32> {
-        let is_in_doubt = |(_, entry): &(u32, &Entry)| entry.state == State::InDoubt;
-        (0_u32..).zip(&self.ring).filter(is_in_doubt).map(|(place, _)| place).collect()
+    /// The places of all whose outcome was not written down, asked once. A look at each of a million entries would keep a
+    /// start waiting.
+    pub fn in_doubt(&mut self) -> Vec<u32> {
+        let mut places = core::mem::take(&mut self.doubted);
+        places.sort_unstable();
+        places.dedup();
+        places.retain(|place| self.get(*place).is_some_and(|entry| entry.state == State::InDoubt));
+        places
     }
 
     fn get_mut(&mut self, place: u32) -> Option<&mut Entry> {

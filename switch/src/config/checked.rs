@@ -157,8 +157,8 @@ pub struct Timers {
 pub struct Journal {
     /// The data directory.
     pub dir: PathBuf,
-    /// The file with the key that protects card numbers in it; nobody but the owner can read it.
-    pub key_file: PathBuf,
+    /// What protects card numbers in it.
+    pub key: JournalKey,
     /// How far a fact must have got before anything that follows from it is seen.
     pub level: Level,
     /// At level `written`: how long what was written may stay off the disk.
@@ -171,6 +171,20 @@ pub struct Journal {
     pub retention: Duration,
     /// The file that tells an older journal from a newer one; not in the data directory.
     pub mark_file: PathBuf,
+}
+
+/// Where the key of a journal is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JournalKey {
+    /// In a file that nobody but its owner can read.
+    File(PathBuf),
+    /// On the token, where it wraps the keys that are in the data directory.
+    Token {
+        /// Its label.
+        label: String,
+        /// Its check value.
+        check_value: [u8; 3],
+    },
 }
 
 /// A principal that sends requests.

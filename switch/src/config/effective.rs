@@ -10,7 +10,7 @@ use std::path::Path;
 use codecs::frame::{FrameFormat, LengthForm};
 use siphasher::sip::SipHasher13;
 
-use super::checked::{Acquirer, Config, Door, Hsm, Issuer, Journal, Program, ProgramKind, Way};
+use super::checked::{Acquirer, Config, Door, Hsm, Issuer, Journal, JournalKey, Program, ProgramKind, Way};
 use super::given::{Period, Size};
 
 /// One setting.
@@ -126,13 +126,23 @@ fn timers(list: &mut List, config: &Config) {
 
 fn journal(list: &mut List, journal: &Journal) {
     list.path(Restart, "dir", Some(&journal.dir));
-    list.path(Restart, "key_file", Some(&journal.key_file));
+    match &journal.key {
+        JournalKey::File(path) => list.path(Restart, "key_file", Some(path)),
+        JournalKey::Token { label, check_value } => {
+            list.put(Restart, "key", quoted(label));
+            list.put(Restart, "check_value", check_value_text(check_value));
+        }
+    }
     list.put(Restart, "level", quoted(journal.level.name()));
     list.put(Restart, "flush", Period(journal.flush));
     list.put(Restart, "segment", Size(journal.segment_bytes));
     list.put(Restart, "snapshot", Size(journal.snapshot_bytes));
     list.put(Restart, "retention", Period(journal.retention));
     list.path(Restart, "mark_file", Some(&journal.mark_file));
+}
+
+fn check_value_text([a, b, c]: &[u8; 3]) -> String {
+    quoted(format!("{a:02X}{b:02X}{c:02X}"))
 }
 
 fn acquirer(list: &mut List, config: &Config, acquirer: &Acquirer) {
@@ -217,11 +227,10 @@ fn hsm(list: &mut List, hsm: &Hsm) {
 }
 
 fn program(list: &mut List, program: &Program) {
-    let [a, b, c] = program.check_value;
     list.put(Reload, "iins", texts(&program.iins));
     list.put(Restart, "layout", quoted(fingerprint(&program.layout)));
     list.put(Restart, "key", quoted(&program.key));
-    list.put(Restart, "check_value", quoted(format!("{a:02X}{b:02X}{c:02X}")));
+    list.put(Restart, "check_value", check_value_text(&program.check_value));
     list.put(Restart, "modifiable_key", program.modifiable_key);
     list.put(Reload, "tries_per_secret", program.tries_per_secret);
     list.put(Reload, "tries_per_card", program.tries_per_card);

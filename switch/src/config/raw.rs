@@ -187,6 +187,8 @@ pub(super) struct Route {
 pub(super) struct Journal {
     pub(super) dir: Option<Given<String>>,
     pub(super) key_file: Option<Given<String>>,
+    pub(super) key: Option<Given<String>>,
+    pub(super) check_value: Option<Given<String>>,
     pub(super) level: Option<Given<String>>,
     pub(super) flush: Option<Given<Period>>,
     pub(super) segment: Option<Given<Size>>,

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::Door;
-use crate::journal::trace::{self, Wanted};
+use crate::journal::Fault;
+use crate::journal::trace::{self, Opener, Wanted};
 
 /// How far back is looked where nothing is said.
 const WITHIN_S: u64 = 3_600;
@@ -79,14 +80,19 @@ pub(super) async fn follow(State(door): State<Door>, Query(asked): Query<Asked>)
     let Some(turn) = Turn::take(&door.reading) else {
         return refuse(StatusCode::TOO_MANY_REQUESTS, "the journal is being read for somebody else");
     };
-    let (directory, key_file) = (journal.dir.clone(), journal.key_file.clone());
+    let directory = journal.dir.clone();
+    let opener = Opener::of(&door.setup.start);
     let (tell, told) = oneshot::channel();
     let reader = std::thread::Builder::new().name("trace".to_owned()).spawn(move || {
         // On Linux this is of the calling thread alone. Where it may not, it reads like any other.
         let _ = rustix::process::setpriority_process(None, NICENESS);
-        let read = || trace::read(&directory, Some(&key_file), &wanted);
-        // Retention may have taken a file between its listing and its reading: what is left is read again.
-        let told = read().or_else(|_| read());
+        let read = || trace::read(&directory, opener.as_ref(), &wanted);
+        // Retention may have taken a file between its listing and its reading: what is left is read again. While the token
+        // that opens card numbers is gone, they are not shown.
+        let told = match read() {
+            Err(Fault::Key(_)) => trace::read(&directory, None, &wanted),
+            told => told.or_else(|_| read()),
+        };
         drop(turn);
         let _ = tell.send(told);
     });

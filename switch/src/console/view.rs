@@ -216,7 +216,7 @@ fn token(config: &Config, change: &Change<'_>) -> Value {
         })
     };
     json!({
-        "is_there": config.hsm.is_some(),
+        "is_there": !config.programs.is_empty(),
         "is_up": change.now.sum("signalbox_token_up", &[]) > 0.0,
         "cards": change.now.sum("signalbox_cards", &[]),
         "programs": config.programs.iter().map(|settings| program(&settings.name)).collect::<Vec<_>>(),

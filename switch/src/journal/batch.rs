@@ -13,11 +13,12 @@
 //! Each batch can be checked by itself, and is chained to the one before it. The durable end tells damage from a torn
 //! end: what was on the disk once, and is not sound now, was damaged.
 
-use std::hash::Hasher;
+use twox_hash::XxHash3_128;
 
-use siphasher::sip128::{Hasher128, SipHasher13};
-
-const MAGIC: u32 = u32::from_le_bytes(*b"SBJ1");
+/// The last byte is the version of the format.
+const MAGIC: u32 = u32::from_le_bytes(*b"SBJ2");
+/// What files of earlier versions begin with, whose batches nobody here can check.
+const EARLIER: [u8; 4] = *b"SBJ1";
 /// Bytes before the payload.
 pub(super) const HEAD_BYTES: usize = 72;
 const SUM_AT: usize = 56;
@@ -99,6 +100,11 @@ pub(super) fn complete(head: &Head, out: &mut Vec<u8>) -> Sum {
     sum
 }
 
+/// Whether a file was written by an earlier version of the format.
+pub(super) fn is_earlier(bytes: &[u8]) -> bool {
+    bytes.starts_with(&EARLIER)
+}
+
 /// How many bytes the batch at the beginning of `bytes` says it takes; nothing of it was checked.
 pub(super) fn bytes_of(bytes: &[u8]) -> Option<usize> {
     let head = bytes.first_chunk::<HEAD_BYTES>()?;
@@ -142,10 +148,10 @@ pub(super) fn read(bytes: &[u8]) -> Option<Batch<'_>> {
 
 /// It finds accidents. Whoever can write to the disk can make another one.
 fn sum(head: &[u8], payload: &[u8]) -> Sum {
-    let mut hasher = SipHasher13::new_with_keys(0x7369_676e_616c, 0x626f_7820_6a31);
-    hasher.write(head);
-    hasher.write(payload);
-    hasher.finish128().as_bytes()
+    let mut both = [0; SUM_AT + size_of::<Sum>()];
+    both[..SUM_AT].copy_from_slice(head);
+    both[SUM_AT..].copy_from_slice(&XxHash3_128::oneshot(payload).to_le_bytes());
+    XxHash3_128::oneshot(&both).to_le_bytes()
 }
 
 fn word(head: &[u8; HEAD_BYTES], at: usize) -> u32 {

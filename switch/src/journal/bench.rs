@@ -1,5 +1,6 @@
-//! For benches alone: a shard's journal without a switch around it.
+//! For benches and tests alone: a shard's journal without a switch around it.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +8,10 @@ use std::time::Duration;
 use authorizer::event::ShardId;
 use authorizer::fact::Fact;
 
-use super::segment::{Names, Tail};
-use super::{Journal, Level, MasterKey, Settings};
+use authorizer::snapshot::Piece;
+
+use super::segment::{self, Names, Tail};
+use super::{Journal, Keys, Level, Settings, snapshot};
 use crate::ports::Position;
 
 /// A journal over a directory of its own.
@@ -21,16 +24,7 @@ impl BenchJournal {
     /// When the machine refuses something.
     #[must_use]
     pub fn open(directory: &Path, level: Level) -> Self {
-        let settings = Settings {
-            level,
-            flush: Duration::from_millis(50),
-            segment_bytes: 16 << 20,
-            names: Names::default(),
-            master: Arc::new(MasterKey::of(&[0x5A; 32])),
-            snapshot_bytes: u64::MAX,
-            retention: Duration::MAX,
-            mark_file: directory.with_extension("mark"),
-        };
+        let settings = settings(directory, level, &[0x5A; 32], Names::default());
         let journal = Journal::open(directory, ShardId(0), settings, &Tail::default(), 1);
         Self(journal.unwrap_or_else(|fault| panic!("{fault}")))
     }
@@ -40,9 +34,53 @@ impl BenchJournal {
         self.0.append(facts, now_us)
     }
 
+    /// How much was written.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.0.figures().bytes
+    }
+
     /// Up to where effects may be seen.
     #[must_use]
     pub fn durable_up_to(&self) -> Position {
         self.0.durable_up_to()
     }
+}
+
+fn settings(directory: &Path, level: Level, key: &[u8; 32], names: Names) -> Settings {
+    Settings {
+        level,
+        flush: Duration::from_millis(50),
+        segment_bytes: 16 << 20,
+        names,
+        keys: Arc::new(Keys::of(key, &[(0, key)])),
+        snapshot_bytes: u64::MAX,
+        retention: Duration::MAX,
+        mark_file: directory.with_extension("mark"),
+    }
+}
+
+/// Writes what one shard of several knew as if a switch had left it behind: with the key of a file, and facts that refer to
+/// these peers.
+///
+/// # Panics
+/// When the machine refuses something.
+pub fn write_snapshot(
+    directory: &Path,
+    (shard, shards): (u16, u16),
+    key: &[u8; 32],
+    acquirers: &[&str],
+    issuers: &[&str],
+    at_us: u64,
+    pieces: impl Iterator<Item = Piece>,
+) {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let names = Names { acquirers: owned(acquirers), issuers: owned(issuers), programs: Vec::new() };
+    let settings = settings(directory, Level::Written, key, names);
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).expect("a folder");
+    std::fs::write(directory.join("shards"), format!("{shards}\n")).expect("a file");
+    std::fs::create_dir_all(segment::folder(directory, ShardId(shard))).expect("a folder");
+    let tail = Tail { number: 1, position: 1, at_us, ..Tail::default() };
+    let written = snapshot::write(directory, ShardId(shard), &settings, &tail, pieces);
+    written.unwrap_or_else(|fault| panic!("{fault}"));
 }

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use authorizer::Authorizer;
 use authorizer::event::ShardId;
 
-use super::Fault;
 use super::archive::{Archive, Fresh};
 use super::fold::{Fold, Folded};
 use super::mark::Mark;
 use super::segment::Tail;
 use super::writer::{Journal, Settings};
+use super::{Fault, Keys};
 use crate::homes::Homes;
 
 /// A data directory that this process holds.
@@ -41,11 +41,15 @@ pub(crate) struct Found {
 }
 
 impl Directory {
-    /// Takes hold of a directory, makes it where there is none.
+    /// Takes hold of a directory, makes it where there is none. `settings` is asked when nobody else can hold it.
     ///
     /// # Errors
     /// When another process holds it, it was made for another number of shards, or the machine refuses something.
-    pub(crate) fn hold(path: &Path, shards: u16, settings: Settings) -> Result<Self, Fault> {
+    pub(crate) fn hold(
+        path: &Path,
+        shards: u16,
+        settings: impl FnOnce() -> Result<Settings, Fault>,
+    ) -> Result<Self, Fault> {
         let store = |error: std::io::Error| Fault::store(path, &error);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(store)?;
         let mode = fs::metadata(path).map_err(store)?.permissions().mode();
@@ -59,6 +63,7 @@ impl Directory {
         if lock.try_lock().is_err() {
             return Err(Fault::Config(format!("{}: another switch uses this journal", path.display())));
         }
+        let settings = settings()?;
         fixed_shards(path, shards)?;
         let mark = Mark::read(&settings.mark_file)?;
         Ok(Self { path: path.to_path_buf(), settings, tails: Vec::new(), mark, _lock: lock })
@@ -115,6 +120,11 @@ impl Directory {
             let panicked = |_| Err(Fault::Store("a thread that reads the journal failed".to_owned()));
             reading.into_iter().map(|thread| thread.join().unwrap_or_else(panicked)).collect()
         })
+    }
+
+    /// What protects it.
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.settings.keys
     }
 
     /// The journal of a shard, to be written from `now_us` on.

@@ -17,7 +17,7 @@ use super::renumber::Renumber;
 use super::segment::{self, Span, Tail};
 use super::snapshot;
 use super::writer::Settings;
-use super::{Fault, MasterKey};
+use super::{Fault, Keys};
 use crate::homes::Homes;
 
 /// Pieces handed over at a time, and how many times ahead.
@@ -84,7 +84,7 @@ impl Fold<'_> {
             elsewhere.extend(home.filter(|home| *home != self.shard).map(|home| (home, identity, at_us)));
         };
         let mut renumber = Renumber::new(&self.settings.names);
-        let master: Option<&MasterKey> = Some(&self.settings.master);
+        let keys: Option<&Keys> = Some(&self.settings.keys);
         let begin = match number {
             0 => Tail::default(),
             _ => self.pieces(number, &mut renumber, &mut |piece| {
@@ -96,7 +96,7 @@ impl Fold<'_> {
         };
         let mut facts = 0;
         let span = Span { after: Some(begin), until: self.until, since_us: None };
-        let tail = segment::read(self.directory, self.shard, master, span, &mut |recorded| {
+        let tail = segment::read(self.directory, self.shard, keys, span, &mut |recorded| {
             facts += 1;
             let Some(fact) = renumber.fact(recorded.fact, recorded.names) else { return };
             authorizer.recover(&fact, recorded.at_us);
@@ -122,8 +122,8 @@ impl Fold<'_> {
         thread::scope(|scope| {
             let reading = scope.spawn(move || {
                 let mut chunk = Vec::with_capacity(CHUNK);
-                let master: Option<&MasterKey> = Some(&settings.master);
-                let tail = snapshot::read(directory, shard, number, master, &mut |piece, names| {
+                let keys: Option<&Keys> = Some(&settings.keys);
+                let tail = snapshot::read(directory, shard, number, keys, &mut |piece, names| {
                     chunk.extend(renumber.piece(piece, names));
                     if chunk.len() == CHUNK {
                         // Nobody takes it any more only when everything has failed already.

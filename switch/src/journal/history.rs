@@ -22,7 +22,7 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::record::CardToken;
 use super::segment::{self, Names, Recorded, Span};
-use super::{Fault, MasterKey, snapshot};
+use super::{Fault, Keys, snapshot};
 
 /// What the facts of a data directory come to.
 #[derive(Default)]
@@ -156,7 +156,7 @@ impl History {
             let segments = segment::numbers(&segment::folder(directory, shard), segment::ENDING)?;
             history.is_cut = segments.first().is_some_and(|first| *first > 1);
             history.read_snapshots(directory, shard)?;
-            let keys = None::<&MasterKey>;
+            let keys = None::<&Keys>;
             let tail = segment::read(directory, shard, keys, Span::default(), &mut |recorded| {
                 history.facts += 1;
                 history.take(shard, &recorded);

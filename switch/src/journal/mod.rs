@@ -3,6 +3,7 @@
 //! ```text
 //! DIR/lock                        held while a switch uses the directory
 //! DIR/shards                      how many shards there are: fixed when the directory is made
+//! DIR/keys                        what protects card numbers, wrapped by a token; not where it comes from a file
 //! DIR/shard-000/000000001.segment batches, one per turn that had facts; a new segment at each start
 //! DIR/shard-000/next              the segment after that, filled with zeros in advance
 //! DIR/shard-000/000000001.snapshot what the shard knew at the end of that segment
@@ -17,6 +18,7 @@
 //! | `writer` | the shard's side: one write per turn |
 //! | `keeper` | the thread that makes it durable and prepares the next segment |
 //! | `keys` | what protects card numbers |
+//! | `wrapped` | the same, wrapped by a token |
 //! | `piece`, `snapshot` | what a shard knew at the end of a segment, as bytes and as a file |
 //! | `fold` | the newest snapshot and the facts after it, read back |
 //! | `renumber` | names that have other numbers now |
@@ -44,11 +46,13 @@ mod renumber;
 mod segment;
 mod snapshot;
 pub mod trace;
+mod wrapped;
 mod writer;
 
 pub(crate) use archive::{Archive, Fresh};
 pub(crate) use directory::{Directory, Found};
-pub(crate) use keys::MasterKey;
+pub(crate) use keys::Keys;
+pub(crate) use wrapped::{Vault, Wrapper, insist_on_none, open_or_make, rewrap};
 pub(crate) use writer::{Journal, SEGMENT_BYTES_MIN, Settings};
 
 use std::path::{Path, PathBuf};
@@ -57,7 +61,7 @@ use std::path::{Path, PathBuf};
 /// the reader with bytes of their own.
 #[must_use]
 pub fn facts_in(payload: &[u8]) -> usize {
-    let mut reader = record::Reader::new(payload, None);
+    let Ok(mut reader) = record::Reader::new(payload, None) else { return 0 };
     std::iter::from_fn(|| reader.next()?.ok()).count()
 }
 
@@ -108,6 +112,8 @@ pub enum Fault {
     Store(String),
     /// The configuration does not fit what is there.
     Config(String),
+    /// Its keys cannot be had.
+    Key(String),
 }
 
 impl Fault {
@@ -128,7 +134,7 @@ impl std::fmt::Display for Fault {
                  What was used or undone since then would be good again; whoever accepts that removes {}",
                 mark.display()
             ),
-            Self::Store(what) | Self::Config(what) => f.write_str(what),
+            Self::Store(what) | Self::Config(what) | Self::Key(what) => f.write_str(what),
         }
     }
 }

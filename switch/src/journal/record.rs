@@ -1,6 +1,6 @@
 //! A fact as bytes: a kind, a length, and its values in the order of their declaration, little-endian. What may be
-//! absent has a byte before it that says so. Card numbers are encrypted; a reader without the key gets every fact
-//! without them.
+//! absent has a byte before it that says so. Card numbers stand encrypted behind all records of a batch, in the order in
+//! which the records name them; a reader without the key gets every fact without them.
 //!
 //! A kind, once given, is never given anew; a reader refuses a kind that it does not know, for a promise that is not
 //! understood must not be forgotten.
@@ -20,13 +20,13 @@ use codecs::value::{
     TerminalId,
 };
 
-use super::keys::{MasterKey, SEALED_BYTES, Sealer};
+use super::keys::{Cards, Keys, Sealer};
 
 /// What a record needs beside its fact.
 pub(super) struct Writer<'a> {
     pub(super) out: &'a mut Vec<u8>,
     pub(super) sealer: &'a mut Sealer,
-    pub(super) master: &'a MasterKey,
+    pub(super) keys: &'a Keys,
 }
 
 /// A card's token, in records that name a card.
@@ -248,10 +248,9 @@ impl Writer<'_> {
     pub(super) fn card(&mut self, pan: Option<&Pan>) {
         let Some(pan) = pan else { return self.u8(0) };
         self.u8(1);
-        let token = self.master.token(pan);
+        let token = self.keys.token(pan);
         self.bytes(&token);
-        let sealed = self.sealer.seal(pan);
-        self.bytes(&sealed);
+        self.sealer.put(pan);
     }
 
     pub(super) fn option<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
@@ -289,8 +288,7 @@ impl Writer<'_> {
 /// Reads the records of one batch.
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
-    /// Without it, card numbers stay closed.
-    sealer: Option<&'a Sealer>,
+    cards: Cards,
     /// The token of the last card that was read.
     token: Option<CardToken>,
 }
@@ -303,22 +301,23 @@ pub(super) struct NotARecord;
 type Read = (Fact, Option<CardToken>);
 
 impl<'a> Reader<'a> {
-    /// Over the payload of a batch.
-    pub(super) fn new(payload: &'a [u8], sealer: Option<&'a Sealer>) -> Self {
-        Self { rest: payload, sealer, token: None }
+    /// Over the payload of a batch. Without the key, card numbers stay closed.
+    pub(super) fn new(payload: &'a [u8], sealer: Option<&Sealer>) -> Result<Self, NotARecord> {
+        let (rest, cards) = Cards::split(payload, sealer).ok_or(NotARecord)?;
+        Ok(Self { rest, cards, token: None })
     }
 
     /// The next fact; `None` at the end.
     pub(super) fn next(&mut self) -> Option<Result<Read, NotARecord>> {
-        if self.rest.is_empty() {
+        if self.is_at_end() {
             return None;
         }
         Some(self.record(Self::fact).ok_or(NotARecord))
     }
 
-    /// Whether every record was read.
+    /// Whether every record was read, and every card number named.
     pub(super) fn is_at_end(&self) -> bool {
-        self.rest.is_empty()
+        self.rest.is_empty() && self.cards.are_all_taken()
     }
 
     /// One record, whose body is read as its kind says, and the token of the card it names.
@@ -329,10 +328,11 @@ impl<'a> Reader<'a> {
         let kind = self.u8()?;
         let bytes = self.u32()? as usize;
         let (body, after) = self.rest.split_at_checked(bytes)?;
-        let mut inner = Reader { rest: body, sealer: self.sealer, token: None };
-        let value = read(&mut inner, kind)?;
+        (self.rest, self.token) = (body, None);
+        let value = read(self, kind)?;
+        let is_whole = self.rest.is_empty();
         self.rest = after;
-        inner.rest.is_empty().then_some((value, inner.token))
+        is_whole.then_some((value, self.token))
     }
 
     fn fact(&mut self, kind: u8) -> Option<Fact> {
@@ -488,11 +488,7 @@ impl<'a> Reader<'a> {
     fn card(&mut self) -> Option<Option<Pan>> {
         let card = self.option(|r| {
             r.token = Some(*r.take::<16>()?);
-            let sealed = r.take::<SEALED_BYTES>()?;
-            match r.sealer {
-                Some(sealer) => sealer.open(sealed).map(Some),
-                None => Some(None),
-            }
+            r.cards.next()
         })?;
         Some(card.flatten())
     }

@@ -5,7 +5,7 @@ use codecs::value::Expiry;
 use proptest::prelude::*;
 
 use super::*;
-use crate::journal::keys::tests::master;
+use crate::journal::keys::tests::keys;
 
 fn asked() -> Asked {
     Asked {
@@ -115,18 +115,19 @@ fn facts() -> Vec<Fact> {
 }
 
 fn written() -> (Vec<u8>, Sealer) {
-    let master = master();
-    let mut sealer = master.of_segment(&[1; 32], ShardId(0));
+    let keys = keys();
+    let mut sealer = keys.for_new(&[1; 32], ShardId(0));
     let mut out = Vec::new();
-    let mut writer = Writer { out: &mut out, sealer: &mut sealer, master: &master };
+    let mut writer = Writer { out: &mut out, sealer: &mut sealer, keys: &keys };
     facts().iter().for_each(|fact| writer.fact(fact));
+    sealer.close(&mut out);
     (out, sealer)
 }
 
 #[test]
 fn every_fact_comes_back() {
     let (bytes, sealer) = written();
-    let mut reader = Reader::new(&bytes, Some(&sealer));
+    let mut reader = Reader::new(&bytes, Some(&sealer)).expect("sound");
     for fact in facts() {
         let (read, _) = reader.next().expect("a record").expect("sound");
         assert_eq!(read, fact);
@@ -140,7 +141,7 @@ fn no_card_number_is_written_and_without_the_key_none_is_read() {
     for digits in [&b"9999600000000019"[..], b"9999100000000010"] {
         assert!(!bytes.windows(digits.len()).any(|window| window == digits));
     }
-    let mut reader = Reader::new(&bytes, None);
+    let mut reader = Reader::new(&bytes, None).expect("sound");
     let (fact, token) = reader.next().expect("a record").expect("sound");
     assert!(matches!(fact, Fact::Intent(Sent { pan: None, .. })) && token.is_some());
     while let Some(read) = reader.next() {
@@ -150,13 +151,14 @@ fn no_card_number_is_written_and_without_the_key_none_is_read() {
 
 #[test]
 fn the_largest_fact_has_room() {
-    let master = master();
-    let mut sealer = master.of_segment(&[1; 32], ShardId(0));
+    let keys = keys();
+    let mut sealer = keys.for_new(&[1; 32], ShardId(0));
     let kept = Kept(vec![0; crate::kept::BYTES_MAX].into_boxed_slice());
     let most = Fact::Advised(Box::new(Advice { kept, ..advice() }));
     for fact in facts().into_iter().chain([most]) {
         let mut out = Vec::new();
-        Writer { out: &mut out, sealer: &mut sealer, master: &master }.fact(&fact);
+        Writer { out: &mut out, sealer: &mut sealer, keys: &keys }.fact(&fact);
+        sealer.close(&mut out);
         assert!(out.len() <= crate::journal::writer::FACT_BYTES_MAX, "{} bytes", out.len());
     }
 }
@@ -164,8 +166,9 @@ fn the_largest_fact_has_room() {
 proptest! {
     #[test]
     fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-        let mut reader = Reader::new(&bytes, None);
-        while let Some(Ok(_)) = reader.next() {}
+        if let Ok(mut reader) = Reader::new(&bytes, None) {
+            while let Some(Ok(_)) = reader.next() {}
+        }
     }
 
     #[test]
@@ -173,7 +176,9 @@ proptest! {
         let (bytes, sealer) = written();
         let first = 5 + u32::from_le_bytes(bytes[1..5].try_into().expect("four")) as usize;
         let end = cut.min(first - 1);
-        let mut reader = Reader::new(&bytes[..end], Some(&sealer));
+        // A record alone, whose card numbers nobody has.
+        let cut = [&bytes[..end], &0_u32.to_le_bytes()].concat();
+        let mut reader = Reader::new(&cut, Some(&sealer)).expect("no card numbers");
         if end > 0 {
             prop_assert_eq!(reader.next(), Some(Err(NotARecord)));
         }

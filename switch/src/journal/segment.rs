@@ -11,12 +11,12 @@ use authorizer::fact::Fact;
 use serde::{Deserialize, Serialize};
 
 use super::batch::{self, Kind, Sum};
-use super::keys::{MasterKey, Sealer};
+use super::keys::{Keys, Sealer};
 use super::record::{CardToken, NotARecord, Reader};
 use super::{Fault, batch::Batch};
 
 /// The format this version writes, and the only one it reads.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 /// The ending of a segment's name.
 pub(super) const ENDING: &str = ".segment";
 /// More than the longest opening: the names of a few thousand peers.
@@ -40,6 +40,8 @@ pub(super) struct Opening {
     pub(super) shard: u16,
     pub(super) number: u64,
     pub(super) salt: [u8; 32],
+    /// The data key that its own key comes from.
+    pub(super) key: u32,
     pub(super) key_check: [u8; 8],
     /// Where the segment before this one ended.
     pub(super) previous_end: u64,
@@ -50,18 +52,20 @@ impl Opening {
     pub(super) fn new(
         shard: ShardId,
         number: u64,
-        master: &MasterKey,
+        keys: &Keys,
         previous_end: u64,
         names: &Names,
     ) -> Result<Self, Fault> {
         let mut salt = [0; 32];
         getrandom::fill(&mut salt).map_err(|error| Fault::Store(format!("no randomness: {error}")))?;
+        let (key, key_check) = keys.newest();
         Ok(Self {
             version: VERSION,
             shard: shard.0,
             number,
             salt,
-            key_check: master.check(),
+            key,
+            key_check,
             previous_end,
             names: names.clone(),
         })
@@ -71,25 +75,32 @@ impl Opening {
         serde_json::from_slice(batch.payload).ok()
     }
 
-    /// What opens the card numbers of its file; nothing without the master key.
+    /// What opens the card numbers of its file; nothing without the keys.
     pub(super) fn sealer(
         &self,
         path: &Path,
         shard: ShardId,
-        master: Option<&MasterKey>,
+        keys: Option<&Keys>,
     ) -> Result<Option<Sealer>, Fault> {
-        match master {
-            _ if self.version != VERSION => Err(another_version(path)),
-            Some(master) if master.check() != self.key_check => {
-                Err(Fault::Config(format!("{}: written under another key", path.display())))
-            }
-            master => Ok(master.map(|master| master.of_segment(&self.salt, shard))),
+        if self.version != VERSION {
+            return Err(another_version(path, Some(self.version)));
+        }
+        let Some(keys) = keys else { return Ok(None) };
+        match keys.for_old((self.key, self.key_check), &self.salt, shard) {
+            None => Err(Fault::Key(format!("{}: written under another key", path.display()))),
+            sealer => Ok(sealer),
         }
     }
 }
 
-fn another_version(path: &Path) -> Fault {
-    Fault::Config(format!("{}: another version of the format", path.display()))
+/// Its version is said where it is known.
+pub(super) fn another_version(path: &Path, version: Option<u16>) -> Fault {
+    let theirs = version.map_or_else(|| "another version".to_owned(), |version| format!("version {version}"));
+    Fault::Config(format!(
+        "{}: written in {theirs} of the journal's format, and this signalbox reads version {VERSION} alone; use the one \
+         that wrote it until nothing of it is open, then begin with an empty directory",
+        path.display()
+    ))
 }
 
 /// The name of a segment's file.
@@ -156,11 +167,11 @@ pub(super) struct Span {
     pub(super) since_us: Option<u64>,
 }
 
-/// Reads what a shard has written, in order. Without the master key card numbers stay closed.
+/// Reads what a shard has written, in order. Without the keys card numbers stay closed.
 pub(super) fn read(
     directory: &Path,
     shard: ShardId,
-    master: Option<&MasterKey>,
+    keys: Option<&Keys>,
     span: Span,
     each: &mut dyn FnMut(Recorded<'_>),
 ) -> Result<Tail, Fault> {
@@ -183,6 +194,9 @@ pub(super) fn read(
         expected = Some(number + 1);
         let path = folder.join(file_name(*number));
         let bytes = fs::read(&path).map_err(|error| Fault::store(&path, &error))?;
+        if batch::is_earlier(&bytes) {
+            return Err(another_version(&path, Some(VERSION - 1)));
+        }
         let next = numbers.get(place + 1).map(|next| folder.join(file_name(*next)));
         let end = match &next {
             Some(next) => opening(next)?.map(|(opening, _)| opening.previous_end),
@@ -195,7 +209,7 @@ pub(super) fn read(
             break;
         }
         let is_first = place == 0 && span.after.is_none();
-        segment.read(master, &mut tail, is_first, each)?;
+        segment.read(keys, &mut tail, is_first, each)?;
     }
     Ok(tail)
 }
@@ -237,12 +251,12 @@ impl Reading<'_> {
 
     fn read(
         &self,
-        master: Option<&MasterKey>,
+        keys: Option<&Keys>,
         tail: &mut Tail,
         is_first: bool,
         each: &mut dyn FnMut(Recorded<'_>),
     ) -> Result<(), Fault> {
-        let (opening, sealer) = self.opening(master, tail, is_first)?;
+        let (opening, sealer) = self.opening(keys, tail, is_first)?;
         let mut offset = 0;
         loop {
             if self.end == Some(offset as u64) {
@@ -272,7 +286,7 @@ impl Reading<'_> {
 
     fn opening(
         &self,
-        master: Option<&MasterKey>,
+        keys: Option<&Keys>,
         tail: &Tail,
         is_first: bool,
     ) -> Result<(Opening, Option<Sealer>), Fault> {
@@ -280,7 +294,7 @@ impl Reading<'_> {
             return Err(self.damaged(0, "its opening is not sound"));
         };
         let Some(opening) = Opening::read(&batch) else {
-            return Err(another_version(self.path));
+            return Err(another_version(self.path, None));
         };
         if opening.number != self.number || opening.shard != self.shard.0 {
             return Err(self.damaged(0, "it is the opening of another segment"));
@@ -288,7 +302,7 @@ impl Reading<'_> {
         if !is_first && (batch.previous != tail.sum || opening.previous_end != tail.end) {
             return Err(self.damaged(0, "it does not follow the segment before it"));
         }
-        let sealer = opening.sealer(self.path, self.shard, master)?;
+        let sealer = opening.sealer(self.path, self.shard, keys)?;
         Ok((opening, sealer))
     }
 
@@ -300,11 +314,11 @@ impl Reading<'_> {
         sealer: Option<&Sealer>,
         each: &mut dyn FnMut(Recorded<'_>),
     ) -> Result<(), Fault> {
-        let mut records = Reader::new(batch.payload, sealer);
+        let unknown = |NotARecord| self.damaged(offset, "a record that this version does not know");
+        let mut records = Reader::new(batch.payload, sealer).map_err(unknown)?;
         let mut count = 0;
         while let Some(record) = records.next() {
-            let (fact, token) = record
-                .map_err(|NotARecord| self.damaged(offset, "a record that this version does not know"))?;
+            let (fact, token) = record.map_err(unknown)?;
             count += 1;
             each(Recorded {
                 fact,

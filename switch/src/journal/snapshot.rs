@@ -15,7 +15,7 @@ use authorizer::snapshot::Piece;
 use super::Fault;
 use super::batch::{self, HEAD_BYTES, Head, Kind};
 use super::keeper;
-use super::keys::MasterKey;
+use super::keys::{Keys, Sealer};
 use super::record::{NotARecord, Reader, Writer};
 use super::segment::{self, Names, Opening, Tail, folder};
 use super::writer::Settings;
@@ -58,20 +58,20 @@ pub(super) fn write(
 ) -> Result<Written, Fault> {
     let folder = folder(directory, shard);
     let unfinished = folder.join(UNFINISHED);
-    let opening = Opening::new(shard, tail.number, &settings.master, tail.end, &settings.names)?;
+    let opening = Opening::new(shard, tail.number, &settings.keys, tail.end, &settings.names)?;
     let write = || {
         match fs::remove_file(&unfinished) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
         let mut file = Writing::begin(keeper::create(&unfinished)?, tail, &opening)?;
-        let mut sealer = settings.master.of_segment(&opening.salt, shard);
+        let mut sealer = settings.keys.for_new(&opening.salt, shard);
         for piece in pieces {
-            let mut writer = Writer { out: &mut file.out, sealer: &mut sealer, master: &settings.master };
+            let mut writer = Writer { out: &mut file.out, sealer: &mut sealer, keys: &settings.keys };
             writer.piece(&piece);
-            file.took_one()?;
+            file.took_one(&mut sealer)?;
         }
-        let written = file.end()?;
+        let written = file.end(&mut sealer)?;
         fs::rename(&unfinished, folder.join(file_name(tail.number)))?;
         File::open(&folder)?.sync_all()?;
         Ok(written)
@@ -105,15 +105,20 @@ impl<'a> Writing<'a> {
     }
 
     /// A piece was put into the batch.
-    fn took_one(&mut self) -> std::io::Result<()> {
+    fn took_one(&mut self, sealer: &mut Sealer) -> std::io::Result<()> {
         self.records += 1;
         self.pieces += 1;
-        if self.out.len() >= BATCH_BYTES { self.write(Kind::Pieces) } else { Ok(()) }
+        if self.out.len() >= BATCH_BYTES { self.pieces(sealer) } else { Ok(()) }
     }
 
-    fn end(mut self) -> std::io::Result<Written> {
+    fn pieces(&mut self, sealer: &mut Sealer) -> std::io::Result<()> {
+        sealer.close(&mut self.out);
+        self.write(Kind::Pieces)
+    }
+
+    fn end(mut self, sealer: &mut Sealer) -> std::io::Result<Written> {
         if self.records > 0 {
-            self.write(Kind::Pieces)?;
+            self.pieces(sealer)?;
         }
         self.out.extend_from_slice(&self.pieces.to_le_bytes());
         self.write(Kind::End)?;
@@ -149,13 +154,13 @@ impl<'a> Writing<'a> {
     }
 }
 
-/// Reads the snapshot that stands for everything up to the end of a segment, and says where that was. Without the master
-/// key card numbers stay closed.
+/// Reads the snapshot that stands for everything up to the end of a segment, and says where that was. Without the
+/// keys card numbers stay closed.
 pub(super) fn read(
     directory: &Path,
     shard: ShardId,
     number: u64,
-    master: Option<&MasterKey>,
+    keys: Option<&Keys>,
     each: &mut dyn FnMut(Piece, &Names),
 ) -> Result<Tail, Fault> {
     let path = folder(directory, shard).join(file_name(number));
@@ -166,7 +171,7 @@ pub(super) fn read(
     let Some(opening) = opening.filter(|known| (known.number, known.shard) == (number, shard.0)) else {
         return Err(damaged(&path, 0, "it is not the opening of this snapshot"));
     };
-    let sealer = opening.sealer(&path, shard, master)?;
+    let sealer = opening.sealer(&path, shard, keys)?;
     let tail = Tail {
         number,
         end: opening.previous_end,
@@ -191,10 +196,10 @@ pub(super) fn read(
                 Err(damaged(&path, offset, "it has another number of pieces than it says"))
             };
         }
-        let mut records = Reader::new(batch.payload, sealer.as_ref());
+        let unknown = |NotARecord| damaged(&path, offset, "a piece that this version does not know");
+        let mut records = Reader::new(batch.payload, sealer.as_ref()).map_err(unknown)?;
         while let Some(piece) = records.next_piece() {
-            let piece = piece
-                .map_err(|NotARecord| damaged(&path, offset, "a piece that this version does not know"))?;
+            let piece = piece.map_err(unknown)?;
             pieces += 1;
             each(piece, &opening.names);
         }
@@ -223,6 +228,9 @@ impl Reading<'_> {
             Some(batch) => {
                 self.offset += batch.bytes() as u64;
                 Ok(batch)
+            }
+            None if self.offset == 0 && batch::is_earlier(&self.buffer) => {
+                Err(segment::another_version(self.path, None))
             }
             None => Err(damaged(self.path, self.offset, "it is not sound")),
         }

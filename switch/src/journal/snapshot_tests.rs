@@ -17,7 +17,7 @@ use codecs::value::{Expiry, Pan, ResponseCode, Stan};
 
 use super::*;
 use crate::journal::Level;
-use crate::journal::keys::tests::master;
+use crate::journal::keys::tests::keys;
 use crate::journal::record::tests::{advice, sent, undo};
 
 const SHARD: ShardId = ShardId(0);
@@ -49,7 +49,7 @@ fn settings() -> Settings {
         flush: Duration::ZERO,
         segment_bytes: 1 << 20,
         names: Names { acquirers: vec!["north".to_owned()], ..Names::default() },
-        master: Arc::new(master()),
+        keys: Arc::new(keys()),
         snapshot_bytes: 1 << 20,
         retention: Duration::ZERO,
         mark_file: PathBuf::new(),
@@ -116,9 +116,9 @@ fn pieces() -> Vec<Piece> {
     ]
 }
 
-fn read_all(scratch: &Scratch, master: Option<&MasterKey>) -> Result<(Tail, Vec<Piece>), Fault> {
+fn read_all(scratch: &Scratch, keys: Option<&Keys>) -> Result<(Tail, Vec<Piece>), Fault> {
     let mut read_back = Vec::new();
-    let tail = read(&scratch.0, SHARD, 7, master, &mut |piece, names| {
+    let tail = read(&scratch.0, SHARD, 7, keys, &mut |piece, names| {
         assert_eq!(*names, settings().names);
         read_back.push(piece);
     })?;
@@ -133,7 +133,7 @@ fn every_piece_comes_back_and_no_card_number_without_the_key() {
     let bytes = fs::read(scratch.snapshot()).expect("a snapshot");
     assert_eq!(written.bytes, bytes.len() as u64);
     assert!(!bytes.windows(16).any(|window| window == b"9999600000000019"));
-    let (place, read_back) = read_all(&scratch, Some(&master())).expect("sound");
+    let (place, read_back) = read_all(&scratch, Some(&keys())).expect("sound");
     assert_eq!((place, read_back), (tail(), pieces()));
     let (_, closed) = read_all(&scratch, None).expect("sound");
     let is_closed = |piece: &Piece| match piece {

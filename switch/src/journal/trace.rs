@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use authorizer::advice::Advice;
@@ -21,7 +21,9 @@ use serde_json::{Value, json};
 
 use super::record::CardToken;
 use super::segment::{self, Recorded, Span};
-use super::{Fault, MasterKey, history};
+use super::{Fault, Keys, history, wrapped};
+use crate::config::{Config, Hsm, JournalKey};
+use crate::keys::TokenArguments;
 use crate::wall::Wall;
 
 /// Which payments are wanted: those that fit everything that is said.
@@ -70,6 +72,37 @@ impl Card {
     }
 }
 
+/// What opens card numbers.
+pub enum Opener {
+    /// The journal's key in a file.
+    File(PathBuf),
+    /// The token that wraps its keys.
+    Token(TokenArguments),
+    /// The same from within the switch, through a process of its own.
+    Asked(Box<Hsm>),
+}
+
+impl Opener {
+    /// As the configuration says.
+    pub(crate) fn of(config: &Config) -> Option<Self> {
+        match &config.journal.as_ref()?.key {
+            JournalKey::File(path) => Some(Self::File(path.clone())),
+            JournalKey::Token { .. } => config.hsm.clone().map(|hsm| Self::Asked(Box::new(hsm))),
+        }
+    }
+
+    fn open(&self, directory: &Path) -> Result<Keys, Fault> {
+        match self {
+            Self::File(path) => Keys::read(path).map_err(Fault::Config),
+            Self::Token(token) => wrapped::keys(directory, |wrapper| crate::keys::vault(token, wrapper)),
+            Self::Asked(hsm) => wrapped::keys(directory, |wrapper| {
+                let (hsm, wrapper) = (hsm.clone(), wrapper.clone());
+                Ok(Box::new(move |salt| crate::token::unwrap(&hsm, &wrapper, salt)))
+            }),
+        }
+    }
+}
+
 /// A whole number, from a line that holds nothing else.
 #[must_use]
 pub fn card_number(line: &str) -> Option<Card> {
@@ -101,22 +134,22 @@ struct Step {
 ///
 /// # Errors
 /// When the journal is damaged or cannot be read, or the key does not fit.
-pub fn read(directory: &Path, key_file: Option<&Path>, wanted: &Wanted) -> Result<Vec<Story>, Fault> {
-    let master = key_file.map(MasterKey::read).transpose().map_err(Fault::Config)?;
-    let card = match (&wanted.card, &master) {
+pub fn read(directory: &Path, opener: Option<&Opener>, wanted: &Wanted) -> Result<Vec<Story>, Fault> {
+    let keys = opener.map(|opener| opener.open(directory)).transpose()?;
+    let card = match (&wanted.card, &keys) {
         (Some(Card::Masked(_) | Card::Number(_)), None) => {
             return Err(Fault::Config("to find a card by its number the journal's key is needed".to_owned()));
         }
-        (Some(Card::Number(pan)), Some(master)) => Some(Card::Token(master.token(pan))),
+        (Some(Card::Number(pan)), Some(keys)) => Some(Card::Token(keys.token(pan))),
         (Some(Card::Token(token)), _) => Some(Card::Token(*token)),
         (Some(Card::Masked(masked)), _) => Some(Card::Masked(masked.clone())),
         (None, _) => None,
     };
-    let found = find(directory, master.as_ref(), wanted, card.as_ref())?;
+    let found = find(directory, keys.as_ref(), wanted, card.as_ref())?;
     let mut reading = Reading::default();
     let span = Span { since_us: wanted.since_us, ..Span::default() };
     for shard in history::shards(directory)? {
-        segment::read(directory, shard, master.as_ref(), span, &mut |recorded| {
+        segment::read(directory, shard, keys.as_ref(), span, &mut |recorded| {
             reading.take(shard, &recorded, &found);
         })?;
     }
@@ -131,7 +164,7 @@ pub fn read(directory: &Path, key_file: Option<&Path>, wanted: &Wanted) -> Resul
 /// The payments that fit.
 fn find(
     directory: &Path,
-    master: Option<&MasterKey>,
+    keys: Option<&Keys>,
     wanted: &Wanted,
     card: Option<&Card>,
 ) -> Result<HashSet<Identity>, Fault> {
@@ -143,7 +176,7 @@ fn find(
     let mut fitting = HashSet::new();
     let span = Span { since_us: wanted.since_us, ..Span::default() };
     for shard in history::shards(directory)? {
-        segment::read(directory, shard, master, span, &mut |recorded| {
+        segment::read(directory, shard, keys, span, &mut |recorded| {
             let (asked, sent) = match &recorded.fact {
                 Fact::Intent(sent) => (&sent.asked, Some(sent)),
                 Fact::Advised(advice) => (&advice.sent.asked, Some(&advice.sent)),

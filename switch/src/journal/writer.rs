@@ -13,7 +13,7 @@ use authorizer::fact::Fact;
 
 use super::batch::{self, HEAD_BYTES, Head, Kind, Sum};
 use super::keeper::{self, Durability, Keeper, PREPARED, mark};
-use super::keys::{MasterKey, Sealer};
+use super::keys::{Keys, Sealer};
 use super::record::Writer;
 use super::segment::{self, Names, Opening, Tail};
 use super::snapshot::UNFINISHED;
@@ -22,7 +22,7 @@ use crate::metrics::JournalFigures;
 use crate::ports::Position;
 
 /// Facts of one batch; a larger turn makes several.
-const BATCH_MAX: usize = 250;
+const BATCH_MAX: usize = 256;
 /// The most bytes of one fact: an advice with all that may be kept of it (`kept::BYTES_MAX`). Two card numbers with
 /// everything around them take a third.
 pub(super) const FACT_BYTES_MAX: usize = 1_536;
@@ -39,7 +39,7 @@ pub(crate) struct Settings {
     pub(crate) flush: Duration,
     pub(crate) segment_bytes: u64,
     pub(crate) names: Names,
-    pub(crate) master: Arc<MasterKey>,
+    pub(crate) keys: Arc<Keys>,
     /// How much of journal there may be behind a snapshot before the next one is written.
     pub(crate) snapshot_bytes: u64,
     /// How long segments are kept.
@@ -87,8 +87,8 @@ impl Journal {
         let file = fresh(&path, settings.segment_bytes).map_err(|error| Fault::store(&path, &error))?;
         let file = Arc::new(file);
         let shared = Durability::new(tail.position);
-        let opening = Opening::new(shard, number, &settings.master, tail.end, &settings.names)?;
-        let sealer = settings.master.of_segment(&opening.salt, shard);
+        let opening = Opening::new(shard, number, &settings.keys, tail.end, &settings.names)?;
+        let sealer = settings.keys.for_new(&opening.salt, shard);
         let keeper = Keeper::start(
             shared,
             folder.clone(),
@@ -168,9 +168,10 @@ impl Journal {
         self.begin();
         for fact in facts {
             let mut writer =
-                Writer { out: &mut self.out, sealer: &mut self.sealer, master: &self.settings.master };
+                Writer { out: &mut self.out, sealer: &mut self.sealer, keys: &self.settings.keys };
             writer.fact(fact);
         }
+        self.sealer.close(&mut self.out);
         self.position += facts.len() as u64;
         self.write(&head);
     }
@@ -237,8 +238,8 @@ impl Journal {
         };
         let file = Arc::new(file.map_err(|error| Fault::store(&path, &error))?);
         let opening =
-            Opening::new(self.shard, number, &self.settings.master, self.offset, &self.settings.names)?;
-        self.sealer = self.settings.master.of_segment(&opening.salt, self.shard);
+            Opening::new(self.shard, number, &self.settings.keys, self.offset, &self.settings.names)?;
+        self.sealer = self.settings.keys.for_new(&opening.salt, self.shard);
         (self.number, self.file, self.offset) = (number, file, 0);
         let full = self.keeper.shared.opened.push((number, self.file.clone()));
         if full.is_err() {

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use hsm::wire::{self, Word};
 use hsm::{Plan, Secret};
-use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
@@ -31,8 +31,8 @@ const STUCK_MAX: usize = 4;
 const END_LOOKS: u32 = 100;
 const END_LOOK: Duration = Duration::from_millis(2);
 /// How often a token is looked for at the start, and the pause between.
-const ATTEMPTS: u32 = 5;
-const ATTEMPT_WAIT: Duration = Duration::from_millis(50);
+pub(super) const ATTEMPTS: u32 = 5;
+pub(super) const ATTEMPT_WAIT: Duration = Duration::from_millis(50);
 /// How long the token may take to open.
 pub(super) const OPEN_WAIT: Duration = Duration::from_secs(10);
 
@@ -101,7 +101,7 @@ impl Launcher {
 
 /// Whether the token may be found a moment later: SoftHSM2 writes its token's file anew at each login, and who looks at it
 /// at that moment finds none. A PIN that was refused is not tried again, for tokens count that.
-fn may_pass(why: &str) -> bool {
+pub(super) fn may_pass(why: &str) -> bool {
     why.starts_with("no token is labelled") || why.starts_with("PKCS#11 module unusable")
 }
 
@@ -130,7 +130,7 @@ pub(super) fn is_ready(heard: &[u8]) -> Result<bool, String> {
 }
 
 /// The same binary, for another job.
-fn child(job: &str) -> Command {
+pub(super) fn child(job: &str) -> Command {
     let mut command = Command::new(MYSELF);
     command.arg0("signalbox").arg(job).arg(std::process::id().to_string()).stdout(Stdio::null());
     for variable in service::VARIABLES {
@@ -230,15 +230,14 @@ pub fn work(parent: u32) -> ExitCode {
 
 /// Runs a job over the socket that is this process's standard input: tied to the life of its parent, without memory
 /// dumps, and deaf to the signals that tell the switch to stop, for it still needs its token then.
-fn run_tied(parent: u32, job: impl FnOnce(OwnedFd) -> io::Result<()>) -> ExitCode {
+pub(super) fn run_tied(parent: u32, job: impl FnOnce(OwnedFd) -> io::Result<()>) -> ExitCode {
     let run = || -> io::Result<()> {
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
         if rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get() as u32) != Some(parent) {
             // It ended before that took effect.
             return Ok(());
         }
-        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-        rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+        crate::process::keep_memory_to_itself()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
         let entered = runtime.enter();
         let _deaf = (

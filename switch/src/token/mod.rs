@@ -12,6 +12,7 @@
 //! * [`supervisor`] keeps every seat of every shard filled and one worker warm beside them.
 //! * [`crew`] is a shard's end: questions of a turn in one write, answers as events, a deadline, a bound and a breaker
 //!   for each worker. It has no lock and waits for nothing.
+//! * `unwrap` is a process for a moment at the start, which has the token unwrap the journal's keys.
 //! * [`control`] is what supervisor and launcher say to each other; what crew and worker say is [`hsm::wire`].
 //!
 //! A worker serves one shard and, where a shard has several, the cards that a keyed hash gives it, so that what it keeps
@@ -24,14 +25,17 @@ mod crew;
 mod launcher;
 mod listen;
 mod supervisor;
+mod unwrap;
 
 pub(crate) use board::told;
 pub(crate) use crew::{Crew, Figures};
 pub(crate) use launcher::{Launcher, Started};
 pub(crate) use listen::listen;
 pub(crate) use supervisor::{News, Supervisor};
+pub(crate) use unwrap::unwrap;
 
 pub use launcher::{launch, work};
+pub use unwrap::answer_unwrap;
 
 /// A place for a worker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

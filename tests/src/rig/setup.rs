@@ -140,6 +140,14 @@ impl Setup {
         without
     }
 
+    /// Takes one value of a section away.
+    #[must_use]
+    pub fn without(mut self, path: &str) -> Setup {
+        let (section, key) = path.split_once('.').expect("a section and a key");
+        self.config[section].as_table_mut().expect("a section").remove(key);
+        self
+    }
+
     /// Another acquirer, as `north` but for its name.
     #[must_use]
     pub fn acquirer(self, name: &str) -> Setup {

@@ -1,5 +1,6 @@
 //! `[journal]`: where facts are kept, how far they must have got, and what protects the card numbers in them.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use toml::Spanned;
 
 use super::Check;
 use super::settings::TIMER;
-use crate::config::checked::Journal;
+use crate::config::checked::{Journal, JournalKey};
 use crate::config::given::Given;
 use crate::config::raw;
 use crate::journal::{Level, SEGMENT_BYTES_MIN};
@@ -27,7 +28,7 @@ impl Check<'_, '_> {
         let raw = raw.get_ref();
         // The directory is made where there is none, so it need not be there.
         let dir = self.report.required(&raw.dir, &at, "dir").map(|dir| self.folder.join(dir));
-        let key_file = self.private_file(&raw.key_file, &at, "key_file");
+        let key = self.journal_key(raw, &at);
         let level = match &raw.level {
             Some(level) => self.report.one_of(level, "level", &LEVELS),
             None => Some(Level::Sync),
@@ -40,7 +41,7 @@ impl Check<'_, '_> {
         let mark_file = self.mark_file(&raw.mark_file, &dir);
         Some(Some(Journal {
             dir,
-            key_file: key_file?,
+            key: key?,
             level: level?,
             flush: flush?,
             segment_bytes: segment_bytes?,
@@ -48,6 +49,24 @@ impl Check<'_, '_> {
             retention: retention?,
             mark_file: mark_file?,
         }))
+    }
+
+    /// On the token, or in a file; not both.
+    fn journal_key(&mut self, raw: &raw::Journal, at: &Range<usize>) -> Option<JournalKey> {
+        if let (Some(key), Some(_)) = (&raw.key, &raw.key_file) {
+            self.report.fault(
+                &key.at,
+                "key and key_file",
+                "one of them: a key on the token, or a key in a file",
+            );
+            return None;
+        }
+        if raw.key.is_none() && raw.check_value.is_none() {
+            return self.private_file(&raw.key_file, at, "key_file").map(JournalKey::File);
+        }
+        let label = self.report.required(&raw.key, at, "key");
+        let check_value = self.check_value(&raw.check_value, at);
+        Some(JournalKey::Token { label: label?, check_value: check_value? })
     }
 
     /// Beside the data directory, unless it is said otherwise; inside it would be put back with it.

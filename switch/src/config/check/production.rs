@@ -24,6 +24,9 @@ impl Check<'_, '_> {
         if let Some(hsm) = &raw.hsm {
             self.production_token(hsm.get_ref());
         }
+        if let Some(given) = raw.journal.as_ref().and_then(|journal| journal.get_ref().key_file.as_ref()) {
+            self.refuse(&given.at, "key_file", "key and check_value: a key on the token");
+        }
         for program in &raw.program {
             if let Some(given) = &program.get_ref().modifiable_key {
                 self.refuse_true(given, "modifiable_key", "a key whose uses nobody can widen");

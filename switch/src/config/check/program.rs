@@ -151,7 +151,7 @@ impl Check<'_, '_> {
             );
         }
         let key = self.report.required(&raw.key, &at, "key");
-        let check_value = self.check_value(raw, &at);
+        let check_value = self.check_value(&raw.check_value, &at);
         let per_secret = self.report.count(&raw.tries_per_secret, layout.tries_per_secret, 1..=10);
         let per_card = self.report.count(&raw.tries_per_card, layout.tries_per_card, 1..=10);
         let day = Duration::from_secs(86_400);
@@ -213,14 +213,18 @@ impl Check<'_, '_> {
         Some(iins)
     }
 
-    fn check_value(&mut self, raw: &raw::Program, at: &Range<usize>) -> Option<[u8; 3]> {
-        let written = self.report.required(&raw.check_value, at, "check_value")?;
+    pub(super) fn check_value(
+        &mut self,
+        given: &Option<Given<String>>,
+        at: &Range<usize>,
+    ) -> Option<[u8; 3]> {
+        let written = self.report.required(given, at, "check_value")?;
         let digits = written.as_bytes();
         let value = (digits.len() == 6 && digits.iter().all(u8::is_ascii_hexdigit))
             .then(|| u32::from_str_radix(&written, 16).ok())
             .flatten();
         let Some(value) = value else {
-            let at = raw.check_value.as_ref().map_or(at, |given| &given.at);
+            let at = given.as_ref().map_or(at, |given| &given.at);
             self.report.wrong(at, &format!("{written:?}"), "six hexadecimal digits");
             return None;
         };

@@ -24,6 +24,7 @@ impl Check<'_, '_> {
         self.one_version(raw);
         self.windows(raw);
         self.stand_ins(raw);
+        self.journal_key_needs_token(raw);
         for (is_absent, kind) in [(raw.acquirer.is_empty(), "acquirer"), (raw.issuer.is_empty(), "issuer")] {
             if is_absent {
                 self.report.fault(&(0..0), format!("no {kind}"), format!("at least one [[{kind}]]"));
@@ -35,6 +36,18 @@ impl Check<'_, '_> {
         ];
         for (at, kind) in superfluous.into_iter().flatten() {
             self.report.fault(&at, format!("more than {PEERS_MAX} {kind}"), format!("at most {PEERS_MAX}"));
+        }
+    }
+
+    /// A key on the token is asked through it.
+    fn journal_key_needs_token(&mut self, raw: &Raw) {
+        let key = raw.journal.as_ref().and_then(|journal| journal.get_ref().key.as_ref());
+        if let (Some(key), None) = (key, &raw.hsm) {
+            self.report.fault(
+                &key.at,
+                "the journal's key on a token and no [hsm]",
+                "[hsm] beside it, or key_file",
+            );
         }
     }
 
