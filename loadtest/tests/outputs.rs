@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
-use shell::{Issuer, loadtest, run, scratch};
+use shell::{Issuer, loadtest, output, run, scratch};
 
 #[test]
 fn every_file_tells_the_same_run() {
@@ -55,6 +55,43 @@ fn every_file_tells_the_same_run() {
     for (name, text) in [("json", &json), ("csv", &csv), ("hdr", &hdr), ("junit", &junit), ("html", &html)] {
         assert!(!text.contains("99996"), "a card number in {name}");
     }
+}
+
+#[test]
+fn a_generator_that_fell_behind_is_marked_in_every_output() {
+    let issuer = Issuer::start(&[]);
+    let paths = ["bound.json", "bound.csv", "bound.hlog", "bound.xml", "bound.html"].map(scratch);
+    let [json, csv, hdr, junit, html] = paths.each_ref().map(|path| path.to_str().unwrap());
+    // More than one thread can send.
+    let load = ["--rate", "9000000", "--seconds", "0.1", "--arrivals", "uniform", "--threshold", "mangled=0"];
+    let files = ["--json", json, "--csv", csv, "--hdr", hdr, "--junit", junit, "--html", html];
+    let fixed = ["run", "baseline", "--connect", &issuer.address];
+    let said = output(&[&fixed[..], &load, &files].concat());
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert!(said.contains("GENERATOR-BOUND: these figures are not about the host"), "{said}");
+    let [json, csv, hdr, junit, html] = paths.map(|path| std::fs::read_to_string(path).unwrap());
+    let report: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(report["generator"]["generator_bound"], true);
+    let mut rows = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let at = rows.next().unwrap().iter().position(|name| *name == "generator_bound").unwrap();
+    assert!(rows.all(|row| row[at] == "1"), "{csv}");
+    assert!(hdr.lines().last().unwrap().starts_with("#[GENERATOR-BOUND: "), "{hdr}");
+    assert!(junit.contains("<skipped") && junit.contains("not sent"), "{junit}");
+    assert!(html.contains("\"generator_bound\":true") && html.contains("GENERATOR-BOUND"));
+}
+
+#[test]
+fn a_closed_loop_is_called_so() {
+    let issuer = Issuer::start(&[]);
+    let paths = ["closed_loop.json", "closed_loop.html"].map(scratch);
+    let [json, html] = paths.each_ref().map(|path| path.to_str().unwrap());
+    let fixed = ["run", "baseline", "--connect", &issuer.address, "--closed", "2", "--seconds", "0.3"];
+    let said = output(&[&fixed[..], &["--json", json, "--html", html]].concat());
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert!(said.contains("closed loop: the answers set the pace"), "{said}");
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(json).unwrap()).unwrap();
+    assert_eq!((&report["load"]["mode"], &report["load"]["window"]), (&"closed".into(), &2.into()));
+    assert!(std::fs::read_to_string(html).unwrap().contains("closed loop: a stall delays few messages"));
 }
 
 #[test]

@@ -84,10 +84,12 @@ impl Outputs {
             writeln!(out)
         })?;
         write(&mut self.html, |out| out.write_all(html::render(report)?.as_bytes()))?;
-        write(&mut self.csv, |out| series::write_csv(&report.seconds, out))?;
+        write(&mut self.csv, |out| {
+            series::write_csv(&report.seconds, report.generator.generator_bound, out)
+        })?;
         write(&mut self.junit, |out| out.write_all(junit::render(report).as_bytes()))?;
         if let Some((path, mut log)) = self.hdr {
-            let failed = self.hdr_failed.map_or_else(|| log.flush(), Err);
+            let failed = self.hdr_failed.map_or_else(|| log.finish(&report.generator), Err);
             failed.map_err(|error| named(&path, &error))?;
         }
         Ok(())

@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 
+use super::figures::Verdict;
 use crate::second::Second;
 
 /// A log that grows by three histograms a second.
@@ -48,8 +49,11 @@ impl<W: Write> HdrLog<W> {
         self.out.write_all(&text)
     }
 
-    /// Hands everything to the file.
-    pub fn flush(&mut self) -> io::Result<()> {
+    /// Ends the log, with a remark where the generator fell behind, and hands everything to the file.
+    pub fn finish(&mut self, verdict: &Verdict) -> io::Result<()> {
+        if verdict.generator_bound {
+            writeln!(self.out, "#[GENERATOR-BOUND: {}]", verdict.reasons.join("; "))?;
+        }
         self.out.flush()
     }
 }
@@ -106,7 +110,7 @@ mod tests {
             second.times.response.record_n(5_000_000 * number, 10).unwrap();
             log.add(&second).unwrap();
         }
-        log.flush().unwrap();
+        log.finish(&Verdict { generator_bound: true, reasons: vec!["late".to_string()] }).unwrap();
         let text = String::from_utf8(out.clone()).unwrap();
         assert_eq!(text.matches("StartTime").count(), 1, "{text}");
         let entries = read(&out);

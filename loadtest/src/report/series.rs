@@ -125,12 +125,12 @@ pub fn curve(times: &Histogram<u64>) -> Vec<CurvePoint> {
 }
 
 /// Writes the rows as CSV, a column for each code at the end.
-pub fn write_csv(rows: &[SecondRow], out: &mut dyn Write) -> io::Result<()> {
+pub fn write_csv(rows: &[SecondRow], generator_bound: bool, out: &mut dyn Write) -> io::Result<()> {
     let codes: BTreeSet<&String> = rows.iter().flat_map(|row| row.codes.keys()).collect();
     write!(
         out,
         "second,planned,sent,answered,approved,late,in_flight,p50_ns,p90_ns,p99_ns,p99_9_ns,max_ns,\
-         service_p99_ns,lag_p99_ns"
+         service_p99_ns,lag_p99_ns,generator_bound"
     )?;
     codes.iter().try_for_each(|code| write!(out, ",rc_{code}"))?;
     writeln!(out)?;
@@ -150,6 +150,8 @@ pub fn write_csv(rows: &[SecondRow], out: &mut dyn Write) -> io::Result<()> {
             row.max_ns,
             row.service_p99_ns,
             row.lag_p99_ns,
+            // Of the whole run: a file that is cut apart still says it.
+            u64::from(generator_bound),
         ];
         let counts = codes.iter().map(|code| row.codes.get(*code).copied().unwrap_or(0));
         let cells: Vec<String> = figures.into_iter().chain(counts).map(|figure| figure.to_string()).collect();
@@ -199,10 +201,10 @@ mod tests {
     #[test]
     fn csv_has_a_column_for_each_code() {
         let mut out = Vec::new();
-        write_csv(&[SecondRow::of(&second()), SecondRow::default()], &mut out).unwrap();
+        write_csv(&[SecondRow::of(&second()), SecondRow::default()], false, &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         let lines: Vec<&str> = text.lines().collect();
-        assert!(lines[0].ends_with("lag_p99_ns,rc_00,rc_51"), "{text}");
+        assert!(lines[0].ends_with("lag_p99_ns,generator_bound,rc_00,rc_51"), "{text}");
         assert!(lines[1].starts_with("2,0,0,4,3,0,0,") && lines[1].ends_with(",3,1"), "{text}");
         assert!(lines[2].ends_with(",0,0"), "{text}");
     }
