@@ -185,7 +185,8 @@ type Curve = (&'static str, Color, Vec<(f64, f64)>);
 
 fn draw_rate(frame: &mut Frame<'_>, state: &State, area: Rect) {
     let rows = recent(state, area);
-    let top = rows.iter().map(|row| row.planned.max(row.answered)).max().unwrap_or(0).max(1) as f64 * 1.1;
+    let most = rows.iter().map(|row| row.planned.max(row.answered)).max().unwrap_or(0).max(2);
+    let top = round_up(most as f64);
     let points = |figure: fn(&SecondRow) -> u64| {
         rows.iter().map(|row| (row.second as f64, figure(row) as f64)).collect::<Vec<_>>()
     };
@@ -195,6 +196,13 @@ fn draw_rate(frame: &mut Frame<'_>, state: &State, area: Rect) {
     ];
     let labels = vec!["0".to_string(), count((top / 2.0) as u64), count(top as u64)];
     draw_chart(frame, area, "a second", rows, &curves, ([0.0, top], labels));
+}
+
+/// The next number whose half can be read off too.
+fn round_up(value: f64) -> f64 {
+    let unit = 10_f64.powf(value.log10().floor());
+    let round = [1.0, 2.0, 4.0, 6.0, 8.0, 10.0].map(|digit| digit * unit);
+    round.into_iter().find(|round| *round >= value).unwrap_or(10.0 * unit)
 }
 
 fn draw_latency(frame: &mut Frame<'_>, state: &State, area: Rect) {
@@ -318,6 +326,15 @@ mod tests {
             ] {
                 assert!(screen.contains(part), "`{part}` at {width}x{height}:\n{screen}");
             }
+        }
+    }
+
+    #[test]
+    fn an_axis_ends_at_a_round_number() {
+        for (value, end) in
+            [(2.0, 2.0), (9.0, 10.0), (822.0, 1_000.0), (1_000.0, 1_000.0), (5_100.0, 6_000.0)]
+        {
+            assert_eq!(round_up(value), end);
         }
     }
 

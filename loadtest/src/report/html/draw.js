@@ -77,14 +77,14 @@ function axes(plot, x, xTicks, xLabel, y, yTicks, yLabel) {
   shape(plot.svg, "line", { class: "axis", x1: plot.left, x2: plot.right, y1: plot.bottom, y2: plot.bottom });
 }
 // A line through points; a gap where y is null.
-function line(plot, points, colour, dashed) {
+function line(plot, points, colour, dashed, width) {
   let path = "", pen = "M";
   for (const [x, y] of points) {
     if (y === null) { pen = "M"; continue; }
     path += `${pen}${x.toFixed(1)} ${y.toFixed(1)}`;
     pen = "L";
   }
-  const style = { d: path, fill: "none", stroke: colour, "stroke-width": dashed ? 1.6 : 2, "stroke-linejoin": "round", "stroke-linecap": "round" };
+  const style = { d: path, fill: "none", stroke: colour, "stroke-width": width || (dashed ? 1.6 : 2), "stroke-linejoin": "round", "stroke-linecap": "round" };
   if (dashed) style["stroke-dasharray"] = "5 4";
   shape(plot.svg, "path", style);
   // A single second has no line.
