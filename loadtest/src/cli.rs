@@ -27,6 +27,10 @@ Examples:
   A promise with an exit code:
     loadtest run demo --threshold 'p99(response)<50ms' --threshold 'missing=0' --json report.json
 
+  What a client asked once, sent again ten times as fast, with the same answers:
+    loadtest record --listen 127.0.0.1:7100 --connect 127.0.0.1:7101 --out day.jsonl
+    loadtest run --replay day.jsonl --speed 10 --connect 127.0.0.1:7101 --threshold 'unexpected=0'
+
   A profile of your own:
     loadtest profiles baseline > mine.toml
     loadtest run ./mine.toml --connect 127.0.0.1:7101 --html report.html
@@ -47,6 +51,8 @@ pub enum Command {
     Agent(AgentArgs),
     /// Answer as a card issuer would
     Issuer(IssuerArgs),
+    /// Stand between a client and a host, and write down what passes, to be sent again by `run --replay`
+    Record(RecordArgs),
     /// List the built-in profiles, or print one: a profile of your own begins as a copy
     Profiles(ProfilesArgs),
 }
@@ -54,14 +60,22 @@ pub enum Command {
 /// Arguments of `run`.
 #[derive(Args, Debug)]
 pub struct RunArgs {
-    /// Name of a built-in profile (see `loadtest profiles`) or path of a TOML file
-    pub profile: String,
+    /// Name of a built-in profile (see `loadtest profiles`) or path of a TOML file; a replay needs none
+    #[arg(required_unless_present = "replay")]
+    pub profile: Option<String>,
     /// Address of the host; several are taken in turn by the links
     #[arg(long, value_name = "ADDR", num_args = 1.., value_delimiter = ',')]
     pub connect: Vec<String>,
     /// Instead of connecting, wait at this address for the host to connect, once for each link
     #[arg(long, value_name = "ADDR", conflicts_with_all = ["connect", "agents"])]
     pub listen: Option<String>,
+    /// Send the requests of this recording again, under keys of this run, and compare the answers
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["rate", "arrivals", "shape", "closed", "workers",
+        "seconds", "agents", "find_capacity", "provision"])]
+    pub replay: Option<PathBuf>,
+    /// How many times as fast as it was recorded [default: 1]
+    #[arg(long, value_name = "N")]
+    pub speed: Option<f64>,
     /// How much of what, and how
     #[command(flatten)]
     pub load: LoadArgs,
@@ -259,6 +273,29 @@ pub struct IssuerArgs {
     pub seconds: Option<f64>,
 }
 
+/// Arguments of `record`.
+#[derive(Args, Debug)]
+pub struct RecordArgs {
+    /// Address that the client connects to
+    #[arg(long, value_name = "ADDR")]
+    pub listen: String,
+    /// Address of the host
+    #[arg(long, value_name = "ADDR")]
+    pub connect: String,
+    /// The recording, a line of JSON for each message
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Dialect
+    #[arg(long, value_name = "NAME", default_value = "iso87-ascii")]
+    pub dialect: String,
+    /// Framing, as `issuer` takes it
+    #[arg(long, value_name = "FRAMING", default_value = "binary2")]
+    pub framing: String,
+    /// End after this time
+    #[arg(long, value_name = "S")]
+    pub seconds: Option<f64>,
+}
+
 /// Refuses what is no shape; the profile reads it again.
 fn shape(text: &str) -> Result<String, String> {
     text.parse::<crate::shape::Shape>().map(|_| text.to_string())
@@ -280,6 +317,8 @@ mod tests {
             "loadtest|issuer|--listen|127.0.0.1:7101|--latency|exponential 2ms|--decline|51=0.04,05=0.02",
             "loadtest|issuer|--listen|127.0.0.1:1,127.0.0.1:2|--late|0.001 12s|--stall|1s 100ms",
             "loadtest|run|baseline|--connect|127.0.0.1:7101|--rate|5000|--seconds|30",
+            "loadtest|record|--listen|127.0.0.1:7100|--connect|127.0.0.1:7101|--out|day.jsonl",
+            "loadtest|run|--replay|day.jsonl|--speed|10|--connect|127.0.0.1:7101|--threshold|unexpected=0",
             "loadtest|ab|baseline|--a|127.0.0.1:1|--b|127.0.0.1:2|--rounds|9|--rate|500|--fail-on|p99>5%",
             "loadtest|run|demo|--threshold|p99(response)<50ms|--threshold|missing=0|--json|report.json",
         ] {

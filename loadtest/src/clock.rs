@@ -24,6 +24,11 @@ impl Clock {
         Clock { start, unix_start_ns: (unix_now + ahead).as_nanos() as u64 }
     }
 
+    /// The start, in nanoseconds since 1970.
+    pub(crate) fn unix_start_ns(&self) -> u64 {
+        self.unix_start_ns
+    }
+
     /// Nanoseconds since the start; 0 before it.
     #[inline]
     pub fn now_ns(&self) -> u64 {

@@ -9,6 +9,8 @@
 //! response time counts from the planned moment, so that a host that stalls cannot hide it by slowing the
 //! generator down.
 //!
+//! A [`recording`] of an exchange can be sent again in place of a mix.
+//!
 //! [`capacity`], [`compare`] and [`paired`] judge several runs; [`agents`] share one between machines.
 //!
 //! What is absent: knowledge of any particular host, but for where a switch of ours is told about cards
@@ -32,12 +34,18 @@ pub mod pace;
 pub mod paired;
 pub mod profile;
 pub mod proof;
+pub mod recording;
 pub mod report;
 pub mod respond;
 pub mod second;
 pub mod shape;
 pub mod tally;
+pub mod tap;
 pub mod template;
 pub mod units;
 
 mod output;
+mod pcap;
+mod replay;
+mod spot;
+mod test_cards;

@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Command::Agent(args) => commands::agent(args),
         Command::Compare(args) => commands::compare(args),
         Command::Issuer(args) => commands::issuer(args),
+        Command::Record(args) => commands::record(args),
         Command::Profiles(args) => commands::profiles(args),
     }
 }

@@ -10,6 +10,7 @@ use crate::codes::Code;
 use crate::dice::{Dice, Weighted, scatter};
 use crate::profile::{CaseMessage, Drive, Feed, First, Flaw, Profile};
 use crate::proof::supply::{Supply, field_digits};
+use crate::replay::Recording;
 use crate::template::{Template, TemplateError};
 
 /// Digits of the longest card number.
@@ -27,6 +28,8 @@ pub struct Mix {
     terminals: TerminalDraw,
     /// Of each program, the codes that may be used.
     supplies: Vec<Supply>,
+    /// Instead of drawing: what is sent again.
+    recording: Option<Arc<Recording>>,
 }
 
 /// One case, ready to be sent.
@@ -90,7 +93,7 @@ impl Mix {
     pub fn new(profile: &Profile) -> Result<Mix, (String, TemplateError)> {
         let cases = profile.cases.iter().map(|case| {
             let message = match &case.message {
-                CaseMessage::Repeat | CaseMessage::Replay => None,
+                CaseMessage::Repeat | CaseMessage::Replay | CaseMessage::Recorded => None,
                 CaseMessage::First(first) => {
                     let template = Template::new(first, &profile.link, &profile.seals);
                     let template = template.map_err(|error| (case.name.clone(), error))?;
@@ -110,11 +113,12 @@ impl Mix {
             Ok(PreparedCase { expect: case.expect.clone(), message, replay })
         });
         let cases: Vec<PreparedCase> = cases.collect::<Result<_, (String, TemplateError)>>()?;
+        let recorded = profile.recording.is_some();
         let weights: Vec<f64> = profile.cases.iter().map(|case| case.weight).collect();
         let first_weights: Vec<f64> = cases
             .iter()
             .zip(&weights)
-            .map(|(case, weight)| if case.message.is_some() { *weight } else { 0.0 })
+            .map(|(case, weight)| if case.message.is_some() || recorded { *weight } else { 0.0 })
             .collect();
         let terminals = match profile.terminals.zipf {
             None => TerminalDraw::Uniform(profile.terminals.count),
@@ -129,12 +133,19 @@ impl Mix {
             supplies: (0..profile.programs.len())
                 .map(|at| Supply::new(&profile.programs[at], wanted(profile, at)))
                 .collect(),
+            recording: profile.recording.clone(),
         })
     }
 
     /// The codes that may be used, in the order of the programs.
     pub fn supplies(&self) -> &[Supply] {
         &self.supplies
+    }
+
+    /// What is sent again, if that is what a run does.
+    #[inline]
+    pub(crate) fn recording(&self) -> Option<&Arc<Recording>> {
+        self.recording.as_ref()
     }
 
     /// The cases, in the profile's order.
@@ -145,6 +156,12 @@ impl Mix {
     /// What message `number` is.
     #[inline]
     pub fn draw(&self, number: u64) -> Draw {
+        if let Some(recording) = &self.recording {
+            let request = recording.request(number);
+            let case = request.map_or(0, |request| usize::from(request.case));
+            let amount = request.and_then(|request| request.amount).unwrap_or(0);
+            return Draw { case, first: case, card: 0, amount, terminal: 0, un: 0 };
+        }
         let mut dice = Dice::of(self.seed, number);
         let case = self.all.draw(&mut dice);
         let first = if self.cases[case].message.is_some() { case } else { self.firsts.draw(&mut dice) };

@@ -30,13 +30,30 @@ pub enum Arrivals {
 /// The planned times of one worker's messages, in nanoseconds since the start of the run, ascending.
 #[derive(Clone, Debug)]
 pub struct Schedule {
+    source: Source,
+    next_ns: Option<u64>,
+    end_ns: u64,
+}
+
+/// Where planned times come from.
+#[derive(Clone, Debug)]
+enum Source {
+    Drawn(Drawn),
+    Recorded {
+        times: Arc<[u64]>,
+        /// Which of them comes next.
+        at: usize,
+    },
+}
+
+/// Times from a rate, its shape and a seed.
+#[derive(Clone, Debug)]
+struct Drawn {
     arrivals: Arrivals,
     walk: Walk,
     /// Messages of the whole run due up to the next one of this worker.
     work: f64,
     workers: f64,
-    next_ns: Option<u64>,
-    end_ns: u64,
     dice: Dice,
 }
 
@@ -49,21 +66,25 @@ impl Schedule {
         seed: u64,
         (worker, workers): (u64, u64),
     ) -> Schedule {
-        let mut schedule = Schedule {
+        let mut drawn = Drawn {
             arrivals,
             walk: Walk::new(shape, rate, length_ns),
             // The workers' combs interlock.
             work: if arrivals == Arrivals::Uniform { (worker + 1) as f64 } else { 0.0 },
             workers: workers as f64,
-            next_ns: None,
-            end_ns: length_ns,
             dice: Dice::of(dice::scatter(seed), worker),
         };
         if arrivals == Arrivals::Poisson {
-            schedule.work = schedule.dice.exponential(schedule.workers);
+            drawn.work = drawn.dice.exponential(drawn.workers);
         }
-        schedule.next_ns = schedule.walk.time_of(schedule.work).map(|due_ns| due_ns as u64);
-        schedule
+        let next_ns = drawn.due_ns();
+        Schedule { source: Source::Drawn(drawn), next_ns, end_ns: length_ns }
+    }
+
+    /// The times of a recording, ascending.
+    pub(crate) fn recorded(times: Arc<[u64]>, length_ns: u64) -> Schedule {
+        let next_ns = times.first().copied();
+        Schedule { source: Source::Recorded { times, at: 0 }, next_ns, end_ns: length_ns }
     }
 
     /// The next planned time, if the run is not over by then.
@@ -84,12 +105,27 @@ impl Iterator for Schedule {
     #[inline]
     fn next(&mut self) -> Option<u64> {
         let due_ns = self.peek()?;
-        self.work += match self.arrivals {
-            Arrivals::Uniform => self.workers,
-            Arrivals::Poisson => self.dice.exponential(self.workers),
+        self.next_ns = match &mut self.source {
+            Source::Drawn(drawn) => {
+                drawn.work += match drawn.arrivals {
+                    Arrivals::Uniform => drawn.workers,
+                    Arrivals::Poisson => drawn.dice.exponential(drawn.workers),
+                };
+                drawn.due_ns()
+            }
+            Source::Recorded { times, at } => {
+                *at += 1;
+                times.get(*at).copied()
+            }
         };
-        self.next_ns = self.walk.time_of(self.work).map(|due_ns| due_ns as u64);
         Some(due_ns)
+    }
+}
+
+impl Drawn {
+    #[inline]
+    fn due_ns(&mut self) -> Option<u64> {
+        self.walk.time_of(self.work).map(|due_ns| due_ns as u64)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use codecs::EncodeError;
 use codecs::iso8583::{De, DeSet, Dialect, Encoder, Message, Version};
+use codecs::value::NetworkFunction;
 
 use crate::clock::Stamp;
 use crate::codes::Code;
@@ -70,6 +71,24 @@ pub fn network_request(
         encoder.finish()
     }
 }
+
+/// The code for what the other side asks about the link. A working key that it brings is not taken: where it stands in
+/// the message (DE 48, 53 or 96), under which key and with what check value, two parties agree on; no edition says it. To
+/// accept it and to go on with the old key would be worse than to say so.
+pub fn network_code(request: &Message<'_>) -> Code {
+    let version = request.dialect().version;
+    // 1987 has a block of codes for security, of which 101 and 161 are in use; so has 1993.
+    let about_keys = matches!(
+        request.network_function(),
+        Some(NetworkFunction::KeyChange | NetworkFunction::Other(100..=199 | 810..=819))
+    );
+    let brings_key = about_keys && KEY_ELEMENTS.into_iter().filter_map(De::new).any(|de| request.has(de));
+    if brings_key { code(version, b"40", b"115") } else { network_accepted(version) }
+}
+
+/// Where parties agree to put a key: private data, security control information, message security code (in 1993 key
+/// management data).
+const KEY_ELEMENTS: [u8; 3] = [48, 53, 96];
 
 /// The code that accepts a network message.
 pub fn network_accepted(version: Version) -> Code {

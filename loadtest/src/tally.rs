@@ -35,6 +35,8 @@ pub struct Tally {
     pub contradicting: u64,
     /// Messages that were not sent because every code of their program was used up.
     pub out_of_codes: u64,
+    /// In a replay: how often which recorded code has become which other.
+    pub differences: Vec<((Code, Code), u64)>,
     /// Times that are measured.
     pub times: Times,
     /// What was undone.
@@ -234,6 +236,7 @@ impl Tally {
             mangled: 0,
             contradicting: 0,
             out_of_codes: 0,
+            differences: Vec::new(),
             times: Times::new(),
             reversals: ReversalTally::default(),
             links: LinkTally::default(),
@@ -243,6 +246,18 @@ impl Tally {
     /// The sum of one figure over all cases.
     pub fn sum(&self, figure: impl Fn(&CaseTally) -> u64) -> u64 {
         self.cases.iter().map(figure).sum()
+    }
+
+    /// Counts an answer with another code than the recorded one.
+    pub fn differ(&mut self, recorded: Code, now: Code) {
+        self.add_difference((recorded, now), 1);
+    }
+
+    fn add_difference(&mut self, pair: (Code, Code), count: u64) {
+        match self.differences.iter_mut().find(|(seen, _)| *seen == pair) {
+            Some((_, total)) => *total += count,
+            None => self.differences.push((pair, count)),
+        }
     }
 
     /// Takes over what another worker counted.
@@ -255,6 +270,7 @@ impl Tally {
         self.mangled += other.mangled;
         self.contradicting += other.contradicting;
         self.out_of_codes += other.out_of_codes;
+        other.differences.iter().for_each(|(pair, count)| self.add_difference(*pair, *count));
         self.times.add(&other.times);
         self.reversals.add(&other.reversals);
         let (links, theirs) = (&mut self.links, &other.links);

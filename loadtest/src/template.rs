@@ -17,6 +17,7 @@ use crate::proof::Seals;
 use crate::proof::cryptogram::{Cryptograms, ELEMENT_BYTES, Purchase};
 use crate::proof::mac::MessageMac;
 use crate::proof::pin::PinBlocks;
+use crate::spot::Spot;
 
 /// What differs between two messages of one case.
 #[derive(Clone, Copy)]
@@ -100,11 +101,7 @@ impl Template {
         link.framing.seal(&[], length, &mut frame).map_err(TemplateError::Frame)?;
 
         let view = Message::new(link.dialect, message, &index);
-        let spot = |de: De, skip: usize| {
-            let at = overhead + usize::from(view.value_offset(de)?) + skip;
-            let odd = de == De::ORIGINAL_93;
-            Some(Spot { at, bytes: view.value(de)?.len() - skip, text: link.dialect.field(de)?.text, odd })
-        };
+        let spot = |de: De, skip: usize| Spot::find(&view, de, overhead, skip);
         let needed = |de: De, skip: usize| spot(de, skip).ok_or(TemplateError::Lacks(de));
         let [first_digit, second_digit, ..] = first.processing_code;
         let chip = seals.cryptogram.clone().filter(|_| first.chip).map(|cryptograms| Chip {
@@ -205,7 +202,7 @@ impl Template {
 
 impl OriginalKey {
     /// Writes type, STAN and time, with which DE 90 and DE 56 both begin; who acquired it is in the template.
-    fn put(&self, spot: &Spot, frame: &mut [u8]) {
+    pub(crate) fn put(&self, spot: &Spot, frame: &mut [u8]) {
         let old = self.mti[0] == b'0';
         let time = if old { self.stamp.transmission_time() } else { self.stamp.date_and_time() };
         let mut digits = [b'0'; 22];
@@ -216,100 +213,11 @@ impl OriginalKey {
     }
 }
 
-/// A run of digits in a frame.
-#[derive(Clone, Copy, Debug)]
-struct Spot {
-    /// First byte, from the start of the frame.
-    at: usize,
-    bytes: usize,
-    text: Text,
-    /// Half a byte at the left is no digit of the element.
-    odd: bool,
-}
-
-impl Spot {
-    fn digits(&self) -> usize {
-        if matches!(self.text, Text::Bcd | Text::BcdLeft) { self.bytes * 2 } else { self.bytes }
-    }
-
-    #[inline]
-    fn put_number<const DIGITS: usize>(&self, frame: &mut [u8], value: u64) {
-        let mut digits = [0; DIGITS];
-        put_number(&mut digits, value);
-        self.put(frame, &digits);
-    }
-
-    /// Writes digits that fill the spot.
-    #[inline]
-    fn put(&self, frame: &mut [u8], digits: &[u8]) {
-        let out = &mut frame[self.at..self.at + self.bytes];
-        match self.text {
-            Text::Ascii => out.copy_from_slice(digits),
-            Text::Ebcdic => {
-                out.iter_mut().zip(digits).for_each(|(byte, digit)| *byte = 0xF0 | (digit & 0x0F))
-            }
-            // An odd count has a zero on the left; the template put it there.
-            _ => pack(digits, out.len() * 2 - digits.len(), out),
-        }
-    }
-
-    /// Writes digits at the left end of the spot and leaves the rest as it is.
-    #[inline]
-    fn put_front(&self, frame: &mut [u8], digits: &[u8]) {
-        self.put_digits(frame, 0, digits);
-    }
-
-    /// Writes digits from the `from`-th one on and leaves the rest as it is.
-    #[inline]
-    fn put_digits(&self, frame: &mut [u8], from: usize, digits: &[u8]) {
-        match self.text {
-            Text::Bcd | Text::BcdLeft => pack(digits, from, &mut frame[self.at..]),
-            text => Spot { at: self.at + from, bytes: digits.len(), text, odd: self.odd }.put(frame, digits),
-        }
-    }
-
-    /// The same where an odd count of digits has a zero on its left, as DE 56 may.
-    fn put_from_left(&self, frame: &mut [u8], digits: &[u8]) {
-        match self.text {
-            Text::Bcd if self.odd => pack(digits, 1, &mut frame[self.at..]),
-            _ => self.put_front(frame, digits),
-        }
-    }
-
-    /// Writes bytes that fill the spot, or the hexadecimal digits that do.
-    fn put_bytes(&self, frame: &mut [u8], bytes: &[u8]) {
-        let out = &mut frame[self.at..self.at + self.bytes];
-        let letters: &[u8; 16] = match self.text {
-            Text::HexAscii => b"0123456789ABCDEF",
-            Text::HexEbcdic => b"\xF0\xF1\xF2\xF3\xF4\xF5\xF6\xF7\xF8\xF9\xC1\xC2\xC3\xC4\xC5\xC6",
-            _ => return out.copy_from_slice(bytes),
-        };
-        for (pair, byte) in out.chunks_exact_mut(2).zip(bytes) {
-            pair.copy_from_slice(&[letters[usize::from(byte >> 4)], letters[usize::from(byte & 0x0F)]]);
-        }
-    }
-
-    /// Puts a letter where a digit belongs.
-    fn spoil(&self, frame: &mut [u8]) {
-        frame[self.at] = match self.text {
-            Text::Ascii => b'A',
-            Text::Ebcdic => 0xC1,
-            _ => 0xA0,
-        };
-    }
-}
-
-/// Writes ASCII digits as half bytes, the first at half byte `from`.
-fn pack(digits: &[u8], from: usize, out: &mut [u8]) {
-    for (half, digit) in (from..).zip(digits) {
-        let byte = &mut out[half / 2];
-        let digit = digit & 0x0F;
-        *byte = if half % 2 == 0 { digit << 4 | (*byte & 0x0F) } else { *byte & 0xF0 | digit };
-    }
-}
-
 /// The track as it is sent: card number, separator, expiry, service code, discretionary data.
 const TRACK2_DIGITS: usize = 37;
+
+/// Chip, no restriction.
+pub const SERVICE_CODE: &str = "201";
 
 /// Room for the longest prepared message.
 const MESSAGE_BYTES: usize = 1024;
@@ -342,9 +250,9 @@ fn elements(first: &First, link: &Link) -> Vec<(De, Vec<u8>)> {
     let reversal = first.mti[1] == b'4';
     let advice = first.mti[2] == b'2' && !reversal;
     let pan = "0".repeat(first.card_digits);
-    // Service code 201: chip, no restriction. Digits of zero fill the track up to its length.
-    let track2 =
-        format!("{pan}={}201{}", text(&first.expiry), "0".repeat(discretionary_digits(first.card_digits)));
+    // Digits of zero fill the track up to its length.
+    let zeros = "0".repeat(discretionary_digits(first.card_digits));
+    let track2 = format!("{pan}={}{SERVICE_CODE}{zeros}", text(&first.expiry));
     let all = [
         (2, true, pan),
         (3, true, text(&first.processing_code)),

@@ -18,7 +18,7 @@ const KEY: &str = "000102030405060708090A0B0C0D0E0F";
 /// The key of challenges in this file.
 const CHALLENGE_KEY: &str = "101112131415161718191A1B1C1D1E1F";
 
-/// A model issuer in a process of its own; ended when dropped.
+/// A model issuer, or a tap, in a process of its own; ended when dropped.
 struct Issuer {
     process: Child,
     address: SocketAddr,
@@ -26,14 +26,28 @@ struct Issuer {
 
 impl Issuer {
     fn start() -> Option<Issuer> {
+        Issuer::start_with(&[])
+    }
+
+    fn start_with(arguments: &[&str]) -> Option<Issuer> {
+        Issuer::running(&[&["issuer", "--listen", "127.0.0.1:0"], arguments].concat())
+    }
+
+    /// Any of the commands that say in their first line where they listen.
+    fn running(arguments: &[&str]) -> Option<Issuer> {
         let mut command = Command::new(loadtest()?);
-        command.args(["issuer", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped());
+        command.args(arguments).stdout(Stdio::piped());
         let mut process = command.spawn().expect("loadtest runs");
         let mut line = String::new();
         let out = process.stdout.as_mut().expect("it is piped");
         BufReader::new(out).read_line(&mut line).expect("it says where it listens");
         let address = line.trim().rsplit(' ').next().expect("an address").parse().expect("an address");
         Some(Issuer { process, address })
+    }
+
+    /// Waits until it ends by itself.
+    fn await_end(mut self) {
+        assert!(self.process.wait().expect("it ends").success());
     }
 }
 
@@ -184,8 +198,59 @@ fn challenge_responses_are_right_and_each_card_answers_what_it_was_asked() {
         assert_eq!(code, Some(0), "{said}");
         assert_eq!(report["counts"]["approved"], 160, "{said}");
         rig.await_metric("proofs_total{program=questions,outcome=right}", 160.0 * answered);
-        // The keys of a run's messages are those of the second in which it begins.
-        std::thread::sleep(Duration::from_millis(1_100));
     }
     std::fs::remove_file(&profile).ok();
+}
+
+/// Runs `loadtest` to its end; returns exit code and what was said.
+fn loadtest_says(arguments: &[&str]) -> Option<(Option<i32>, String)> {
+    let output = Command::new(loadtest()?).args(arguments).output().expect("loadtest runs");
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).expect("text");
+    Some((output.status.code(), said))
+}
+
+/// An exchange with the switch is written down and sent to it again: it takes every message for a new one, forwards it, and
+/// says what it said. One issuer that declines more is found out.
+#[test]
+fn a_recorded_exchange_is_new_to_the_switch_and_answered_as_it_was() {
+    let declines = |mix: &'static str| Issuer::start_with(&["--decline", mix]);
+    let Some(issuer) = declines("51=0.2") else { return };
+    let Some(rig) = Setup::new().played_at("maple", issuer.address).set("issuer.maple.window", 4096).start()
+    else {
+        return;
+    };
+    rig.await_links("maple", 1);
+    let north = rig.address("north").to_string();
+    let recording = rig.folder().join("recording.jsonl");
+    let file = recording.to_str().expect("text");
+    let tap = ["record", "--listen", "127.0.0.1:0", "--connect", &north, "--seconds", "4", "--out", file];
+    let Some(tap) = Issuer::running(&tap) else { return };
+    let address = tap.address.to_string();
+    let load = ["--rate", "200", "--seconds", "2", "--threshold", "missing=0"];
+    let run = loadtest_says(&[&["run", "baseline", "--connect", &address], &load[..]].concat());
+    let Some((code, said)) = run else { return };
+    assert_eq!(code, Some(0), "{said}");
+    tap.await_end();
+    let lines = std::fs::read_to_string(&recording).expect("a recording");
+    let requests = lines.lines().filter(|line| line.contains("\"client\"")).count() as f64;
+    assert!(requests > 300.0, "{requests}");
+    rig.await_metric("received_total{acquirer=north}", requests);
+
+    let promises = ["--threshold", "unexpected=0", "--threshold", "missing=0", "--speed", "2"];
+    let replay = ["run", "--replay", file, "--connect", &north];
+    let Some((code, said)) = loadtest_says(&[&replay[..], &promises].concat()) else { return };
+    assert!(code == Some(0) && said.contains("every answer has its recorded code"), "{said}");
+    rig.await_metric("received_total{acquirer=north}", 2.0 * requests);
+    rig.await_metric("duplicates_total{acquirer=north}", 0.0);
+
+    drop(issuer);
+    let Some(stricter) = declines("51=0.5") else { return };
+    let setup = Setup::new().played_at("maple", stricter.address).set("issuer.maple.window", 4096);
+    let Some(other) = setup.start() else { return };
+    other.await_links("maple", 1);
+    let north = other.address("north").to_string();
+    let replay = ["run", "--replay", file, "--connect", &north];
+    let Some((code, said)) = loadtest_says(&[&replay[..], &promises].concat()) else { return };
+    assert!(code == Some(99) && said.contains("recorded 00, now 51"), "{said}");
+    std::fs::remove_file(&recording).ok();
 }

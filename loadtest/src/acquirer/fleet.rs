@@ -17,6 +17,7 @@ use tokio_util::codec::Encoder as _;
 use super::keys::Keys;
 use super::pending::{Pending, PendingRing};
 use super::reverse::Desk;
+use super::worker::Start;
 use crate::clock::{Clock, Stamp};
 use crate::framing::FrameCodec;
 use crate::mix::Mix;
@@ -97,6 +98,9 @@ impl Fleet {
                 let seconds = (profile.load.patience + MEMORY).as_secs_f64();
                 (rate * profile.load.shape.highest() / workers as f64 * seconds) as usize
             }
+            Drive::Replay { .. } => {
+                profile.recording.as_ref().map_or(0, |recording| recording.requests.len())
+            }
             // A few rounds, so that a second answer is still recognised.
             Drive::Closed { window } => 16 * window * profile.load.connections.div_ceil(workers),
         })
@@ -106,7 +110,7 @@ impl Fleet {
     pub(super) fn new(
         profile: &Profile,
         mix: Arc<Mix>,
-        clock: Clock,
+        Start { clock, first_key }: Start,
         worker: usize,
         ring: PendingRing,
         links: Vec<Output>,
@@ -122,13 +126,17 @@ impl Fleet {
                 (worker, workers),
             )),
             Drive::Closed { window } => FleetDrive::Closed { window, end_ns: length_ns },
+            Drive::Replay { .. } => FleetDrive::Open(Schedule::recorded(
+                mix.recording().map_or(Arc::default(), |recording| recording.times()),
+                length_ns,
+            )),
         };
         let cases = mix.cases().len();
         Fleet {
             clock,
             dialect: profile.link.dialect,
             codec: FrameCodec::new(profile.link.framing),
-            keys: Keys::new(clock.unix_second(0), worker, workers),
+            keys: Keys::new(first_key, worker, workers),
             ring,
             tally: Tally::new(cases),
             second: Second::new(1),

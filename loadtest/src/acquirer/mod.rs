@@ -1,7 +1,8 @@
 //! The acquirer fleet: sends the messages of a profile on schedule, not on reply, and settles the answers.
 //!
 //! In reading order: [`run`] starts the workers; `worker` is the life of one of them; `fleet` is what it
-//! owns, `send` sends, `settle` takes answers, `reverse` undoes what was not answered; `link` keeps the connections;
+//! owns, `send` sends, `settle` takes answers, `reverse` undoes what was not answered, `resend` does both for
+//! a recording; `link` keeps the connections;
 //! `pending` remembers what was asked, under the numbers of `keys`; `answer` reads what the host says.
 
 mod answer;
@@ -9,6 +10,7 @@ mod fleet;
 mod keys;
 mod link;
 mod pending;
+mod resend;
 mod reverse;
 mod send;
 mod settle;
@@ -29,8 +31,9 @@ use crate::mix::Mix;
 use crate::profile::Profile;
 use crate::second::Second;
 use crate::tally::Tally;
+pub(crate) use keys::FirstKey;
 pub(crate) use worker::News;
-use worker::Orders;
+use worker::{Orders, Start};
 
 /// What a run came to.
 #[derive(Debug)]
@@ -74,7 +77,7 @@ pub fn run(
     stop: &Arc<AtomicBool>,
     on_second: impl FnMut(&Second),
 ) -> Result<Outcome, RunError> {
-    Ready::prepare(profile, stop)?.start(LEAD, on_second)
+    Ready::prepare(profile, stop)?.start(LEAD, None, on_second)
 }
 
 /// A run whose links are up and whose clock has not started.
@@ -83,7 +86,7 @@ pub struct Ready {
     cases: usize,
     stop: Arc<AtomicBool>,
     news: Receiver<News>,
-    starts: Vec<oneshot::Sender<Clock>>,
+    starts: Vec<oneshot::Sender<Start>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -152,12 +155,19 @@ impl Ready {
         Ok(ready)
     }
 
-    /// Starts the clock in a moment, and takes the run to its end.
-    pub fn start(self, lead: Duration, on_second: impl FnMut(&Second)) -> Result<Outcome, RunError> {
+    /// Starts the clock in a moment, and takes the run to its end. Where this generator is one of several they all
+    /// begin at one key; without one the run begins at its own.
+    pub(crate) fn start(
+        self,
+        lead: Duration,
+        first_key: Option<FirstKey>,
+        on_second: impl FnMut(&Second),
+    ) -> Result<Outcome, RunError> {
         let clock = Clock::starting_at(Instant::now() + lead);
+        let first_key = first_key.unwrap_or(FirstKey::of(&clock));
         for start in self.starts {
             // A worker that is gone says nothing more, which `gather` notices.
-            let _ = start.send(clock);
+            let _ = start.send(Start { clock, first_key });
         }
         let mut tally = Tally::new(self.cases);
         gather(&self.news, self.threads.len(), &mut tally, on_second)?;

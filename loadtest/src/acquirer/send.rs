@@ -1,5 +1,7 @@
 //! How the fleet sends: what is due, on the next link in turn, rendered straight into its output.
 
+use std::sync::Arc;
+
 use super::fleet::{Fleet, FleetDrive};
 use super::pending::{NO_CODE, Pending, State};
 use crate::clock::Stamp;
@@ -36,7 +38,7 @@ impl Fleet {
                 self.flush();
                 return false;
             };
-            match self.choose_link() {
+            match self.choose_next_link() {
                 Ok(link) => self.send(link, planned_ns),
                 Err(NoLink::Down) => self.refuse(planned_ns, |tally| tally.links.refused_down += 1),
                 Err(NoLink::Full) => self.refuse(planned_ns, |tally| tally.links.refused_full += 1),
@@ -87,6 +89,18 @@ impl Fleet {
         Err(reason)
     }
 
+    /// The link of the message that comes next: in a replay, the one on which it was.
+    fn choose_next_link(&mut self) -> Result<usize, NoLink> {
+        let Some(recording) = self.mix.recording() else { return self.choose_link() };
+        let request = recording.request(self.keys.number(self.next_ordinal));
+        let link = request.map_or(0, |request| request.link as usize) % self.links.len();
+        match (self.links[link].is_up(), self.links[link].is_full()) {
+            (false, _) => Err(NoLink::Down),
+            (true, true) => Err(NoLink::Full),
+            (true, false) => Ok(link),
+        }
+    }
+
     /// Counts a message that was planned and cannot be sent.
     pub(super) fn refuse(&mut self, planned_ns: u64, count: impl FnOnce(&mut Tally)) {
         let draw = self.mix.draw(self.keys.number(self.next_ordinal));
@@ -122,7 +136,13 @@ impl Fleet {
         };
         self.touch(link);
         let card = if shown.number == number { draw.card } else { self.mix.draw(shown.number).card };
-        self.render(link, &shown, card);
+        match self.mix.recording() {
+            None => self.render(link, &shown, card),
+            Some(recording) => {
+                let recording = Arc::clone(recording);
+                self.render_recorded(&recording, link, number);
+            }
+        }
         self.links[link].mark(ordinal);
         self.ring.insert(ordinal, pending);
     }

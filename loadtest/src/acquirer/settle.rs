@@ -19,6 +19,7 @@ impl Fleet {
         match (answer.is_network(), answer.mti.is_response()) {
             (true, true) => self.tally.links.network_answered += 1,
             (true, false) => self.serve_network(link, frame),
+            (false, true) if self.mix.recording().is_some() => self.settle_recorded(&answer, now_ns),
             (false, true) if answer.mti.class() == Class::Reversal => self.settle_reversal(&answer),
             (false, true) => {
                 self.settle(&answer, now_ns);
@@ -33,7 +34,7 @@ impl Fleet {
     fn serve_network(&mut self, link: usize, frame: &Frame) {
         self.touch(link);
         let message = Message::new(self.dialect, frame.message(), &self.index);
-        let code = respond::network_accepted(self.dialect.version);
+        let code = respond::network_code(&message);
         let room_bytes = frame.message().len() + 64;
         let served =
             self.codec.encode_with(frame.header(), room_bytes, &mut self.links[link].bytes, |room| {
@@ -53,7 +54,8 @@ impl Fleet {
         match (original.state, content) {
             (_, None) => self.tally.mangled += 1,
             (State::Queued | State::Sent, Some(said)) => {
-                self.close(&original, said, now_ns, self.is_expected(&original, said.0));
+                let expected = self.is_expected(&original, said.0);
+                self.close(&original, said, now_ns, expected);
                 self.offer_for_repeat(number);
                 // A replay is no original, whatever became of it.
                 if self.replays
@@ -74,14 +76,22 @@ impl Fleet {
         self.tally.contradicting += u64::from(!same);
         let repeat = original.partner.and_then(|number| self.pending(number));
         match repeat {
-            Some(repeat) if repeat.state != State::Answered => self.close(&repeat, said, now_ns, same),
+            Some(repeat) if repeat.state != State::Answered => {
+                self.close(&repeat, said, now_ns, same);
+            }
             _ => self.tally.duplicate += 1,
         }
     }
 
-    /// Counts the first answer to a message and measures it.
-    fn close(&mut self, pending: &Pending, said: (Code, [u8; 6]), now_ns: u64, expected: bool) {
-        let Some(ordinal) = self.keys.ordinal(pending.number) else { return };
+    /// Counts the first answer to a message and measures it. Says whether it was in time, and is measured.
+    pub(super) fn close(
+        &mut self,
+        pending: &Pending,
+        said: (Code, [u8; 6]),
+        now_ns: u64,
+        expected: bool,
+    ) -> bool {
+        let Some(ordinal) = self.keys.ordinal(pending.number) else { return false };
         self.ring.close(ordinal, pending.number, said);
         let response_ns = now_ns.saturating_sub(pending.planned_ns);
         let service_ns = now_ns.saturating_sub(pending.sent_ns);
@@ -96,7 +106,7 @@ impl Fleet {
             self.second.answer(said.0);
         }
         if !self.is_measured(pending.planned_ns) {
-            return;
+            return false;
         }
         self.tally.times.service.saturating_record(service_ns);
         self.tally.times.response.saturating_record(response_ns);
@@ -108,6 +118,7 @@ impl Fleet {
         } else {
             case.answer(said.0, expected);
         }
+        !late
     }
 
     fn is_expected(&self, pending: &Pending, code: Code) -> bool {
@@ -116,7 +127,7 @@ impl Fleet {
         expect.is_empty() || expect.contains(&code)
     }
 
-    fn pending(&mut self, number: u64) -> Option<Pending> {
+    pub(super) fn pending(&mut self, number: u64) -> Option<Pending> {
         let ordinal = self.keys.ordinal(number)?;
         self.ring.get_mut(ordinal, number).copied()
     }
@@ -163,6 +174,8 @@ mod tests {
     use std::sync::Arc;
     use std::time::Instant;
 
+    use super::super::keys::FirstKey;
+    use super::super::worker::Start;
     use super::*;
     use crate::clock::Clock;
     use crate::mix::Mix;
@@ -178,7 +191,8 @@ mod tests {
         let profile = Profile::parse(text, &Overrides::default()).unwrap();
         let mix = Arc::new(Mix::new(&profile).unwrap());
         let clock = Clock::starting_at(Instant::now());
-        Fleet::new(&profile, mix, clock, 0, Fleet::room(&profile), vec![Output::default()])
+        let start = Start { clock, first_key: FirstKey::of(&clock) };
+        Fleet::new(&profile, mix, start, 0, Fleet::room(&profile), vec![Output::default()])
     }
 
     /// Sends a message and returns it.

@@ -13,6 +13,7 @@ use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep_until};
 
 use super::fleet::{Fleet, SharedFleet};
+use super::keys::FirstKey;
 use super::link::{self, Connection, Meeting};
 use super::pending::PendingRing;
 use crate::clock::{Clock, SECOND_NS};
@@ -44,8 +45,15 @@ pub(super) struct Orders {
     /// Where the host connects, if it is not we who do.
     pub(super) listener: Option<std::net::TcpListener>,
     pub(super) news: Sender<News>,
-    /// The clock of the run, when every worker is ready; dropped when one is not.
-    pub(super) start: oneshot::Receiver<Clock>,
+    /// When every worker is ready; dropped when one is not.
+    pub(super) start: oneshot::Receiver<Start>,
+}
+
+/// When a run starts, and with which keys.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start {
+    pub(super) clock: Clock,
+    pub(super) first_key: FirstKey,
 }
 
 /// A message that is not out this long after the end of the schedule is given up as not sent.
@@ -107,10 +115,11 @@ async fn open_links(orders: &Orders) -> Result<Vec<(Meeting, Connection)>, Strin
 
 async fn run(orders: Orders, ring: PendingRing, links: Vec<(Meeting, Connection)>) {
     let Orders { profile, mix, worker, stop, news, start, listener: _ } = orders;
-    let Ok(clock) = start.await else { return };
+    let Ok(start) = start.await else { return };
+    let clock = start.clock;
     let piece_bytes = profile.link.manners.split_frames.then_some(PIECE_BYTES);
     let outputs = links.iter().map(|_| Output::in_pieces(piece_bytes)).collect();
-    let fleet = Fleet::new(&profile, mix, clock, worker, ring, outputs);
+    let fleet = Fleet::new(&profile, mix, start, worker, ring, outputs);
     let (schedule, bell) = (fleet.schedule(), Arc::clone(&fleet.bell));
     let fleet: SharedFleet = Rc::new(RefCell::new(fleet));
 

@@ -46,7 +46,7 @@ fn take_orders(stream: &TcpStream) -> io::Result<()> {
         Err(error) => return send(&mut to, &Word::Failed(error)),
     };
     send(&mut to, &Word::Ready(Box::new(Conditions::here())))?;
-    let Some(Order::Start) = receive(&mut from)? else { return Ok(()) };
+    let Some(Order::Start(first_key)) = receive(&mut from)? else { return Ok(()) };
     // A controller that says stop, or goes away, ends the run.
     let theirs = Arc::clone(&stop);
     std::thread::Builder::new().name("orders".to_string()).spawn(move || {
@@ -54,7 +54,7 @@ fn take_orders(stream: &TcpStream) -> io::Result<()> {
         theirs.store(true, Ordering::Relaxed);
     })?;
     let mut broken = None;
-    let outcome = ready.start(LEAD, |second| {
+    let outcome = ready.start(LEAD, Some(first_key), |second| {
         if broken.is_none() {
             broken = send(&mut to, &Word::Second(Box::new(second.clone()))).err();
         }

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use super::{LEAD, Order, Word, receive, send};
-use crate::acquirer::{News, Outcome, RunError, gather};
+use crate::acquirer::{FirstKey, News, Outcome, RunError, gather};
 use crate::clock::Clock;
 use crate::profile::{Overrides, Profile, Share};
 use crate::proof::supply::Grant;
@@ -84,7 +84,8 @@ impl Agents {
         let count = self.agents.len();
         let mut stoppers = Vec::new();
         for mut agent in self.agents {
-            let started = send(&mut agent.to, &Order::Start).and_then(|()| agent.to.try_clone());
+            let started =
+                send(&mut agent.to, &Order::Start(FirstKey::of(&clock))).and_then(|()| agent.to.try_clone());
             stoppers.push(started.map_err(|error| named(&agent.address, &error))?);
             let news = news_sender.clone();
             let thread = std::thread::Builder::new().name("agent".to_string());

@@ -17,6 +17,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::acquirer::FirstKey;
 use crate::profile::{Overrides, Share};
 use crate::proof::supply::Grant;
 use crate::report::conditions::Conditions;
@@ -39,8 +40,8 @@ enum Order {
         /// Of each program, what its cards were given where somebody said so.
         grants: Vec<Option<Vec<Grant>>>,
     },
-    /// Everybody is ready.
-    Start,
+    /// Everybody is ready; the keys of all begin here.
+    Start(FirstKey),
     /// Plan nothing more.
     Stop,
 }

@@ -6,6 +6,7 @@ mod compare;
 mod issuer;
 mod outputs;
 mod profiles;
+mod record;
 mod run;
 
 use std::io;
@@ -23,6 +24,7 @@ pub use agent::agent;
 pub use compare::compare;
 pub use issuer::issuer;
 pub use profiles::profiles;
+pub use record::record;
 pub use run::run;
 
 /// Exit codes, from the one table that the project has.
@@ -60,6 +62,8 @@ fn overrides(connect: &[String], load: &LoadArgs) -> Overrides {
         cool_down: load.cool_down.clone(),
         patience: load.patience.clone(),
         spin: load.spin.clone(),
+        replay: None,
+        speed: None,
     }
 }
 

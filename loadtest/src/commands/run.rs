@@ -47,8 +47,30 @@ struct Desk<'a> {
 }
 
 fn measure(args: &RunArgs) -> Result<u8, (u8, String)> {
-    let set = Overrides { listen: args.listen.clone(), ..overrides(&args.connect, &args.load) };
-    let profile = Profile::load(&args.profile, &set).map_err(|error| (exit::CONFIG, error.to_string()))?;
+    let set = Overrides {
+        listen: args.listen.clone(),
+        replay: args.replay.clone(),
+        speed: args.speed,
+        ..overrides(&args.connect, &args.load)
+    };
+    let profile = match &args.profile {
+        Some(profile) => Profile::load(profile, &set),
+        None => Profile::of_recording(&set),
+    };
+    let profile = profile.map_err(|error| (exit::CONFIG, error.to_string()))?;
+    if args.speed.is_some() && profile.recording.is_none() {
+        return Err((
+            exit::USAGE,
+            "--speed: only a recording has one; --rate is for everything else".to_string(),
+        ));
+    }
+    let own_pace = args.find_capacity.is_some() || !args.agents.is_empty();
+    if profile.recording.is_some() && own_pace {
+        return Err((
+            exit::USAGE,
+            "a recording has its own pace: no --find-capacity, no --agents".to_string(),
+        ));
+    }
     known_cases(&profile, &args.threshold).map_err(|error| (exit::USAGE, error))?;
     let admin = match (&args.provision, &args.token_file) {
         (Some(url), Some(file)) => Some(Admin::new(url, file).map_err(|error| (exit::USAGE, error))?),
@@ -155,7 +177,8 @@ impl Desk<'_> {
             let error = format!("--connections: {least} at least, one for each worker of each agent");
             return Err((exit::CONFIG, error));
         }
-        let text = Profile::text(&self.args.profile).map_err(|error| (exit::CONFIG, error.to_string()))?;
+        let text = Profile::text(self.args.profile.as_deref().unwrap_or_default());
+        let text = text.map_err(|error| (exit::CONFIG, error.to_string()))?;
         let overrides = overrides(&self.args.connect, &self.args.load);
         Agents::prepare(addresses, (&text, &overrides), profile).map(Some).map_err(failed)
     }

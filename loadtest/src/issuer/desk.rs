@@ -109,7 +109,7 @@ impl Desk {
         let (decision, fault, wait) = if !sound {
             at_once(respond::format_error(self.rules.version))
         } else if mti.class() == Class::Network {
-            at_once(respond::network_accepted(self.rules.version))
+            at_once(respond::network_code(&message))
         } else {
             let (fault, latency_ns) =
                 (self.faults.draw(&mut self.dice), self.latency.draw_ns(&mut self.dice));

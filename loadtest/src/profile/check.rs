@@ -7,14 +7,18 @@ use std::time::Duration;
 use codecs::iso8583::{Dialect, Version, built_in};
 
 use super::program::{check_programs, check_seals};
-use super::raw::{RawCase, RawFlaw, RawLink, RawLoad, RawProfile, RawReversals, RawTerminals, Spread};
+use super::raw::{
+    LINKS, RawCase, RawFlaw, RawLink, RawLoad, RawProfile, RawReplay, RawReversals, RawTerminals, Spread,
+};
 use super::{
     Case, CaseMessage, Drive, Feed, First, Flaw, Link, Load, Manners, Profile, ProfileError, Reversals,
     Share, Terminals,
 };
 use crate::clock::{Clock, Stamp};
 use crate::codes::Code;
-use crate::proof::Program;
+use crate::proof::{Program, Seals};
+use crate::recording;
+use crate::replay::Recording;
 use crate::shape::Shape;
 use crate::units;
 
@@ -34,6 +38,10 @@ const PATIENCE_MAX: Duration = Duration::from_secs(600);
 const REPEATS_MAX: u32 = 100;
 /// Spinning for longer than a wake-up takes brings nothing.
 const SPIN_MAX: Duration = Duration::from_millis(1);
+/// How many times as fast a recording may be sent.
+const SPEEDS: std::ops::RangeInclusive<f64> = 0.01..=1_000.0;
+/// Behind the last message of a recording: it is in the run.
+const RECORDING_END: Duration = Duration::from_millis(1);
 /// Terminals, bounded by the table that draws them.
 const TERMINALS_MAX: u32 = 1_000_000;
 /// Kinds of messages.
@@ -48,13 +56,22 @@ pub(super) fn require(holds: bool, text: impl FnOnce() -> String) -> Result<(), 
 
 pub(super) fn check(raw: RawProfile, folder: &Path) -> Result<Profile, ProfileError> {
     let seals = check_seals(&raw, folder)?;
-    let link = check_link(raw.link)?;
-    let load = check_load(&raw.load)?;
+    let mut link = check_link(raw.link)?;
+    let recording =
+        raw.replay.as_ref().map(|replay| check_replay(replay, &link, &seals, folder)).transpose()?;
+    let load = check_load(&raw.load, recording.as_ref())?;
+    link.sign_on |= recording.as_ref().is_some_and(|recording| recording.signs_on);
     let terminals = check_terminals(raw.terminals)?;
     let reversals = raw.reversals.as_ref().map(check_reversals).transpose()?;
-    require((1..=CASES_MAX).contains(&raw.case.len()), || {
-        format!("a profile has 1 to {CASES_MAX} [[case]] tables, this one has {}", raw.case.len())
-    })?;
+    match &recording {
+        None => require((1..=CASES_MAX).contains(&raw.case.len()), || {
+            format!("a profile has 1 to {CASES_MAX} [[case]] tables, this one has {}", raw.case.len())
+        })?,
+        Some(_) => require(raw.case.is_empty() && raw.program.is_empty() && reversals.is_none(), || {
+            "replay: the recording says what is sent, so there is no [[case]], [[program]] or [reversals]"
+                .to_string()
+        })?,
+    }
     let programs = check_programs(&raw.program, folder)?;
     let mut cases = Vec::with_capacity(raw.case.len());
     for case in raw.case {
@@ -70,8 +87,12 @@ pub(super) fn check(raw: RawProfile, folder: &Path) -> Result<Profile, ProfileEr
         })?;
         cases.push(checked);
     }
+    for mti in recording.iter().flat_map(|recording| &recording.types) {
+        let name = String::from_utf8_lossy(mti).into_owned();
+        cases.push(Case { name, weight: 1.0, message: CaseMessage::Recorded, expect: Vec::new() });
+    }
     let sendable = |case: &&Case| case.weight > 0.0 && matches!(case.message, CaseMessage::First(_));
-    require(cases.iter().any(|case| sendable(&case)), || {
+    require(recording.is_some() || cases.iter().any(|case| sendable(&case)), || {
         "no case with a weight above 0 sends a first message".to_string()
     })?;
     Ok(Profile {
@@ -85,6 +106,7 @@ pub(super) fn check(raw: RawProfile, folder: &Path) -> Result<Profile, ProfileEr
         programs,
         seals,
         cases,
+        recording: recording.map(Arc::new),
     })
 }
 
@@ -129,6 +151,19 @@ fn check_link(raw: RawLink) -> Result<Link, ProfileError> {
         acquirer: raw.acquirer,
         manners,
     })
+}
+
+fn check_replay(
+    raw: &RawReplay,
+    link: &Link,
+    seals: &Seals,
+    folder: &Path,
+) -> Result<Recording, ProfileError> {
+    require(SPEEDS.contains(&raw.speed), || {
+        format!("replay.speed: {} to {} times as fast", SPEEDS.start(), SPEEDS.end())
+    })?;
+    let read = recording::read(&folder.join(&raw.file), link, seals.mac.as_ref(), raw.speed);
+    read.map_err(|error| ProfileError(format!("replay: {error}")))
 }
 
 fn check_reversals(raw: &RawReversals) -> Result<Reversals, ProfileError> {
@@ -195,17 +230,24 @@ pub fn dialect(name: &str) -> Result<&'static Dialect, String> {
     })
 }
 
-fn check_load(raw: &RawLoad) -> Result<Load, ProfileError> {
+fn check_load(raw: &RawLoad, recording: Option<&Recording>) -> Result<Load, ProfileError> {
     let shape: Shape = raw.shape.parse().map_err(|error| ProfileError(format!("load.shape: {error}")))?;
-    let drive = match raw.closed {
-        Some(window) => {
+    let drive = match (recording, raw.closed) {
+        (Some(recording), closed) => {
+            require(closed.is_none() && raw.workers == 1 && shape == Shape::Constant, || {
+                "replay: it is sent as it was recorded: by one worker, in no shape and no closed loop"
+                    .to_string()
+            })?;
+            Drive::Replay { speed: recording.speed }
+        }
+        (None, Some(window)) => {
             require(shape == Shape::Constant, || {
                 "load.shape: a closed loop has no rate to shape".to_string()
             })?;
             require((1..=WINDOW_MAX).contains(&window), || format!("load.closed: 1 to {WINDOW_MAX}"))?;
             Drive::Closed { window }
         }
-        None => {
+        (None, None) => {
             require(raw.rate > 0.0 && raw.rate * shape.highest() <= RATE_MAX, || {
                 format!("load.rate: {} is not above 0 and at most {RATE_MAX}", raw.rate)
             })?;
@@ -216,7 +258,8 @@ fn check_load(raw: &RawLoad) -> Result<Load, ProfileError> {
         format!("load.seconds: {} is not above 0 and at most {SECONDS_MAX}", raw.seconds)
     })?;
     require((1..=WORKERS_MAX).contains(&raw.workers), || format!("load.workers: 1 to {WORKERS_MAX}"))?;
-    require((raw.workers..=CONNECTIONS_MAX).contains(&raw.connections), || {
+    let connections = raw.connections.unwrap_or(recording.map_or(LINKS, Recording::links));
+    require((raw.workers..=CONNECTIONS_MAX).contains(&connections), || {
         format!("load.connections: from one per worker to {CONNECTIONS_MAX}")
     })?;
     let patience = units::duration(&raw.patience).map_err(ProfileError)?;
@@ -225,7 +268,10 @@ fn check_load(raw: &RawLoad) -> Result<Load, ProfileError> {
     })?;
     let spin = units::duration(&raw.spin).map_err(ProfileError)?;
     require(spin <= SPIN_MAX, || format!("load.spin: at most {SPIN_MAX:?}"))?;
-    let length = Duration::from_secs_f64(raw.seconds);
+    let length = match recording {
+        Some(recording) => Duration::from_nanos(recording.length_ns()) + RECORDING_END,
+        None => Duration::from_secs_f64(raw.seconds),
+    };
     let warm_up = units::duration(&raw.warm_up).map_err(ProfileError)?;
     let cool_down = units::duration(&raw.cool_down).map_err(ProfileError)?;
     require(warm_up + cool_down < length, || {
@@ -237,7 +283,7 @@ fn check_load(raw: &RawLoad) -> Result<Load, ProfileError> {
         shape,
         warm_up,
         cool_down,
-        connections: raw.connections,
+        connections,
         workers: raw.workers,
         share: Share::WHOLE,
         patience,
@@ -351,7 +397,7 @@ fn check_first(
 }
 
 /// December, three years from now or two years ago.
-fn expiry(in_the_past: bool) -> [u8; 4] {
+pub(super) fn expiry(in_the_past: bool) -> [u8; 4] {
     let today = Stamp::of(Clock::starting_at(std::time::Instant::now()).unix_second(0));
     let year = today.year_and_month()[..2].iter().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
     let year = (if in_the_past { year + 98 } else { year + 3 }) % 100;

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::codes::Code;
 use crate::pace::Arrivals;
 use crate::proof::{Program, Seals};
+use crate::replay::Recording;
 use crate::shape::Shape;
 
 pub use check::dialect;
@@ -47,6 +48,8 @@ pub struct Profile {
     pub seals: Seals,
     /// The kinds of messages; never empty, at least one is not a repeat.
     pub cases: Vec<Case>,
+    /// Instead of drawing messages: what is sent again. Then the cases are its message types.
+    pub(crate) recording: Option<Arc<Recording>>,
 }
 
 /// How much, how long, how many.
@@ -103,6 +106,7 @@ impl Load {
                 format!("open loop, {arrivals}, {rate}/s, {}", self.shape)
             }
             Drive::Closed { window } => format!("closed loop, {window} in flight on each link"),
+            Drive::Replay { speed } => format!("replay, {speed} times as fast"),
         };
         let (seconds, links, workers) = (self.length.as_secs_f64(), self.connections, self.workers);
         format!("{drive}, {seconds} s, links: {links}, workers: {workers}")
@@ -124,6 +128,11 @@ pub enum Drive {
     Closed {
         /// Messages in flight on each link.
         window: usize,
+    },
+    /// A recording.
+    Replay {
+        /// How many times as fast as it was recorded.
+        speed: f64,
     },
 }
 
@@ -209,6 +218,8 @@ pub enum CaseMessage {
     /// The track of an approved message of a program once more, under an identity of its own: what a thief does who
     /// has read it.
     Replay,
+    /// What a recording says.
+    Recorded,
 }
 
 /// The shape of a first message.
@@ -252,6 +263,8 @@ impl First {
             track2: false,
             flaw: None,
             program: None,
+            // Nobody types a PIN to undo what was not answered.
+            pin: false,
             ..self.clone()
         }
     }
@@ -287,6 +300,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("demo_codes", include_str!("../../profiles/demo_codes.toml")),
     ("peak", include_str!("../../profiles/peak.toml")),
     ("outage", include_str!("../../profiles/outage.toml")),
+    ("chip_and_pin", include_str!("../../profiles/chip_and_pin.toml")),
     ("storm", include_str!("../../profiles/storm.toml")),
     ("slow_issuer", include_str!("../../profiles/slow_issuer.toml")),
     ("wallet", include_str!("../../profiles/wallet.toml")),
@@ -295,6 +309,12 @@ pub const BUILT_IN: &[(&str, &str)] = &[
 ];
 
 impl Profile {
+    /// A recording that is sent again, with the usual settings.
+    pub fn of_recording(overrides: &Overrides) -> Result<Profile, ProfileError> {
+        let text = "name = 'replay'\ndescription = 'a recorded exchange, sent again'";
+        Profile::parse(text, overrides)
+    }
+
     /// Finds a profile by the name of a built-in one or by the path of a TOML file, and checks it.
     pub fn load(name_or_path: &str, overrides: &Overrides) -> Result<Profile, ProfileError> {
         let text = Profile::text(name_or_path)?;
@@ -311,7 +331,7 @@ impl Profile {
         // What stands in for a repeat or replay without an original may fall on any of the first messages.
         let ours = |case: &&Case| match &case.message {
             CaseMessage::First(first) => first.program == Some(at),
-            CaseMessage::Repeat | CaseMessage::Replay => true,
+            CaseMessage::Repeat | CaseMessage::Replay | CaseMessage::Recorded => true,
         };
         let share: f64 = self.cases.iter().filter(ours).map(|case| case.weight).sum::<f64>() / all;
         Some(rate * self.load.length.as_secs_f64() * self.load.shape.mean(self.load.length) * share)

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use codecs::discretionary::Layout;
 
 use super::ProfileError;
-use super::check::{is_digits, require};
-use super::raw::{RawKey, RawKind, RawLayout, RawMacAlgorithm, RawProfile, RawProgram};
+use super::check::{expiry, is_digits, require};
+use super::raw::{RawCodes, RawKey, RawKind, RawLayout, RawMacAlgorithm, RawProfile, RawProgram};
 use crate::proof::cryptogram::Cryptograms;
 use crate::proof::key::TestKey;
 use crate::proof::mac::{MessageMac, RetailMac};
 use crate::proof::pin::PinBlocks;
-use crate::proof::supply::Grant;
+use crate::proof::supply::{ATC_DIGITS, Grant};
 use crate::proof::{Kind, Program, Seals};
+use crate::template::discretionary_digits;
 
 /// Programs of a profile.
 const PROGRAMS_MAX: usize = 16;
@@ -74,23 +75,48 @@ pub(super) fn check_seals(raw: &RawProfile, folder: &Path) -> Result<Seals, Prof
     })
 }
 
+/// The second key of profile `cvc3`.
+fn check_card_key(raw: &RawProgram, kind: Kind, folder: &Path) -> Result<Option<TestKey>, ProfileError> {
+    let is_cvc3 = raw.profile == RawCodes::Cvc3;
+    let has_more = raw.card_test_key.is_some() || raw.card_test_key_file.is_some() || raw.bitmaps.is_some();
+    require(is_cvc3 || !has_more, || "card_test_key, bitmaps: they are for profile cvc3".to_string())?;
+    require(!is_cvc3 || kind == Kind::RotatingAtc, || "profile: cvc3 is for rotating_atc".to_string())?;
+    let key = is_cvc3.then(|| key(&raw.card_test_key, &raw.card_test_key_file, folder)).transpose();
+    key.map_err(|error| ProfileError(format!("cards: {error}")))
+}
+
+/// Where the digits stand, and how many a card number has.
+fn check_layout(raw: &RawProgram, kind: Kind) -> Result<(Layout, usize), ProfileError> {
+    if let Some(bitmaps) = &raw.bitmaps {
+        let bits = |text: &str| u16::from_str_radix(text, 16).ok().filter(|_| text.len() == 4);
+        let (Some(pcvc3), Some(punatc)) = (bits(&bitmaps.pcvc3), bits(&bitmaps.punatc)) else {
+            return Err(ProfileError("bitmaps: four hexadecimal digits each are expected".to_string()));
+        };
+        let layout = Layout::Bitmaps { pcvc3, punatc, natc: bitmaps.natc };
+        let fits = (pcvc3 | punatc) >> discretionary_digits(16) == 0;
+        require(raw.layout.is_none() && layout.is_sound() && fits && bitmaps.natc == ATC_DIGITS, || {
+            "bitmaps: no digit serves twice, all lie in the track, natc is 4, and there is no layout beside them"
+                .to_string()
+        })?;
+        return Ok((layout, 16));
+    }
+    let usual = if kind == Kind::Challenge { RawLayout::Q } else { RawLayout::R };
+    match (kind, raw.layout.unwrap_or(usual)) {
+        (Kind::RotatingAtc, RawLayout::R) => Ok((Layout::ROTATING, 16)),
+        (Kind::RotatingAtc, RawLayout::R19) => Ok((Layout::ROTATING_19, 19)),
+        (Kind::Challenge, RawLayout::Q) => Ok((Layout::QUESTION, 16)),
+        _ => Err(ProfileError("layout: R and R19 are for rotating_atc, Q is for challenge".to_string())),
+    }
+}
+
 fn check_program(raw: &RawProgram, folder: &Path) -> Result<Program, ProfileError> {
     let key = key(&raw.test_key, &raw.test_key_file, folder)?;
     let kind = match raw.kind {
         RawKind::RotatingAtc => Kind::RotatingAtc,
         RawKind::Challenge => Kind::Challenge,
     };
-    let usual = if kind == Kind::Challenge { RawLayout::Q } else { RawLayout::R };
-    let (layout, card_digits) = match (kind, raw.layout.unwrap_or(usual)) {
-        (Kind::RotatingAtc, RawLayout::R) => (Layout::ROTATING, 16),
-        (Kind::RotatingAtc, RawLayout::R19) => (Layout::ROTATING_19, 19),
-        (Kind::Challenge, RawLayout::Q) => (Layout::QUESTION, 16),
-        _ => {
-            return Err(ProfileError(
-                "layout: R and R19 are for rotating_atc, Q is for challenge".to_string(),
-            ));
-        }
-    };
+    let card_key = check_card_key(raw, kind, folder)?;
+    let (layout, card_digits) = check_layout(raw, kind)?;
     for (name, iin) in [("iin", Some(&raw.iin)), ("funding_iin", raw.funding_iin.as_ref())] {
         require(iin.is_none_or(|iin| is_digits(iin, 4..=9) && iin.starts_with("9999")), || {
             format!("{name}: 4 to 9 digits of the test range 9999 are expected")
@@ -113,6 +139,8 @@ fn check_program(raw: &RawProgram, folder: &Path) -> Result<Program, ProfileErro
         name: raw.name.clone(),
         kind,
         key,
+        card_key,
+        expiry: expiry(false),
         layout,
         iin: raw.iin.clone(),
         cards: raw.cards,
@@ -155,6 +183,19 @@ mod tests {
             (format!("{KEY}\niin = '411111'"), "", "iin: 4 to 9 digits"),
             (format!("{KEY}\n{iin}\nfunding_iin = '4'"), "", "funding_iin"),
             (format!("{KEY}\n{iin}\ncards = 0"), "", "cards: 1 to"),
+            (format!("{KEY}\n{iin}\nprofile = 'cvc3'"), "", "cards: test_key or test_key_file"),
+            (
+                format!("{KEY}\n{iin}\nbitmaps = {{ pcvc3 = '0038', punatc = '03C6', natc = 4 }}"),
+                "",
+                "profile cvc3",
+            ),
+            (
+                format!(
+                    "{KEY}\n{iin}\nprofile = 'cvc3'\ncard_{KEY}\nbitmaps = {{ pcvc3 = '0038', punatc = '03F8', natc = 4 }}"
+                ),
+                "",
+                "no digit serves twice",
+            ),
             (format!("{KEY}\n{iin}"), "iin = '99996'", "case `tap`: program"),
             (format!("{KEY}\n{iin}"), "track2 = false", "case `tap`: program"),
             (format!("{KEY}\n{iin}\n[link]\ndialect = 'iso93-ascii'"), "", "1987"),

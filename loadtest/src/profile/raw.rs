@@ -27,6 +27,7 @@ pub struct RawProfile {
     pub(super) pin: Option<RawPin>,
     pub(super) cryptogram: Option<RawCryptogram>,
     pub(super) mac: Option<RawMac>,
+    pub(super) replay: Option<RawReplay>,
     #[serde(default)]
     pub(super) case: Vec<RawCase>,
 }
@@ -38,7 +39,8 @@ pub(super) struct RawLoad {
     pub(super) seconds: f64,
     pub(super) arrivals: Arrivals,
     pub(super) closed: Option<usize>,
-    pub(super) connections: usize,
+    /// Where nothing is said as many as a recording has, or else [`LINKS`].
+    pub(super) connections: Option<usize>,
     pub(super) workers: usize,
     pub(super) shape: String,
     pub(super) warm_up: String,
@@ -54,7 +56,7 @@ impl Default for RawLoad {
             seconds: 10.0,
             arrivals: Arrivals::Poisson,
             closed: None,
-            connections: 4,
+            connections: None,
             workers: 1,
             shape: "constant".to_string(),
             warm_up: "0s".to_string(),
@@ -63,6 +65,18 @@ impl Default for RawLoad {
             spin: "5us".to_string(),
         }
     }
+}
+
+/// Links of a run.
+pub(super) const LINKS: usize = 4;
+
+/// A recorded exchange, in place of cases.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawReplay {
+    pub(super) file: PathBuf,
+    #[serde(default = "as_recorded")]
+    pub(super) speed: f64,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -188,7 +202,15 @@ pub(super) struct RawProgram {
     /// The master key, 32 hexadecimal digits; or the file that has them in its first line.
     pub(super) test_key: Option<RawKey>,
     pub(super) test_key_file: Option<PathBuf>,
+    /// Of rotating_atc: what codes are.
+    #[serde(default)]
+    pub(super) profile: RawCodes,
+    /// Of profile cvc3: the master key of the cards' own keys.
+    pub(super) card_test_key: Option<RawKey>,
+    pub(super) card_test_key_file: Option<PathBuf>,
     pub(super) layout: Option<RawLayout>,
+    /// Instead of a layout, for profile cvc3: where a contactless reader puts the digits.
+    pub(super) bitmaps: Option<RawBitmaps>,
     pub(super) iin: String,
     #[serde(default = "usual_cards")]
     pub(super) cards: u64,
@@ -214,6 +236,23 @@ impl std::fmt::Debug for RawKey {
 pub(super) enum RawKind {
     RotatingAtc,
     Challenge,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RawCodes {
+    #[default]
+    Aes,
+    Cvc3,
+}
+
+/// Tags 9F65 and 9F66 in hexadecimal, and 9F67.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawBitmaps {
+    pub(super) pcvc3: String,
+    pub(super) punatc: String,
+    pub(super) natc: u8,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
@@ -264,6 +303,10 @@ fn usual_cards() -> u64 {
     100
 }
 
+fn as_recorded() -> f64 {
+    1.0
+}
+
 fn one() -> u64 {
     1
 }
@@ -303,6 +346,10 @@ pub struct Overrides {
     pub patience: Option<String>,
     /// How much of a wait is spun away.
     pub spin: Option<String>,
+    /// What is sent again.
+    pub replay: Option<PathBuf>,
+    /// How many times as fast.
+    pub speed: Option<f64>,
 }
 
 impl RawProfile {
@@ -323,7 +370,6 @@ impl RawProfile {
         set(&mut self.load.rate, &overrides.rate);
         set(&mut self.load.seconds, &overrides.seconds);
         set(&mut self.load.arrivals, &overrides.arrivals);
-        set(&mut self.load.connections, &overrides.connections);
         set(&mut self.load.workers, &overrides.workers);
         set(&mut self.load.shape, &overrides.shape);
         set(&mut self.load.warm_up, &overrides.warm_up);
@@ -332,8 +378,20 @@ impl RawProfile {
         set(&mut self.load.spin, &overrides.spin);
         set(&mut self.link.dialect, &overrides.dialect);
         set(&mut self.link.framing, &overrides.framing);
+        if overrides.connections.is_some() {
+            self.load.connections = overrides.connections;
+        }
         if overrides.closed.is_some() {
             self.load.closed = overrides.closed;
+        }
+        if let Some(file) = &overrides.replay {
+            // It is named from where the command is given, not from where the profile lies.
+            let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
+            self.replay = Some(RawReplay { file, speed: as_recorded() });
+            self.case.clear();
+        }
+        if let Some(replay) = &mut self.replay {
+            set(&mut replay.speed, &overrides.speed);
         }
     }
 }

@@ -12,7 +12,28 @@ use crate::clock::put_number;
 /// The issuer's master key for cryptograms.
 #[derive(Clone)]
 pub struct Cryptograms {
+    cards: CardKeys,
+}
+
+/// A master key of which those of cards are derived: option A of EMV.
+#[derive(Clone)]
+pub(super) struct CardKeys {
     master: TdesEde2,
+}
+
+impl CardKeys {
+    pub(super) fn new(key: &TestKey) -> CardKeys {
+        CardKeys { master: CardKeys::expand(key.bytes()) }
+    }
+
+    /// The key of a card: of the rightmost 16 digits of its number and sequence number.
+    pub(super) fn of(&self, y: [u8; 8]) -> [u8; 16] {
+        two_blocks(&self.master, y, y.map(|byte| !byte))
+    }
+
+    pub(super) fn expand(key: &[u8; 16]) -> TdesEde2 {
+        TdesEde2::new(key.into())
+    }
 }
 
 /// Tags of what is authenticated, in order, and the bytes of their values: amount, other amount, country, terminal
@@ -58,7 +79,7 @@ pub struct Purchase<'a> {
 impl Cryptograms {
     /// Expands the master key.
     pub fn new(key: &TestKey) -> Cryptograms {
-        Cryptograms { master: TdesEde2::new(key.bytes().into()) }
+        Cryptograms { cards: CardKeys::new(key) }
     }
 
     /// DE 55 of a purchase.
@@ -87,7 +108,7 @@ impl Cryptograms {
     }
 
     fn cryptogram(&self, y: [u8; 8], atc: u16, data: &[u8]) -> [u8; 8] {
-        let card = TdesEde2::new((&two_blocks(&self.master, y, y.map(|byte| !byte))).into());
+        let card = CardKeys::expand(&self.cards.of(y));
         let [high, low] = atc.to_be_bytes();
         let counter = |third: u8| [high, low, third, 0, 0, 0, 0, 0];
         RetailMac::of(&two_blocks(&card, counter(0xF0), counter(0x0F))).mac(data, Padding::OneAndZeros)

@@ -3,13 +3,14 @@
 //! the whole message.
 //!
 //! In reading order: [`Program`] is what a profile says; [`supply`] which codes may be used, each once;
-//! [`rotating`] and [`challenge`] compute them; [`provision`] tells a switch about the cards. [`pin`], [`cryptogram`]
+//! [`rotating`], [`cvc3`] and [`challenge`] compute them; [`provision`] tells a switch about the cards. [`pin`], [`cryptogram`]
 //! and [`mac`] need no supply: a [`Seals`] has those that a profile asks for.
 //!
 //! What is absent: keys that protect anything. Whoever can read a profile knows its keys.
 
 pub mod challenge;
 pub mod cryptogram;
+pub mod cvc3;
 pub mod key;
 pub mod mac;
 pub mod pin;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 use codecs::discretionary::Layout;
 
+use crate::template::{SERVICE_CODE, discretionary_digits};
 use cryptogram::Cryptograms;
 use key::TestKey;
 use mac::MessageMac;
@@ -38,6 +40,8 @@ pub struct Program {
     pub kind: Kind,
     /// The master key that the host's token has too.
     pub key: TestKey,
+    /// For codes of profile `cvc3`: the master key of the cards' own keys.
+    pub card_key: Option<TestKey>,
     /// Where counter, number and code stand in the track.
     pub layout: Layout,
     /// Leading digits of the cards.
@@ -46,6 +50,8 @@ pub struct Program {
     pub cards: u64,
     /// Digits of a card number.
     pub card_digits: usize,
+    /// When every card ends, YYMM in digits.
+    pub expiry: [u8; 4],
     /// Sequence number of every card.
     pub psn: u8,
     /// Leading digits of the cards that pay, when a switch is told about these.
@@ -57,7 +63,7 @@ pub struct Program {
 /// How codes are made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// Rotating ATCs, profile `aes`: a code for each of a bundle of public counters.
+    /// Rotating ATCs, profile `aes` or `cvc3`: a code for each of a bundle of public counters.
     RotatingAtc,
     /// Challenge responses, computed: one for each challenge, and a card has one open challenge at a time.
     Challenge,
@@ -72,6 +78,19 @@ pub struct Seals {
     pub cryptogram: Option<Cryptograms>,
     /// DE 64 or 128 of every payment and reversal.
     pub mac: Option<MessageMac>,
+}
+
+impl Program {
+    /// The track of a card as it was personalised: the digits that change are zero.
+    pub(crate) fn personalised_track(&self, pan: &str) -> String {
+        let mut digits = vec![b'0'; discretionary_digits(pan.len())];
+        if let (Layout::Fixed { format: Some(format), .. }, Some(first)) = (&self.layout, digits.first_mut())
+        {
+            *first = b'0' + format;
+        }
+        let [expiry, digits] = [&self.expiry[..], &digits].map(String::from_utf8_lossy);
+        format!("{pan}={expiry}{SERVICE_CODE}{digits}")
+    }
 }
 
 /// The number of card `number` of those with these leading digits, check digit included.

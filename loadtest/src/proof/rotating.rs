@@ -22,15 +22,21 @@ impl RotatingCodes {
         RotatingCodes { master: Aes128::new(key.bytes().into()) }
     }
 
-    /// The number whose low digits are the code.
+    /// The private counter that belongs to a public ATC.
     #[inline]
-    pub fn code(&self, account: [u8; 8], bundle: u32, atc: u16, un: u32) -> u64 {
+    pub(super) fn private_counter(&self, account: [u8; 8], bundle: u32, atc: u16) -> [u8; 16] {
         let mut private = [0; 16];
         private[..8].copy_from_slice(&account);
         private[8..12].copy_from_slice(&bundle.to_be_bytes());
         private[12..].copy_from_slice(&u32::from(atc).to_be_bytes());
         self.master.encrypt_block((&mut private).into());
+        private
+    }
 
+    /// The number whose low digits are the code.
+    #[inline]
+    pub fn code(&self, account: [u8; 8], bundle: u32, atc: u16, un: u32) -> u64 {
+        let private = self.private_counter(account, bundle, atc);
         let mut purchase = [0; 16];
         purchase[..4].copy_from_slice(b"RATC");
         purchase[12..].copy_from_slice(&packed_decimal(un));
@@ -59,7 +65,7 @@ pub fn account(pan: &[u8], psn: u8) -> [u8; 8] {
 }
 
 /// Eight decimal digits, two to a byte.
-fn packed_decimal(mut number: u32) -> [u8; 4] {
+pub(super) fn packed_decimal(mut number: u32) -> [u8; 4] {
     let mut packed = [0; 4];
     for byte in packed.iter_mut().rev() {
         *byte = (number / 10 % 10) as u8 * 16 + (number % 10) as u8;

@@ -10,12 +10,15 @@ use codecs::discretionary::{Digits, DynamicData, Layout};
 use serde::{Deserialize, Serialize};
 
 use super::challenge::Responses;
+use super::cvc3::{Stripe, StripeCodes};
 use super::rotating::{self, RotatingCodes};
 use super::{Kind, Program, pan_of};
 use crate::clock::put_number;
 use crate::mix::PAN_DIGITS_MAX;
 
 /// Public ATCs have four digits in every layout.
+pub(crate) const ATC_DIGITS: u8 = 4;
+/// So this is the last.
 pub const ATC_MAX: u16 = 9_999;
 /// The bundle that a host is taken to know when nobody said otherwise, with every public ATC.
 const ASSUMED_BUNDLE: u32 = 1;
@@ -104,6 +107,7 @@ pub struct Supply {
 #[derive(Debug)]
 enum Codes {
     Rotating(RotatingCodes),
+    Stripe(StripeCodes),
     Responses(Responses),
 }
 
@@ -112,6 +116,8 @@ struct Card {
     pan: [u8; PAN_DIGITS_MAX],
     account: [u8; 8],
     bundle: u32,
+    /// What it computes a CVC3 with.
+    stripe: Option<Stripe>,
 }
 
 impl std::fmt::Debug for Card {
@@ -151,11 +157,23 @@ impl Supply {
                 &assumed
             }
         };
+        let codes = match (program.kind, &program.card_key) {
+            (Kind::RotatingAtc, None) => Codes::Rotating(RotatingCodes::new(&program.key)),
+            (Kind::RotatingAtc, Some(cards)) => Codes::Stripe(StripeCodes::new(&program.key, cards)),
+            (Kind::Challenge, _) => Codes::Responses(Responses::new(&program.key)),
+        };
         let cards = grants.iter().map(|grant| {
             let mut pan = [b'0'; PAN_DIGITS_MAX];
             pan[..grant.pan.len()].copy_from_slice(grant.pan.as_bytes());
             let account = rotating::account(grant.pan.as_bytes(), grant.psn);
-            Card { pan, account, bundle: grant.bundle }
+            let stripe = match &codes {
+                Codes::Stripe(codes) => {
+                    let track = program.personalised_track(&grant.pan);
+                    Some(codes.card(grant.pan.as_bytes(), grant.psn, &track))
+                }
+                Codes::Rotating(_) | Codes::Responses(_) => None,
+            };
+            Card { pan, account, bundle: grant.bundle, stripe }
         });
         let mut entries = Vec::new();
         // A challenge is one code.
@@ -174,11 +192,8 @@ impl Supply {
         Supply {
             layout: program.layout,
             card_digits: program.card_digits,
-            codes: match program.kind {
-                Kind::RotatingAtc => Codes::Rotating(RotatingCodes::new(&program.key)),
-                Kind::Challenge => Codes::Responses(Responses::new(&program.key)),
-            },
             cards: cards.collect(),
+            codes,
             entries,
         }
     }
@@ -215,8 +230,13 @@ impl Supply {
         };
         let code = match &self.codes {
             Codes::Rotating(codes) => {
-                data.atc = Digits::low(u64::from(label), 4);
+                data.atc = Digits::low(u64::from(label), ATC_DIGITS);
                 codes.code(card.account, card.bundle, label as u16, un)
+            }
+            Codes::Stripe(codes) => {
+                data.atc = Digits::low(u64::from(label), ATC_DIGITS);
+                let entry = (card.account, card.bundle, label as u16);
+                card.stripe.as_ref().map_or(0, |stripe| codes.code(stripe, entry, un))
             }
             Codes::Responses(responses) => {
                 let mut challenge = [0; 8];
@@ -226,6 +246,8 @@ impl Supply {
             }
         };
         data.code = Digits::low(code.wrapping_add(add), code_digits);
+        // What the card was personalised with, where a layout leaves it.
+        out.fill(b'0');
         let placed = self.layout.place(&data, out);
         debug_assert!(placed.is_some(), "the layout was checked against the card's length");
     }
@@ -256,9 +278,29 @@ mod tests {
             cards,
             card_digits: 16,
             psn: 1,
+            card_key: None,
+            expiry: *b"2912",
             funding_iin: None,
             grants: None,
         }
+    }
+
+    #[test]
+    fn the_track_of_a_card_with_a_cvc3() {
+        // Where the places of the worked example are: counter, three digits of the code, number, count.
+        let card_key = Some(TestKey::parse("7A3D46AEE9523DEFD53EB6403B707625").unwrap());
+        let layout = Layout::Bitmaps { pcvc3: 0x0038, punatc: 0x03C6, natc: 4 };
+        let program = Program { card_key: card_key.clone(), layout, ..program(1) };
+        let supply = Supply::new(&program, 100);
+        let mut digits = [0; 13];
+        supply.discretionary(42, 31, 0, &mut digits);
+        assert!(digits.starts_with(b"0000042") && digits.ends_with(b"312"), "{digits:?}");
+        let codes = StripeCodes::new(&program.key, &card_key.unwrap());
+        let track = "9999100000000010=29122010000000000000";
+        let card = codes.card(b"9999100000000010", 1, track);
+        let account = rotating::account(b"9999100000000010", 1);
+        let code = codes.code(&card, (account, 1, 42), 31) % 1_000;
+        assert_eq!(&digits[7..10], format!("{code:03}").as_bytes());
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::acquirer::Outcome;
 use crate::clock::Stamp;
 use crate::codes::Code;
 use crate::profile::{Drive, Profile};
+use crate::replay::Recording;
 use crate::tally::{CaseTally, Tally};
 
 /// Above this send lag (p99) the figures are about the generator.
@@ -22,9 +23,9 @@ pub struct LoadFacts {
     pub profile: String,
     /// What it is for.
     pub description: String,
-    /// `open` or `closed`.
+    /// `open`, `closed` or `replay`.
     pub mode: &'static str,
-    /// Messages a second; none in a closed loop.
+    /// Messages a second; none in a closed loop, and of a replay the mean.
     pub rate: Option<f64>,
     /// `uniform` or `poisson`; none in a closed loop.
     pub arrivals: Option<String>,
@@ -32,6 +33,9 @@ pub struct LoadFacts {
     pub window: Option<usize>,
     /// How the rate changed; none in a closed loop.
     pub shape: Option<String>,
+    /// What was sent again, where that is what the run did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replay: Option<ReplayFacts>,
     /// Planned length.
     pub seconds: f64,
     /// Of this at the beginning cut off: drawn, and in no figure.
@@ -54,6 +58,30 @@ pub struct LoadFacts {
     pub started: String,
     /// From the start to the last answer.
     pub elapsed_seconds: f64,
+}
+
+/// A recording that was sent again.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReplayFacts {
+    /// Requests in it.
+    pub requests: usize,
+    /// Of these, requests whose answer is recorded, so that it can be compared.
+    pub compared: usize,
+    /// Other messages in it, which were not sent: network messages, and what the host asked.
+    pub left_out: u64,
+    /// How many times as fast.
+    pub speed: f64,
+}
+
+/// A recorded code that has become another.
+#[derive(Clone, Debug, Serialize)]
+pub struct DifferenceRow {
+    /// What was recorded.
+    pub recorded: String,
+    /// What was answered now.
+    pub now: String,
+    /// Answers.
+    pub count: u64,
 }
 
 /// Messages and answers. planned = sent + not_sent; sent = answered + late + missing.
@@ -285,6 +313,7 @@ impl LoadFacts {
         let (mode, rate, arrivals, window) = match profile.load.drive {
             Drive::Open { rate, arrivals } => ("open", Some(rate), Some(arrivals), None),
             Drive::Closed { window } => ("closed", None, None, Some(window)),
+            Drive::Replay { .. } => ("replay", Some(mean_rate(profile)), None, None),
         };
         // Waiting for stragglers is no time of load.
         let end = outcome.elapsed.min(profile.load.length - profile.load.cool_down);
@@ -296,7 +325,8 @@ impl LoadFacts {
             rate,
             arrivals: arrivals.map(|arrivals| format!("{arrivals:?}").to_lowercase()),
             window,
-            shape: rate.map(|_| profile.load.shape.to_string()),
+            shape: arrivals.map(|_| profile.load.shape.to_string()),
+            replay: profile.recording.as_deref().map(ReplayFacts::of),
             seconds: profile.load.length.as_secs_f64(),
             warm_up_seconds: profile.load.warm_up.as_secs_f64(),
             cool_down_seconds: profile.load.cool_down.as_secs_f64(),
@@ -309,6 +339,36 @@ impl LoadFacts {
             started: timestamp(outcome.started_unix_second),
             elapsed_seconds: outcome.elapsed.as_secs_f64(),
         }
+    }
+}
+
+fn mean_rate(profile: &Profile) -> f64 {
+    let requests = profile.recording.as_ref().map_or(0, |recording| recording.requests.len());
+    requests as f64 / profile.load.length.as_secs_f64()
+}
+
+impl ReplayFacts {
+    fn of(recording: &Recording) -> ReplayFacts {
+        ReplayFacts {
+            requests: recording.requests.len(),
+            compared: recording.answered(),
+            left_out: recording.left_out,
+            speed: recording.speed,
+        }
+    }
+}
+
+impl DifferenceRow {
+    /// All of a run, the most frequent first.
+    pub(super) fn all(tally: &Tally) -> Vec<DifferenceRow> {
+        let rows = tally.differences.iter().map(|((recorded, now), count)| DifferenceRow {
+            recorded: recorded.to_string(),
+            now: now.to_string(),
+            count: *count,
+        });
+        let mut rows: Vec<DifferenceRow> = rows.collect();
+        rows.sort_by_key(|row| std::cmp::Reverse(row.count));
+        rows
     }
 }
 

@@ -26,7 +26,7 @@ use crate::codes::Code;
 use crate::profile::{Drive, Profile};
 use crate::tally::Tally;
 use conditions::Conditions;
-use figures::{CaseRow, Counts, LoadFacts, OutcomeRow, Percentiles, Verdict};
+use figures::{CaseRow, Counts, DifferenceRow, LoadFacts, OutcomeRow, Percentiles, Verdict};
 use series::{CurvePoint, SecondRow};
 use threshold::{Checked, Threshold};
 
@@ -63,6 +63,9 @@ pub struct Report {
     pub outcomes: Vec<OutcomeRow>,
     /// The same by case.
     pub cases: Vec<CaseRow>,
+    /// In a replay: answers whose code is another than the recorded one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<DifferenceRow>,
     /// What was promised and whether it held.
     pub thresholds: Vec<Checked>,
     /// The highest rate at which everything promised held, where it was searched for. The rest of the report is then
@@ -117,6 +120,7 @@ impl Report {
                 .zip(&tally.cases)
                 .map(|(case, tally)| CaseRow::of(&case.name, &case.expect, tally))
                 .collect(),
+            differences: DifferenceRow::all(tally),
             thresholds: Vec::new(),
             capacity: None,
             seconds,

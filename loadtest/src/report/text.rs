@@ -87,8 +87,8 @@ pub fn share(part: u64, whole: u64) -> String {
 /// The whole report.
 pub fn render(report: &Report, ink: Ink) -> String {
     let mut out = String::new();
-    let sections: [fn(&mut String, &Report, Ink) -> fmt::Result; 8] =
-        [head, counts, outcomes, cases, times, verdicts, capacity, conditions];
+    let sections: [fn(&mut String, &Report, Ink) -> fmt::Result; 9] =
+        [head, counts, outcomes, cases, differences, times, verdicts, capacity, conditions];
     for section in sections {
         // Writing into a string cannot fail.
         let _ = section(&mut out, report, ink);
@@ -119,6 +119,10 @@ pub fn describe(load: &LoadFacts) -> String {
             let shape = load.shape.as_deref().filter(|shape| *shape != "constant");
             let shape = shape.map_or(String::new(), |shape| format!(", {shape}"));
             format!("open loop, {arrivals}, {}/s{shape}", rate_text(rate))
+        }
+        (Some(rate), None, _) if load.replay.is_some() => {
+            let speed = load.replay.as_ref().map_or(1.0, |replay| replay.speed);
+            format!("replay, {speed} times as fast, {}/s on average", rate_text(rate))
         }
         (_, _, Some(window)) => format!("closed loop, {window} in flight on each link"),
         _ => load.mode.to_string(),
@@ -252,6 +256,25 @@ fn codes_of(case: &CaseRow, ink: Ink) -> String {
         words.push(ink.bad(format!("{} not as the first time", count(case.unexpected))));
     }
     words.join("  ")
+}
+
+/// What a replay found to be other than it was.
+fn differences(out: &mut String, report: &Report, ink: Ink) -> fmt::Result {
+    let Some(replay) = &report.load.replay else { return Ok(()) };
+    let [requests, compared] = [replay.requests, replay.compared].map(|value| count(value as u64));
+    let left_out = count(replay.left_out);
+    writeln!(
+        out,
+        "\n  recording {requests:>12}   requests, {compared} with a recorded answer; {left_out} other messages were not sent"
+    )?;
+    if report.differences.is_empty() {
+        return writeln!(out, "  {:<22}   {}", "", ink.good("every answer has its recorded code"));
+    }
+    for row in &report.differences {
+        let words = format!("recorded {}, now {}", row.recorded, row.now);
+        writeln!(out, "  differ    {:>12}   {}", count(row.count), ink.bad(words))?;
+    }
+    Ok(())
 }
 
 fn times(out: &mut String, report: &Report, ink: Ink) -> fmt::Result {

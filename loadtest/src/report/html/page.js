@@ -26,11 +26,14 @@ function overTime(id, height) {
   };
   return plot;
 }
+// An object of numbers, the greatest first: by itself it would put 51 before 00.
+const mostFirst = (numbers) => Object.entries(numbers).sort((one, other) => other[1] - one[1]);
 const secondsText = (value) => value + " s";
 
 function head() {
   byId("name").textContent = load.profile;
-  const drive = load.rate !== null ? `open loop at ${count(load.rate)} messages a second (${load.arrivals})` : `closed loop, ${load.window} in flight on each link`;
+  const replayed = load.replay ? `replay of ${count(load.replay.requests)} recorded requests, ${load.replay.speed} times as fast` : null;
+  const drive = replayed ? replayed : load.rate !== null ? `open loop at ${count(load.rate)} messages a second (${load.arrivals})` : `closed loop, ${load.window} in flight on each link`;
   const shapeText = load.shape && load.shape !== "constant" ? `, ${load.shape}` : "";
   byId("what").textContent = `${load.description}. ${drive}${shapeText}, ${load.seconds} s over ${load.connections} links, ${load.dialect}, ${load.started.replace("T", " ").replace("Z", " UTC")}`;
   const box = (kind, title, text, reasons) => byId("verdict").append(element("div", { class: "verdict " + kind },
@@ -47,6 +50,11 @@ function head() {
     const rates = report.capacity.rates, median = rates[Math.floor(rates.length / 2)];
     if (rates.length) box("good", `Capacity: ${count(median)} messages a second`, `The highest rate at which every threshold held, ${count(rates[0])} to ${count(rates[rates.length - 1])} in ${rates.length} searches. This page shows a run at the highest.`, report.capacity.limited_by_generator ? ["At least: above it the generator was the limit."] : []);
     else box("bad", "No capacity found", "At no rate did every threshold hold.");
+  }
+  if (load.replay) {
+    const differ = (report.differences || []).reduce((sum, row) => sum + row.count, 0), compared = `${count(load.replay.compared)} requests have a recorded answer.`;
+    if (differ) box("bad", `${count(differ)} answers differ from the recording`, compared, report.differences.map((row) => `${count(row.count)} times recorded ${row.recorded}, now ${row.now}`));
+    else box("good", "Every answer has its recorded code", compared);
   }
   const failed = report.thresholds.filter((checked) => !checked.passed).length;
   if (failed) box("bad", `${failed} of ${report.thresholds.length} thresholds failed`, "See below which, and what was seen.");
@@ -77,10 +85,11 @@ function rate() {
   // Behind the end of the load only stragglers come, which is no rate.
   const under = seconds.filter((row) => row.second <= Math.ceil(load.seconds));
   const through = (figure) => under.map((row) => [plot.middle(row), y(row[figure])]);
-  line(plot, through("answered"), ANSWERED);
-  line(plot, through("sent"), SENT);
-  line(plot, through("planned"), PLANNED, true);
-  legend("rate", [["planned", PLANNED, true], ["sent", SENT], ["answered", ANSWERED]]);
+  // Each narrower than the one below it: where all is well they lie upon each other, and all are seen.
+  line(plot, through("planned"), PLANNED, false, 9);
+  line(plot, through("sent"), SENT, false, 5);
+  line(plot, through("answered"), ANSWERED, false, 2);
+  legend("rate", [["planned", PLANNED], ["sent", SENT], ["answered", ANSWERED]]);
   hover(plot, (x) => {
     const row = plot.at(x);
     return row && [plot.middle(row), [`second ${row.second}`, `planned ${count(row.planned)}`, `sent ${count(row.sent)}`, `answered ${count(row.answered)}`, `in flight at its end ${count(row.in_flight)}`]];
@@ -94,7 +103,11 @@ function latency() {
   const y = logarithmic(marks[0], marks[marks.length - 1], plot.bottom, plot.top);
   plot.cut();
   axes(plot, plot.x, plot.marks, secondsText, y, marks, shortTime);
-  for (const [, key, colour] of LINES) line(plot, seconds.map((row) => [plot.middle(row), row.answered ? y(row[key]) : null]), colour);
+  for (const [, key, colour] of LINES) {
+    // Behind the end of the load come only the slowest.
+    const shown = (row) => row.answered && (row.second <= Math.ceil(load.seconds) || key === "max_ns");
+    line(plot, seconds.map((row) => [plot.middle(row), shown(row) ? y(row[key]) : null]), colour);
+  }
   if (load.window !== null) shape(plot.svg, "text", { class: "cut-text", x: plot.right, y: plot.top + 12, "text-anchor": "end" }, "closed loop: a stall delays few messages and is hardly seen");
   legend("latency", LINES.map(([name, , colour]) => [name, colour]));
   hover(plot, (x) => {
@@ -182,7 +195,7 @@ function codes() {
   legend("codes-over-time", report.outcomes.map((row) => [`${row.code} ${row.meaning}`, colour.get(row.code)]));
   hover(plot, (x) => {
     const row = plot.at(x);
-    return row && [plot.middle(row), [`second ${row.second}`, ...Object.entries(row.codes).map(([code, answers]) => `${code}: ${count(answers)}`)]];
+    return row && [plot.middle(row), [`second ${row.second}`, ...mostFirst(row.codes).map(([code, answers]) => `${code}: ${count(answers)}`)]];
   });
   byId("codes").append(table([["code", false], ["meaning", false], ["answers", true], ["share", true], ["", false]], report.outcomes.map((row) => [
     element("code", {}, row.code), row.meaning, count(row.count), percent(row.count, counts.answered),
@@ -199,7 +212,7 @@ function tables() {
     return [key.replace(/_/g, " "), element("span", wrong ? { class: "warn" } : {}, count(counts[key])), meaning];
   })));
   byId("cases").append(table([["case", false], ["sent", true], ["answered", true], ["p99", true], ["answers by code", false]], report.cases.map((row) => [row.name, count(row.sent), count(row.answered), row.response ? time(row.response.p99_ns) : "-",
-    element("span", { class: row.unexpected ? "bad" : "" }, Object.entries(row.codes).map(([code, answers]) => `${code} ${count(answers)}`).join(", "))])));
+    element("span", { class: row.unexpected ? "bad" : "" }, mostFirst(row.codes).map(([code, answers]) => `${code} ${count(answers)}`).join(", "))])));
   byId("conditions").append(table([["", false], ["", false]], [["machine", `${conditions.cores} cores, ${conditions.processor}`], ["system", conditions.kernel], ...(report.agents || []).map((agent) => ["agent", `${agent.cores} cores, ${agent.processor}, ${agent.kernel}, loadtest ${agent.version}`]), ["loadtest", conditions.version + (conditions.debug_build ? ", built without optimization" : "")],
     ["started", load.started], ["load", `${load.workers} worker threads, ${load.connections} links, seed ${load.seed}, an answer is late after ${load.patience_seconds} s`], ["command", element("code", { class: "command" }, conditions.command_line)]]));
 }
