@@ -42,7 +42,7 @@ Where the generator fell behind, promises about times and rates fail, whatever w
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Send the messages of a profile to a host, on schedule and not on reply
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Show by how much two runs differ, from their JSON reports
     Compare(CompareArgs),
     /// Alternate between two hosts and show by how much they differ, round by round

@@ -20,7 +20,7 @@ pub(crate) fn only(message: &Message<'_>) -> Result<(), String> {
     for de in message.present().iter() {
         let refused = || format!("{de}: only card numbers of the test range 9999 are let in");
         let value = match message.decode(de, &mut room) {
-            Some(value) => &*value,
+            Some(value) => value,
             None => message.value(de).unwrap_or_default(),
         };
         let fine = match de {

@@ -2,7 +2,7 @@
 
 mod shell;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Stdio;
 
@@ -80,4 +80,55 @@ fn an_issuer_is_gone_by_schedule_and_comes_back() {
     assert!(count("links_lost") >= 8, "{text}");
     assert!(count("not_sent_link_down") > 20 && count("answered") > 200, "{text}");
     assert!(text.contains("GENERATOR-BOUND") && text.contains("found no link up"), "{text}");
+}
+
+#[test]
+fn every_dialect_and_framing_is_spoken_and_links_are_kept_alive() {
+    for (dialect, framing) in [
+        ("iso87-ascii", "binary2"),
+        ("iso87-binary", "binary4,inclusive"),
+        ("iso87-ebcdic", "bcd2,header=5"),
+        ("iso93-ascii", "ascii4,inclusive,header=2"),
+        ("iso93-binary", "ascii4"),
+    ] {
+        let wire = ["--dialect", dialect, "--framing", framing];
+        let issuer = Issuer::start(&wire);
+        let profile = scratch("alive.toml");
+        let text = "name = 'alive'\n[load]\nrate = 200\nseconds = 0.8\n[link]\nsign_on = true\nsign_off = true\n\
+                    echo_every = '200ms'\n[[case]]\nname = 'purchase'\nweight = 1\niin = '99996'\nexpect = ['00']\n";
+        std::fs::write(&profile, text).unwrap();
+        let report = scratch("alive.json");
+        let fixed = ["run", profile.to_str().unwrap(), "--connect", &issuer.address];
+        let promises =
+            ["--threshold", "missing=0", "--threshold", "unexpected=0", "--threshold", "mangled=0"];
+        let files = ["--quiet", "--json", report.to_str().unwrap()];
+        let run = output(&[&fixed[..], &wire, &promises, &files].concat());
+        let text = String::from_utf8([run.stdout, run.stderr].concat()).unwrap();
+        assert_eq!(run.status.code(), Some(0), "{dialect}: {text}");
+        let report: Value = serde_json::from_str(&std::fs::read_to_string(&report).unwrap()).unwrap();
+        let count = |figure: &str| report["counts"][figure].as_u64().unwrap();
+        // Of four links each has asked at least twice, and signed off.
+        assert_eq!(count("network_sent"), count("network_answered"), "{dialect}: {text}");
+        assert!(count("network_sent") >= 12 && count("answered") > 100, "{dialect}: {text}");
+    }
+}
+
+#[test]
+fn what_is_no_answer_is_counted_as_mangled() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut room = [0; 4096];
+                while stream.read(&mut room).is_ok_and(|bytes| bytes > 0) {
+                    let _ = stream.write_all(b"\0\x12this is no message");
+                }
+            });
+        }
+    });
+    let load = ["--rate", "100", "--seconds", "0.5", "--patience", "200ms", "--threshold", "mangled=0"];
+    let run = output(&[&["run", "baseline", "--connect", &address], &load[..]].concat());
+    let text = String::from_utf8(run.stdout).unwrap();
+    assert!(run.status.code() == Some(99) && text.contains("FAILED  mangled=0"), "{text}");
 }

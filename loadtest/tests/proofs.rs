@@ -6,14 +6,17 @@ mod shell;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
+use codecs::discretionary::Layout;
 use codecs::iso8583::dialect::{ISO87_ASCII, ISO87_BINARY};
 use codecs::iso8583::{De, Dialect, Index, Message};
 use loadtest::codes::Code;
 use loadtest::dice::Dice;
 use loadtest::proof::cryptogram::{Cryptograms, Purchase};
+use loadtest::proof::cvc3::StripeCodes;
 use loadtest::proof::key::TestKey;
 use loadtest::proof::mac::{MessageMac, RetailMac};
 use loadtest::proof::pin::PinBlocks;
+use loadtest::proof::rotating::account;
 use loadtest::respond;
 use shell::{output, scratch};
 
@@ -117,5 +120,56 @@ fn a_host_with_other_keys_finds_it_wrong() {
         let retail = MessageMac::Retail(RetailMac::new(&TestKey::parse(MAC).unwrap()));
         let (code, said) = run(Host { dialect: &ISO87_ASCII, mac: retail }, "iso87-ascii", "retail", keys);
         assert!(code == Some(99) && said.contains("approved             0"), "{name}: {said}");
+    }
+}
+
+/// Reads the codes as an issuer would: digits where a reader put them, and a CVC3 of the private counter that belongs to the
+/// public one.
+#[test]
+fn codes_of_profile_cvc3_stand_where_a_reader_puts_them() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let host = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let (mut length, mut seen) = ([0; 2], Vec::new());
+        while stream.read_exact(&mut length).is_ok() {
+            let mut bytes = vec![0; usize::from(u16::from_be_bytes(length))];
+            stream.read_exact(&mut bytes).unwrap();
+            let mut index = Index::new();
+            ISO87_ASCII.parse(&bytes, &mut index).unwrap();
+            let message = Message::new(&ISO87_ASCII, &bytes, &index);
+            let mut room = [0; 64];
+            seen.push(String::from_utf8(message.decode(De::TRACK2, &mut room).unwrap().to_vec()).unwrap());
+            let mut room = [0; 512];
+            let length = respond::answer(&message, Code::parse(b"00").unwrap(), None, &mut room).unwrap();
+            stream.write_all(&[&(length as u16).to_be_bytes()[..], &room[..length]].concat()).unwrap();
+        }
+        seen
+    });
+    let profile = scratch("cvc3.toml");
+    let text = format!(
+        "name = 'cvc3'\n[load]\nconnections = 1\n[[program]]\nname = 'tap'\nkind = 'rotating_atc'\nprofile = 'cvc3'\n\
+         iin = '999910'\ncards = 3\npsn = 1\ntest_key = '{MASTER}'\ncard_test_key = '{ZONE}'\n\
+         bitmaps = {{ pcvc3 = '0038', punatc = '03C6', natc = 4 }}\n\
+         [[case]]\nname = 'tap'\nweight = 1\nprogram = 'tap'\nexpect = ['00']\n"
+    );
+    std::fs::write(&profile, text).unwrap();
+    let load = ["--rate", "200", "--seconds", "0.5", "--quiet", "--threshold", "unexpected=0"];
+    let said = output(&[&["run", profile.to_str().unwrap(), "--connect", &address], &load[..]].concat());
+    assert_eq!(said.status.code(), Some(0), "{}", String::from_utf8_lossy(&said.stderr));
+
+    let seen = host.join().unwrap();
+    assert!(seen.len() > 50, "{}", seen.len());
+    let layout = Layout::Bitmaps { pcvc3: 0x0038, punatc: 0x03C6, natc: 4 };
+    let codes = StripeCodes::new(&TestKey::parse(MASTER).unwrap(), &TestKey::parse(ZONE).unwrap());
+    for track in seen {
+        let (pan, rest) = track.split_once('=').unwrap();
+        let (fixed, digits) = rest.split_at(7);
+        let data = layout.extract(digits.as_bytes()).unwrap();
+        // As it was personalised, what the reader wrote is zero.
+        let card = codes.card(pan.as_bytes(), 1, &format!("{pan}={fixed}{}", "0".repeat(13)));
+        let entry = (account(pan.as_bytes(), 1), 1, data.atc.number() as u16);
+        let code = codes.code(&card, entry, data.un.number() as u32) % 1_000;
+        assert_eq!(data.code.number(), code, "{digits}");
     }
 }

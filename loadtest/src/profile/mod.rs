@@ -108,7 +108,8 @@ impl Load {
             Drive::Closed { window } => format!("closed loop, {window} in flight on each link"),
             Drive::Replay { speed } => format!("replay, {speed} times as fast"),
         };
-        let (seconds, links, workers) = (self.length.as_secs_f64(), self.connections, self.workers);
+        let seconds = (self.length.as_secs_f64() * 100.0).round() / 100.0;
+        let (links, workers) = (self.connections, self.workers);
         format!("{drive}, {seconds} s, links: {links}, workers: {workers}")
     }
 }

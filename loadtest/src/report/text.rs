@@ -130,7 +130,7 @@ pub fn describe(load: &LoadFacts) -> String {
     let plural = |count: usize| if count == 1 { "" } else { "s" };
     format!(
         "{drive}, {} s over {} link{}, {} worker{}, {}, seed {}",
-        load.seconds,
+        hundredths(load.seconds),
         load.connections,
         plural(load.connections),
         load.workers,
@@ -138,6 +138,11 @@ pub fn describe(load: &LoadFacts) -> String {
         load.dialect,
         load.seed
     )
+}
+
+/// Seconds as people say them: recordings end at any microsecond.
+pub(super) fn hundredths(seconds: f64) -> f64 {
+    (seconds * 100.0).round() / 100.0
 }
 
 fn rate_text(rate: f64) -> String {
@@ -236,14 +241,14 @@ fn cases(out: &mut String, report: &Report, ink: Ink) -> fmt::Result {
             case.name,
             count(case.sent),
             count(case.answered),
-            codes_of(case, ink)
+            codes_of(case, report.load.replay.is_some(), ink)
         )?;
     }
     Ok(())
 }
 
 /// The codes of a case, those outside its expectations marked.
-fn codes_of(case: &CaseRow, ink: Ink) -> String {
+fn codes_of(case: &CaseRow, recorded: bool, ink: Ink) -> String {
     let mut codes: Vec<(&String, &u64)> = case.codes.iter().collect();
     codes.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     let words = codes.into_iter().map(|(code, answers)| {
@@ -253,7 +258,8 @@ fn codes_of(case: &CaseRow, ink: Ink) -> String {
     });
     let mut words: Vec<String> = words.collect();
     if case.expect.is_empty() && case.unexpected > 0 {
-        words.push(ink.bad(format!("{} not as the first time", count(case.unexpected))));
+        let then = if recorded { "as recorded" } else { "as the first time" };
+        words.push(ink.bad(format!("{} not {then}", count(case.unexpected))));
     }
     words.join("  ")
 }

@@ -17,7 +17,7 @@ use ratatui::{Frame, Terminal};
 
 use super::figures::LAG_LIMIT_NS;
 use super::series::SecondRow;
-use super::text::{count, share, time};
+use super::text::{count, hundredths, share, time};
 use crate::codes::Code;
 
 /// What the view shows.
@@ -133,7 +133,7 @@ fn draw_progress(frame: &mut Frame<'_>, state: &State, area: Rect) {
     let label = match state.rows.is_empty() {
         true => "waiting for the first second".to_string(),
         false if second > state.length => "waiting for the last answers".to_string(),
-        false => format!("{second} of {} s", state.length),
+        false => format!("{second} of {} s", hundredths(state.length)),
     };
     let gauge = Gauge::default().gauge_style(Style::new().fg(Color::Blue).bg(Color::Black)).label(label);
     frame.render_widget(gauge.ratio((second / state.length).clamp(0.0, 1.0)), area);

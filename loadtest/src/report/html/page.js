@@ -16,12 +16,12 @@ function overTime(id, height) {
   plot.step = plot.x(1) - plot.x(0);
   plot.middle = (row) => plot.x(row.second - 0.5);
   plot.at = (x) => seconds.find((row) => Math.abs(plot.middle(row) - x) <= plot.step / 2);
-  plot.cut = () => {
+  plot.cut = (named = true) => {
     const end = load.seconds - (load.cool_down_seconds || 0);
     for (const [from, to, name] of [[0, load.warm_up_seconds || 0, "warm-up"], [end, load.seconds, "cool-down"]]) {
       if (to <= from) continue;
       shape(plot.svg, "rect", { class: "cut", x: plot.x(from), y: plot.top, width: Math.max(0, plot.x(Math.min(to, last)) - plot.x(from)), height: plot.bottom - plot.top });
-      shape(plot.svg, "text", { class: "cut-text", x: plot.x(from) + 4, y: plot.top + 12 }, name);
+      if (named) shape(plot.svg, "text", { class: "cut-text", x: plot.x(from) + 4, y: plot.top + 12 }, name);
     }
   };
   return plot;
@@ -35,7 +35,7 @@ function head() {
   const replayed = load.replay ? `replay of ${count(load.replay.requests)} recorded requests, ${load.replay.speed} times as fast` : null;
   const drive = replayed ? replayed : load.rate !== null ? `open loop at ${count(load.rate)} messages a second (${load.arrivals})` : `closed loop, ${load.window} in flight on each link`;
   const shapeText = load.shape && load.shape !== "constant" ? `, ${load.shape}` : "";
-  byId("what").textContent = `${load.description}. ${drive}${shapeText}, ${load.seconds} s over ${load.connections} links, ${load.dialect}, ${load.started.replace("T", " ").replace("Z", " UTC")}`;
+  byId("what").textContent = `${load.description}. ${drive}${shapeText}, ${Number(load.seconds.toFixed(2))} s over ${load.connections} links, ${load.dialect}, ${load.started.replace("T", " ").replace("Z", " UTC")}`;
   const box = (kind, title, text, reasons) => byId("verdict").append(element("div", { class: "verdict " + kind },
     element("strong", { class: kind }, title), element("span", {}, text),
     reasons && reasons.length ? element("ul", {}, ...reasons.map((reason) => element("li", {}, reason))) : null));
@@ -190,7 +190,7 @@ function codes() {
       below += answers;
     }
   }
-  plot.cut();
+  plot.cut(false);
   axes(plot, plot.x, plot.marks, secondsText, y, [0, 0.5, 1], (value) => value * 100 + " %");
   legend("codes-over-time", report.outcomes.map((row) => [`${row.code} ${row.meaning}`, colour.get(row.code)]));
   hover(plot, (x) => {
@@ -212,7 +212,7 @@ function tables() {
     return [key.replace(/_/g, " "), element("span", wrong ? { class: "warn" } : {}, count(counts[key])), meaning];
   })));
   byId("cases").append(table([["case", false], ["sent", true], ["answered", true], ["p99", true], ["answers by code", false]], report.cases.map((row) => [row.name, count(row.sent), count(row.answered), row.response ? time(row.response.p99_ns) : "-",
-    element("span", { class: row.unexpected ? "bad" : "" }, mostFirst(row.codes).map(([code, answers]) => `${code} ${count(answers)}`).join(", "))])));
+    element("span", { class: row.unexpected ? "bad" : "" }, mostFirst(row.codes).map(([code, answers]) => `${code}\u00a0${count(answers)}`).join(", "))])));
   byId("conditions").append(table([["", false], ["", false]], [["machine", `${conditions.cores} cores, ${conditions.processor}`], ["system", conditions.kernel], ...(report.agents || []).map((agent) => ["agent", `${agent.cores} cores, ${agent.processor}, ${agent.kernel}, loadtest ${agent.version}`]), ["loadtest", conditions.version + (conditions.debug_build ? ", built without optimization" : "")],
     ["started", load.started], ["load", `${load.workers} worker threads, ${load.connections} links, seed ${load.seed}, an answer is late after ${load.patience_seconds} s`], ["command", element("code", { class: "command" }, conditions.command_line)]]));
 }
