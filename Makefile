@@ -8,7 +8,7 @@ CARGO ?= cargo
 # What is off by default is checked and tested all the same.
 ALSO = switch/otel
 
-.PHONY: package help demo build test unit outside tools lint deny bench bench-e2e fuzz sim chaos sweep load grafana clean
+.PHONY: package help demo build test unit outside tools lint deny bench bench-hsm bench-e2e fuzz sim chaos sweep load grafana clean
 
 help:            ## what there is
 	@grep -E '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /\1|/' | awk -F'|' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ package:         ## the Debian package, into target/
 
 bench:           ## how long each step takes; figures go into benches/README.md
 	$(CARGO) bench --locked -p benches
+
+bench-hsm:       ## verifications beside the bare calls of PKCS#11, and in a worker beside inline: the tables of benches/README.md
+	@$(CARGO) bench --locked -q -p benches --bench hsm --bench hsm_worker
 
 bench-e2e: build ## the switch beside a bare relay, through sockets, in interleaved rounds  [ROUNDS=8]
 	@cd benches/relay && $(CARGO) build --release --locked -q --target-dir ../../target/relay

@@ -1,6 +1,11 @@
-//! Codes checked by SoftHSM2 in a worker process, beside the same questions in this process: what it costs to have a
-//! module where it can do no harm. In turns, so that each pair of rounds met the same machine. Not a criterion bench,
-//! like `hsm`.
+//! Codes checked by SoftHSM2 in a worker process, beside the same questions in this process, and beside a bare loop over
+//! the same calls of PKCS#11 where each code needs keys of its own: what it costs to have a module where it can do no harm.
+//! In turns, so that each round met the same machine. What is printed is the table of README.md. Not a criterion bench, like
+//! `hsm`.
+
+#[path = "hsm_bare.rs"]
+#[allow(dead_code, reason = "the other bench needs the rest")]
+mod bare;
 
 use std::hint::black_box;
 use std::io::{Read, Write};
@@ -11,6 +16,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
+use bare::{AES_ECB, Bare, derived};
 use hsm::token::{Ceremony, KeySpec, Usage, initialise};
 use hsm::wire::{self, Word};
 use hsm::{
@@ -94,21 +100,66 @@ fn measure() {
     let mut inline = plan().open().expect("a token");
     let mut worker = Worker::start(&plan());
 
-    println!("SoftHSM2, batches of {BATCH}; median of {ROUNDS} rounds of {} ms, in turns", ROUND.as_millis());
-    println!("{:<34} {:>12} {:>12} {:>7}", "codes a second", "worker", "inline", "ratio");
-    for (name, key) in [("rotating ATC, exposure session", EXPOSED), ("rotating ATC, exposure none", STRICT)]
-    {
-        tell(name, &mut || worker.round(key), &mut || inline_round(&mut inline, key));
+    let calls = Bare::new(module);
+    let (base, template) = (calls.find("strict"), derived(AES_ECB, false));
+    let mut strictly = || {
+        let key = calls.derive(base, &[1; 16], &template);
+        calls.encrypt_init(calls.own(), AES_ECB, &[], key);
+        calls.encrypt(calls.own(), &[2; 16], &mut [0; 16]);
+        calls.destroy(key);
+    };
+
+    println!(
+        "SoftHSM2, batches of {BATCH}; median of {ROUNDS} rounds of {} ms each, in turns\n",
+        ROUND.as_millis()
+    );
+    println!(
+        "| codes a second, {UNDER_WAY} batches of {BATCH} under way | worker | inline | of inline | of bare calls |"
+    );
+    println!("| --- | --- | --- | --- | --- |");
+    for (name, key, strictly) in [
+        ("rotating ATC, exposure `none`", STRICT, Some(&mut strictly as &mut dyn FnMut())),
+        ("rotating ATC, exposure `session`", EXPOSED, None),
+    ] {
+        tell(name, &mut || worker.round(key), &mut || inline_round(&mut inline, key), strictly);
     }
-    println!("the worker's memory grew to {} MB", worker.resident_mb());
+    println!("\nthe worker's memory grew to {} MB", worker.resident_mb());
 }
 
-/// Measures two in turns.
-fn tell(name: &str, one: &mut dyn FnMut() -> f64, other: &mut dyn FnMut() -> f64) {
-    let mut rounds: Vec<(f64, f64)> = (0..ROUNDS).map(|_| (one(), other())).collect();
-    rounds.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)));
-    let (worker, beside) = rounds[ROUNDS / 2];
-    println!("{name:<34} {worker:>12.0} {beside:>12.0} {:>7.2}", worker / beside);
+/// Measures them in turns.
+fn tell(
+    name: &str,
+    worker: &mut dyn FnMut() -> f64,
+    inline: &mut dyn FnMut() -> f64,
+    mut calls: Option<&mut dyn FnMut()>,
+) {
+    let mut found: [Vec<f64>; 4] = [const { Vec::new() }; 4];
+    for _ in 0..ROUNDS {
+        let (worker, inline) = (worker(), inline());
+        found[0].push(worker);
+        found[1].push(inline);
+        found[2].push(worker / inline);
+        if let Some(calls) = &mut calls {
+            found[3].push(worker / bare_round(calls));
+        }
+    }
+    let [worker, inline, of_inline, of_calls] = found.map(|mut values| {
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied()
+    });
+    let (worker, inline) = (worker.unwrap_or_default() / 1e3, inline.unwrap_or_default() / 1e3);
+    let [of_inline, of_calls] = [of_inline, of_calls]
+        .map(|ratio| ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}")));
+    println!("| {name} | {worker:.1} k | {inline:.1} k | {of_inline} | {of_calls} |");
+}
+
+fn bare_round(calls: &mut dyn FnMut()) -> f64 {
+    let (started, mut done) = (Instant::now(), 0);
+    while started.elapsed() < ROUND {
+        (0..BATCH).for_each(|_| calls());
+        done += BATCH;
+    }
+    done as f64 / started.elapsed().as_secs_f64()
 }
 
 fn inline_round(verifier: &mut Verifier, key: u16) -> f64 {

@@ -96,6 +96,7 @@ pub fn tables(ranges: u32) -> Tables {
         approval_codes: vec![ResponseCode::of(b"00"), ResponseCode::of(b"10")],
         programs: vec![],
         proof_timeout_us: 0,
+        decline_floor_us: 0,
     }
 }
 
