@@ -38,7 +38,8 @@ field and why; the others are done all the same.
   look       {"pan":"9999100000000010"}                                  also block, unblock
   issue      {"pan":"9999100000000010","id":1,"first":40,"count":10,"ttl_ms":86400000}
   confirm    {"pan":"9999100000000010","id":1}                           also revoke
-  challenge  {"pan":"9999150000000015","ttl_ms":120000}
+  track      {"pan":"9999100000000010","psn":1,"track2":"9999100000000010D29122010000000000000F"}
+  challenge  {"pan":"9999150000000015","ttl_ms":120000}                  "response" where it is enrolled
 
 Exit codes: 0 all done, 65 some refused, 69 the switch does not answer, 78 the access token"#;
 
@@ -59,6 +60,8 @@ enum Action {
     Confirm,
     /// Revoke bundles.
     Revoke,
+    /// Tell the tracks that cards were personalised with, for profile "cvc3".
+    Track,
     /// Make challenges.
     Challenge,
 }
@@ -73,6 +76,7 @@ impl Action {
             Action::Issue => "/v1/bundles",
             Action::Confirm => "/v1/bundles/confirm",
             Action::Revoke => "/v1/bundles/revoke",
+            Action::Track => "/v1/cards/track",
             Action::Challenge => "/v1/challenges",
         }
     }

@@ -4,17 +4,19 @@
 //! Usually the token is in processes of its own ([`crate::token`]), and its answers come later. Placed inline it works on
 //! the shard's own thread: one that is slow makes everything on that shard slow, and one that crashes ends the switch.
 
-use authorizer::event::Event;
+use authorizer::cards::Tag;
 use authorizer::programs::{ProgramId, Question};
+use authorizer::provision::{Change, Provision};
 use authorizer::verify::{Judgement, ProofId};
 use codecs::iso8583::Message;
 use hsm::token::{CheckValue, KeySpec};
 use hsm::{
-    Answer, Challenge, Code, CodeLength, Device, HsmError, KeyId, KeyRequest, MasterUsage, Pan, Plan,
-    Purpose, Response, RotatingCode, Secret, UnpredictableNumber,
+    Answer, Card, Challenge, Code, CodeLength, Derivation, Device, EnrolCvc3, EnrolResponse,
+    EnrolledResponse, HsmError, Ivcvc3, KeyId, KeyRequest, MasterUsage, Pan, Plan, Psn, Purpose, Response,
+    ResponseTag, RotatingCode, RotatingCvc3, Secret, TrackData, UnpredictableNumber,
 };
 
-use crate::config::{Config, Hsm, Program, ProgramKind};
+use crate::config::{Config, Hsm, Program, ProgramKind, ResponseKind};
 use crate::rules::Rules;
 use crate::setup::Setup;
 use crate::token::{Crew, Figures};
@@ -25,27 +27,110 @@ const REOPEN_US: u64 = 1_000_000;
 /// Keys of cards that a token keeps once they were derived; about eight KiB each in SoftHSM2.
 const CARD_KEYS_MAX: u32 = 4_096;
 
-/// Which token, and which keys in which order: one for each program.
+/// Which token, and which keys in which order: one for each program, and behind them those of profile `cvc3`.
 pub(crate) fn plan(config: &Config, hsm: &Hsm, pin: Secret) -> Plan {
+    let spec = |program: &Program, label: &str, check_value| KeySpec {
+        label: label.to_owned(),
+        check_value: CheckValue(check_value),
+        danger_modifiable: program.modifiable_key,
+    };
     let key = |program: &Program| KeyRequest {
-        spec: KeySpec {
-            label: program.key.clone(),
-            check_value: CheckValue(program.check_value),
-            danger_modifiable: program.modifiable_key,
-        },
+        spec: spec(program, &program.key, program.check_value),
         purpose: match program.kind {
             ProgramKind::RotatingAtc { is_exposed: true } => Purpose::ExposedCounters,
             ProgramKind::RotatingAtc { is_exposed: false } => Purpose::Master(MasterUsage::Counter),
-            ProgramKind::Challenge { .. } => Purpose::Master(MasterUsage::Response),
+            ProgramKind::Challenge { response: ResponseKind::Computed, .. } => {
+                Purpose::Master(MasterUsage::Response)
+            }
+            ProgramKind::Challenge { response: ResponseKind::Enrolled, .. } => Purpose::Pepper,
+            ProgramKind::Challenge { response: ResponseKind::EnrolledByHmac, .. } => Purpose::ResponseHmac,
         },
     };
-    let keys = config.programs.iter().map(key).collect();
+    let cvc3 = |program: &Program| {
+        let cvc3 = program.cvc3.as_ref()?;
+        let spec = spec(program, &cvc3.key, cvc3.check_value);
+        Some(KeyRequest { spec, purpose: Purpose::Master(MasterUsage::Cvc3) })
+    };
+    let keys = config.programs.iter().map(key).chain(config.programs.iter().filter_map(cvc3)).collect();
     Plan { module: hsm.module.clone(), token: hsm.token.clone(), pin, keys, card_keys: CARD_KEYS_MAX }
 }
 
 /// The key of a program in [`plan`].
 fn key_of(program: ProgramId) -> KeyId {
     KeyId::of_place(program.0)
+}
+
+/// The key of a program's CVC3s in [`plan`], and how keys of cards are derived from it.
+fn cvc3_of(config: &Config, program: ProgramId) -> Option<(KeyId, Derivation)> {
+    let (before, rest) = config.programs.split_at_checked(usize::from(program.0))?;
+    let cvc3 = rest.first()?.cvc3.as_ref()?;
+    let place = config.programs.len() + before.iter().filter(|program| program.cvc3.is_some()).count();
+    Some((KeyId::of_place(place as u16), cvc3.derivation))
+}
+
+/// Who waits for what the token says.
+#[derive(Debug)]
+pub(crate) enum Waits {
+    /// A request.
+    Proof(ProofId),
+    /// A change of a card, of which the token makes a part.
+    Change(Box<Provision>),
+}
+
+/// A change of a card, and what the token is asked for it.
+pub(crate) struct Enrolment {
+    pub(crate) provision: Provision,
+    pub(crate) question: hsm::Question,
+}
+
+/// What the token says, or nothing where it says nothing.
+pub(crate) type Said<'a> = Option<&'a Result<Answer, HsmError>>;
+
+/// A change with what the token made of it.
+pub(crate) fn enrolled(provision: Provision, said: Said<'_>) -> Option<Provision> {
+    let change = match (provision.change, said?.as_ref().ok()?) {
+        (Change::Stripe { psn, .. }, Answer::Ivcvc3(constant)) => {
+            Change::Stripe { psn, constant: constant.0 }
+        }
+        (Change::Challenge { digits, ttl_us, .. }, Answer::Tag(tag)) => {
+            let tag = match tag {
+                ResponseTag::Aes(tag) => Tag::Aes(*tag),
+                ResponseTag::Hmac(tag) => Tag::Hmac(*tag),
+            };
+            Change::Challenge { digits, ttl_us, tag: Some(tag) }
+        }
+        _ => return None,
+    };
+    Some(Provision { change, ..provision })
+}
+
+/// What the constant of a card's CVC3 is asked with, from its track as it was personalised.
+pub(crate) fn stripe_question(
+    config: &Config,
+    program: ProgramId,
+    (pan, psn): (&codecs::value::Pan, u8),
+    track: Vec<u8>,
+) -> Option<hsm::Question> {
+    let (key, derivation) = cvc3_of(config, program)?;
+    let card = Card { pan: Pan::parse(pan.danger_clear_digits())?, psn: Psn::new(psn)? };
+    Some(hsm::Question::EnrolCvc3(EnrolCvc3 { key, card, derivation, track: TrackData::new(track)? }))
+}
+
+/// What the tag of a response is asked with.
+pub(crate) fn tag_question(
+    config: &Config,
+    program: ProgramId,
+    pan: &codecs::value::Pan,
+    (digits, response): (&[u8; 8], &str),
+) -> Option<hsm::Question> {
+    let length = CodeLength::new(config.programs.get(usize::from(program.0))?.code_digits)?;
+    Some(hsm::Question::EnrolResponse(EnrolResponse {
+        key: key_of(program),
+        pan: Pan::parse(pan.danger_clear_digits())?,
+        challenge: Challenge::parse(digits)?,
+        response: Code::parse(response.as_bytes())?,
+        length,
+    }))
 }
 
 /// Only a right answer is right; only a wrong code is wrong.
@@ -97,20 +182,33 @@ impl Crypto {
         let Some((question, card)) = translate(question, program, message, rules, setup) else {
             return false;
         };
+        self.put(Waits::Proof(proof), question, card, setup.now_us()).is_ok()
+    }
+
+    /// Notes a question about the card of this hash; gives back who waits where it cannot be put.
+    pub(crate) fn put(
+        &mut self,
+        waits: Waits,
+        question: hsm::Question,
+        card: u64,
+        now_us: u64,
+    ) -> Result<(), Waits> {
         match self {
-            Self::Nothing => false,
-            Self::Inline(inline) => inline.ask(proof, question),
-            Self::Workers(crew) => crew.ask(card, proof, &question, setup.now_us()),
+            Self::Nothing => Err(waits),
+            Self::Inline(inline) => {
+                inline.ask(waits, question);
+                Ok(())
+            }
+            Self::Workers(crew) => crew.ask(card, waits, &question, now_us),
         }
     }
 
     /// Puts everything noted to the token at once.
-    pub(crate) fn submit(&mut self, now_us: u64, judged: impl Fn(Event)) {
-        let judged = |proof, judgement| judged(Event::Judged(proof, judgement));
+    pub(crate) fn submit(&mut self, now_us: u64, told: impl Fn(Waits, Said<'_>)) {
         match self {
             Self::Nothing => {}
-            Self::Inline(inline) => inline.submit(now_us, &judged),
-            Self::Workers(crew) => crew.submit(now_us, &judged),
+            Self::Inline(inline) => inline.submit(now_us, &told),
+            Self::Workers(crew) => crew.submit(now_us, &told),
         }
     }
 
@@ -126,7 +224,7 @@ impl Crypto {
 /// A token in the shard's own thread.
 pub(crate) struct Inline {
     device: Device,
-    proofs: Vec<ProofId>,
+    waits: Vec<Waits>,
     questions: Vec<hsm::Question>,
     probed_us: u64,
 }
@@ -134,16 +232,15 @@ pub(crate) struct Inline {
 impl Inline {
     /// With an open token.
     pub(crate) fn new(device: Device) -> Self {
-        Self { device, proofs: Vec::new(), questions: Vec::new(), probed_us: 0 }
+        Self { device, waits: Vec::new(), questions: Vec::new(), probed_us: 0 }
     }
 
-    fn ask(&mut self, proof: ProofId, question: hsm::Question) -> bool {
-        self.proofs.push(proof);
+    fn ask(&mut self, waits: Waits, question: hsm::Question) {
+        self.waits.push(waits);
         self.questions.push(question);
-        true
     }
 
-    fn submit(&mut self, now_us: u64, judged: &impl Fn(ProofId, Judgement)) {
+    fn submit(&mut self, now_us: u64, told: &impl Fn(Waits, Said<'_>)) {
         if self.device.fault().is_some() && now_us.saturating_sub(self.probed_us) >= REOPEN_US {
             self.probed_us = now_us;
             match self.device.probe() {
@@ -155,8 +252,8 @@ impl Inline {
             return;
         }
         let was_there = self.device.fault().is_none();
-        for (proof, answer) in self.proofs.drain(..).zip(self.device.answer(&self.questions)) {
-            judged(proof, judgement(&answer));
+        for (waits, answer) in self.waits.drain(..).zip(self.device.answer(&self.questions)) {
+            told(waits, Some(&answer));
         }
         self.questions.clear();
         if let Some(error) = self.device.fault().filter(|_| was_there) {
@@ -178,27 +275,57 @@ fn translate(
     let data = rules.programs.read(program, &track)?;
     let presented = Code::parse(data.code.as_bytes())?;
     let digits = rules.config.programs.get(usize::from(program.0))?.code_digits;
-    let length = CodeLength::new(digits)?;
     let key = key_of(program);
     let pan = track.pan();
     let card = setup.homes.account(&pan).0;
     let pan = pan.danger_clear_digits();
     let question = match question {
-        Question::RotatingCode { psn, bundle, atc } => hsm::Question::RotatingCode(RotatingCode {
-            key,
-            account: account(pan, psn),
-            bundle,
-            index: atc.into(),
-            un: UnpredictableNumber::parse(data.un.as_bytes())?,
-            presented,
-            length,
-        }),
-        Question::Response { challenge } => hsm::Question::Response(Response {
+        Question::RotatingCode { psn, bundle, atc, stripe: Some(constant) } => {
+            let (cvc3, derivation) = cvc3_of(&rules.config, program)?;
+            hsm::Question::RotatingCvc3(RotatingCvc3 {
+                counters: key,
+                key: cvc3,
+                card: Card { pan: Pan::parse(pan)?, psn: Psn::new(psn)? },
+                derivation,
+                ivcvc3: Ivcvc3(constant),
+                account: account(pan, psn),
+                bundle,
+                index: atc.into(),
+                un: UnpredictableNumber::parse(data.un.as_bytes())?,
+                presented,
+                length: CodeLength::new(digits)?,
+            })
+        }
+        Question::RotatingCode { psn, bundle, atc, stripe: None } => {
+            hsm::Question::RotatingCode(RotatingCode {
+                key,
+                account: account(pan, psn),
+                bundle,
+                index: atc.into(),
+                un: UnpredictableNumber::parse(data.un.as_bytes())?,
+                presented,
+                length: CodeLength::new(digits)?,
+            })
+        }
+        Question::Response { challenge, tag: Some(tag) } => {
+            hsm::Question::EnrolledResponse(EnrolledResponse {
+                key,
+                pan: Pan::parse(pan)?,
+                challenge: Challenge::parse(&challenge)?,
+                tag: match tag {
+                    Tag::Aes(tag) => ResponseTag::Aes(tag),
+                    Tag::Hmac(tag) => ResponseTag::Hmac(tag),
+                },
+                presented,
+                length: CodeLength::new(digits)?,
+            })
+        }
+        Question::Response { challenge, tag: None } => hsm::Question::Response(Response {
             key,
             pan: Pan::parse(pan)?,
             challenge: Challenge::parse(&challenge)?,
             presented,
-            length,
+            length: CodeLength::new(digits)?,
         }),
     };
     Some((question, card))

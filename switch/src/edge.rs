@@ -25,7 +25,7 @@ use codecs::value::Pan;
 
 use crate::acquirer::link::AcquirerPort;
 use crate::acquirer::translate::{self, Received};
-use crate::crypto::Crypto;
+use crate::crypto::{self, Crypto, Enrolment, Said, Waits};
 use crate::envelope::{Envelope, Envelopes, Sender};
 use crate::frame::{self, NotSent};
 use crate::hop::{Hop, Overflow};
@@ -233,14 +233,25 @@ impl Edge {
             self.crypto.borrow_mut().ask(proof, (program, question), &message, rules, &self.setup)
         });
         if !asked {
-            self.judged(proof, Judgement::Unknown);
+            self.said(Waits::Proof(proof), None);
         }
+    }
+
+    /// Asks the token for its part of a change of a card at home here. The next turn puts it.
+    pub(crate) fn enrol(&self, enrolment: Enrolment) {
+        let Enrolment { provision, question } = enrolment;
+        let (card, waits) = (provision.account.0, Waits::Change(Box::new(provision)));
+        let put = self.crypto.borrow_mut().put(waits, question, card, self.setup.now_us());
+        if let Err(waits) = put {
+            self.said(waits, None);
+        }
+        self.kick.set();
     }
 
     /// A token worker takes a place.
     pub(crate) fn token_seat(&self, place: u16, number: u64, stream: UnixStream) {
         if let Some(crew) = self.crypto.borrow_mut().crew() {
-            crew.seat(place, number, stream, &|proof, judgement| self.judged(proof, judgement));
+            crew.seat(place, number, stream, &|waits, said| self.said(waits, said));
         }
     }
 
@@ -248,19 +259,29 @@ impl Edge {
     pub(crate) fn token_heard(&self, place: u16, number: u64, heard: &mut Vec<u8>) {
         let now_us = self.setup.now_us();
         if let Some(crew) = self.crypto.borrow_mut().crew() {
-            crew.heard(place, number, heard, now_us, &|proof, judgement| self.judged(proof, judgement));
+            crew.heard(place, number, heard, now_us, &|waits, said| self.said(waits, said));
         }
     }
 
     /// A token worker is gone.
     pub(crate) fn token_lost(&self, place: u16, number: u64, why: &'static str) {
         if let Some(crew) = self.crypto.borrow_mut().crew() {
-            crew.lost(place, number, why, &|proof, judgement| self.judged(proof, judgement));
+            crew.lost(place, number, why, &|waits, said| self.said(waits, said));
         }
     }
 
-    fn judged(&self, proof: ProofId, judgement: Judgement) {
-        self.happened(Event::Judged(proof, judgement));
+    /// The token said something, or will not.
+    pub(crate) fn said(&self, waits: Waits, said: Said<'_>) {
+        match waits {
+            Waits::Proof(proof) => {
+                let judgement = said.map_or(Judgement::Unknown, crypto::judgement);
+                self.happened(Event::Judged(proof, judgement));
+            }
+            Waits::Change(provision) => match crypto::enrolled(*provision, said) {
+                Some(provision) => self.happened(Event::Provision(provision)),
+                None => provision.asker.into_iter().for_each(|asker| self.setup.askers.forget(asker)),
+            },
+        }
     }
 
     /// Draws a challenge for a card at home here.

@@ -17,6 +17,7 @@ use authorizer::tables::Tables;
 use crossbeam_queue::ArrayQueue;
 use tokio::sync::Notify;
 
+use crate::crypto::Enrolment;
 use crate::door::Permit;
 use crate::envelope::Envelope;
 use crate::rules::Rules;
@@ -50,6 +51,8 @@ pub(crate) enum Hop {
     Use(IssuerLink, bool),
     /// Other rules, and the tables the authorizer has of them.
     Rules(Arc<Rules>, Arc<Tables>),
+    /// A change of a card at home here, of which the token makes a part.
+    Enrol(Box<Enrolment>),
     /// Something the authorizer must know.
     Event(Box<Event>),
 }

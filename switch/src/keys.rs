@@ -318,3 +318,11 @@ pub(crate) fn first_line(path: &Path) -> Result<Secret, String> {
     bytes.fill(0);
     Ok(secret)
 }
+
+/// The bytes that hexadecimal digits spell.
+pub(crate) fn bytes(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> =
+        text.chars().map(|digit| digit.to_digit(16).map(|digit| digit as u8)).collect();
+    let digits = digits.filter(|digits| digits.len().is_multiple_of(2))?;
+    Some(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+}

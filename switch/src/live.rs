@@ -95,7 +95,10 @@ impl Ports for Live {
     }
 
     fn submit(&mut self) {
-        self.edge.crypto.borrow_mut().submit(self.now.monotonic_us, |judged| self.edge.happened(judged));
+        self.edge
+            .crypto
+            .borrow_mut()
+            .submit(self.now.monotonic_us, |waits, said| self.edge.said(waits, said));
     }
 
     fn tell(&mut self, asker: Asker, told: Result<Told, Refused>) {

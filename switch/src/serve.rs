@@ -183,6 +183,7 @@ fn deliver(edge: &Rc<Edge>, hop: Hop) {
                 life::use_issuer(edge, &port, on);
             }
         }
+        Hop::Enrol(enrolment) => edge.enrol(*enrolment),
         Hop::Rules(rules, tables) => edge.swap_rules(rules, tables),
         Hop::Event(event) => {
             if matches!(*event, Event::Stop) {

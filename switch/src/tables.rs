@@ -33,6 +33,7 @@ pub(crate) fn tables(config: &Config) -> Tables {
             max_us: config.timers.reversal_retry_max.as_micros() as u64,
         },
         proof_timeout_us: config.hsm.as_ref().map_or(0, |hsm| hsm.deadline.as_micros() as u64),
+        decline_floor_us: config.hsm.as_ref().map_or(0, |hsm| hsm.decline_floor.as_micros() as u64),
     }
 }
 
@@ -91,7 +92,11 @@ fn program(program: &config::Program) -> CardProgram {
         window_us: program.tries_window.as_micros() as u64,
     };
     match program.kind {
-        ProgramKind::RotatingAtc { .. } => CardProgram::RotatingAtc(rotating_atc::Settings { tries }),
+        ProgramKind::RotatingAtc { .. } => {
+            let is_cvc3 = program.cvc3.is_some();
+            let profile = if is_cvc3 { rotating_atc::Profile::Cvc3 } else { rotating_atc::Profile::Aes };
+            CardProgram::RotatingAtc(rotating_atc::Settings { tries, profile })
+        }
         ProgramKind::Challenge { required_above, .. } => {
             let required = required_above.map_or(challenge::Required::Always, challenge::Required::Above);
             CardProgram::Challenge(challenge::Settings { tries, required })

@@ -26,6 +26,7 @@ mod reload;
 mod reversal;
 mod rights;
 mod routing;
+mod same_time;
 mod service;
 mod shards;
 mod sign_on;
@@ -43,8 +44,12 @@ mod on_softhsm {
 
     #[path = "challenge.rs"]
     mod challenge;
+    #[path = "enrolled.rs"]
+    mod enrolled;
     #[path = "rotating_atc.rs"]
     pub(crate) mod rotating_atc;
+    #[path = "rotating_cvc3.rs"]
+    mod rotating_cvc3;
 }
 
 #[path = "."]
@@ -53,6 +58,10 @@ mod on_devtoken {
 
     #[path = "challenge.rs"]
     mod challenge;
+    #[path = "enrolled.rs"]
+    mod enrolled;
     #[path = "rotating_atc.rs"]
     mod rotating_atc;
+    #[path = "rotating_cvc3.rs"]
+    mod rotating_cvc3;
 }

@@ -5,12 +5,15 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use aes::Aes128;
+use aes::cipher::{BlockCipherEncrypt, KeyInit};
+use tests::message_text::unhex;
 use tests::rig::noise::Noise;
-use tests::rig::process::children;
+use tests::rig::process::{children, token_workers};
 use tests::rig::token::Shim;
 use tests::{Acquirer, Rig, Setup, TestToken, purchase};
 
-use super::on_softhsm::rotating_atc::{GOOD, KEY, WRONG, enrol, program, tap};
+use super::on_softhsm::rotating_atc::{GOOD, KEY, P1, WRONG, enrol, program, tap};
 
 /// How long a request waits for the token.
 const DEADLINE: Duration = Duration::from_millis(250);
@@ -85,6 +88,158 @@ fn h1_a_token_that_refuses_uses_nothing_up_and_stops_nobody() {
     nothing_was_used_up(&rig, &shim, &mut north, 200);
 }
 
+/// Every code that the standard names, a vendor's and one that nobody knows, from each call that a code needs. One call
+/// is answered so; what a fresh session or token cures is right within the deadline, and all else is 96: then the same
+/// code, presented again, still is good.
+#[test]
+fn h1_every_return_code_of_the_standard_uses_nothing_up() {
+    let Some((rig, _token, shim)) = start(|setup| setup) else { return };
+    rig.await_gauge("token_spare", 1.0);
+    rig.change(
+        "/v1/bundles",
+        &format!(r#"{{"pan":"{P1}","id":2,"first":1000,"count":1000,"ttl_ms":86400000}}"#),
+    );
+    rig.change("/v1/bundles/confirm", &format!(r#"{{"pan":"{P1}","id":2}}"#));
+    let mut north = rig.acquirer("north");
+    let (mut stan, mut atc) = (1_000, 1_000);
+    let (mut cured, mut declined) = (0, 0);
+    // Every code from the first call, some from the others: each costs a while.
+    for (function, every) in [("C_DeriveKey", 1), ("C_EncryptInit", 5), ("C_Encrypt", 5)] {
+        for code in RETURN_CODES.into_iter().step_by(every) {
+            shim.spoil(&format!("{function} fail {code:#x} once"));
+            let track = track_of(atc);
+            atc += 1;
+            let mut codes = Vec::new();
+            rig.await_that("the same code to pass", || {
+                stan += 1;
+                north.send(&tap(stan, &track));
+                codes.push(north.receive().plain.get(39).to_owned());
+                codes.last().is_some_and(|code| code != "96")
+            });
+            let (last, before) = codes.split_last().expect("an answer");
+            assert_eq!(last, "00", "{function} {code:#x}: {codes:?}");
+            if before.is_empty() { cured += 1 } else { declined += 1 }
+        }
+    }
+    // Both happen, or the sweep would show nothing.
+    assert!(cured > 0 && declined > 60, "{cured} cured, {declined} declined");
+    assert!(rig.metric("proofs_total{program=wallet,outcome=wrong}") < 1.0, "no code was called wrong");
+    assert_eq!(rig.issuer("maple").seen().len(), cured + declined, "one approval for each");
+}
+
+/// The codes of PKCS#11 2.40, without CKR_OK; a vendor's; one that no list has.
+const RETURN_CODES: [u64; 92] = [
+    0x1,
+    0x2,
+    0x3,
+    0x5,
+    0x6,
+    0x7,
+    0x8,
+    0x9,
+    0xA,
+    0x10,
+    0x11,
+    0x12,
+    0x13,
+    0x1B,
+    0x20,
+    0x21,
+    0x30,
+    0x31,
+    0x32,
+    0x40,
+    0x41,
+    0x50,
+    0x51,
+    0x54,
+    0x60,
+    0x62,
+    0x63,
+    0x64,
+    0x65,
+    0x66,
+    0x67,
+    0x68,
+    0x69,
+    0x6A,
+    0x70,
+    0x71,
+    0x82,
+    0x90,
+    0x91,
+    0xA0,
+    0xA1,
+    0xA2,
+    0xA3,
+    0xA4,
+    0xB0,
+    0xB1,
+    0xB3,
+    0xB4,
+    0xB5,
+    0xB6,
+    0xB7,
+    0xB8,
+    0xC0,
+    0xC1,
+    0xD0,
+    0xD1,
+    0xE0,
+    0xE1,
+    0xE2,
+    0xF0,
+    0xF1,
+    0xF2,
+    0x100,
+    0x101,
+    0x102,
+    0x103,
+    0x104,
+    0x105,
+    0x110,
+    0x112,
+    0x113,
+    0x114,
+    0x115,
+    0x120,
+    0x121,
+    0x130,
+    0x140,
+    0x141,
+    0x150,
+    0x160,
+    0x170,
+    0x180,
+    0x190,
+    0x191,
+    0x1A0,
+    0x1A1,
+    0x1B0,
+    0x1B1,
+    0x1B2,
+    0x200,
+    0x8000_0042,
+    0xFFFF_FFFF,
+];
+
+/// The track of an entry of bundle 2 with its right code for number 731: AES under its private counter.
+fn track_of(atc: u32) -> String {
+    let block = |key: &[u8; 16], mut block: [u8; 16]| {
+        Aes128::new(key.into()).encrypt_block((&mut block).into());
+        block
+    };
+    let mut entry = [0; 16];
+    entry[..8].copy_from_slice(&0x9910_0000_0000_1001_u64.to_be_bytes());
+    entry[8..12].copy_from_slice(&2_u32.to_be_bytes());
+    entry[12..].copy_from_slice(&atc.to_be_bytes());
+    let private = block(&unhex(KEY).try_into().expect("sixteen bytes"), entry);
+    let made = block(&private, *b"RATC\0\0\0\0\0\0\0\0\0\0\x07\x31");
+    let (number, _) = made.split_first_chunk().expect("eight bytes");
+    let code = u64::from_be_bytes(*number) % 10_000;
+    format!("{P1}=29122017{atc:04}731{code:04}3")
+}
+
 #[test]
 fn h1_an_error_about_one_key_does_not_take_the_token_away() {
     let Some((rig, _token, shim)) = start(|setup| setup) else { return };
@@ -154,7 +309,7 @@ fn h3_a_token_that_hangs_is_killed_and_replaced_within_two_seconds() {
     let Some((rig, _token, shim)) = start(|setup| setup) else { return };
     let mut north = rig.acquirer("north");
     rig.await_gauge("token_spare", 1.0);
-    let before = workers(&rig);
+    let before = token_workers(rig.process());
     shim.spoil("C_DeriveKey hang once");
     let (noise, hung) = (Noise::watch(), Instant::now());
     unproven(&mut north, 1, GOOD);
@@ -163,8 +318,8 @@ fn h3_a_token_that_hangs_is_killed_and_replaced_within_two_seconds() {
     noise.insist("the replacement", hung.elapsed(), Duration::from_secs(2));
     nothing_was_used_up(&rig, &shim, &mut north, 200);
     // One works and one is warm, whatever was killed.
-    rig.await_that("a spare again", || workers(&rig).len() == 2);
-    assert_ne!(workers(&rig), before);
+    rig.await_that("a spare again", || token_workers(rig.process()).len() == 2);
+    assert_ne!(token_workers(rig.process()), before);
 }
 
 #[test]
@@ -193,7 +348,7 @@ fn h5_a_module_that_crashes_takes_its_worker_along_and_nobody_else() {
         unproven(&mut north, 10 * round + 1, GOOD);
         others_go_on(&mut north, 10 * round + 2);
         rig.await_metric("token_restarts_total", f64::from(round + 1));
-        rig.await_that("the spare to have taken its seat", || workers(&rig).len() == 2);
+        rig.await_that("the spare to have taken its seat", || token_workers(rig.process()).len() == 2);
     }
     nothing_was_used_up(&rig, &shim, &mut north, 200);
 }
@@ -245,14 +400,15 @@ fn a_worker_that_has_derived_enough_is_replaced_and_no_question_is_lost() {
         rig.await_that("a fresh worker", || rig.metric("token_restarts_total") >= f64::from(round + 1));
     }
     assert!(rig.metric("token_given_up_total") < 1.0 && rig.metric("proofs_total{outcome=unknown}") < 1.0);
-    rig.await_that("the old ones to have left", || workers(&rig).len() <= 2);
+    rig.await_that("the old ones to have left", || token_workers(rig.process()).len() <= 2);
 }
 
 #[test]
 fn no_process_of_the_token_survives_the_switch_and_none_shows_the_pin() {
     let Some((rig, _token, _shim)) = start(|setup| setup) else { return };
     rig.await_gauge("token_spare", 1.0);
-    let family: Vec<i32> = children(rig.process().id()).into_iter().chain(workers(&rig)).collect();
+    let family: Vec<i32> =
+        children(rig.process().id()).into_iter().chain(token_workers(rig.process())).collect();
     assert_eq!(family.len(), 3, "a launcher, a worker, a spare");
     for process in &family {
         for file in ["cmdline", "environ"] {
@@ -271,9 +427,4 @@ fn no_process_of_the_token_survives_the_switch_and_none_shows_the_pin() {
     rig.await_that("the end of all of them", || family.iter().all(is_gone));
     let mut rig = rig;
     rig.start_again();
-}
-
-/// The numbers of the workers: children of the launcher, which is the switch's only child.
-fn workers(rig: &Rig) -> Vec<i32> {
-    children(rig.process().id()).into_iter().flat_map(children).collect()
 }

@@ -45,6 +45,8 @@ pub struct Card {
     pub bundles: Vec<Bundle>,
     /// Its challenges, oldest first. Only the newest can be answered.
     pub challenges: Vec<Challenge>,
+    /// What its track contributes to a CVC3: a constant of the card, made by the token when the track was told.
+    pub stripe: Option<[u8; 2]>,
 }
 
 impl Card {
@@ -61,6 +63,7 @@ impl Card {
             bundle_high: None,
             bundles: Vec::new(),
             challenges: Vec::new(),
+            stripe: None,
         }
     }
 
@@ -227,6 +230,23 @@ pub struct Challenge {
     pub wrong: u8,
     /// What became of it.
     pub state: ChallengeState,
+    /// What is stored of the response, where it was told beforehand and is not computed by the device.
+    pub tag: Option<Tag>,
+}
+
+/// What is stored of a response: nobody without the token can try responses against it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Tag {
+    /// Under a key of AES.
+    Aes([u8; 16]),
+    /// By HMAC-SHA-256.
+    Hmac([u8; 32]),
+}
+
+impl core::fmt::Debug for Tag {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Tag(..)")
+    }
 }
 
 /// What became of a challenge.

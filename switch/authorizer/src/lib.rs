@@ -196,7 +196,7 @@ impl Authorizer {
     /// How many of them wait for the token.
     #[must_use]
     pub fn proving(&self) -> usize {
-        self.proofs.len()
+        self.proofs.waiting()
     }
 
     /// How many requests wait for this issuer here.

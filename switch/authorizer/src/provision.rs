@@ -9,7 +9,7 @@ use codecs::value::Pan;
 
 use crate::Authorizer;
 use crate::cards::{
-    AccountHash, Bundle, BundleState, Card, Challenge, ChallengeState, EntryState, Funding, Refused,
+    AccountHash, Bundle, BundleState, Card, Challenge, ChallengeState, EntryState, Funding, Refused, Tag,
 };
 use crate::effect::Effects;
 use crate::event::Now;
@@ -75,6 +75,15 @@ pub enum Change {
         digits: [u8; 8],
         /// From now, microseconds.
         ttl_us: u64,
+        /// What is stored of the response, where the device does not compute it.
+        tag: Option<Tag>,
+    },
+    /// What the card's track contributes to a CVC3.
+    Stripe {
+        /// Its sequence number, by which the token made it: the card's own.
+        psn: u8,
+        /// The constant.
+        constant: [u8; 2],
     },
     /// No use until unblocked.
     Block,
@@ -140,12 +149,18 @@ impl Authorizer {
                 card.bundle_mut(id).ok_or(Refused::Unknown)?.state = BundleState::Revoked;
                 Ok(())
             }
-            Change::Challenge { digits, ttl_us } => card.add_challenge(Challenge {
+            Change::Challenge { digits, ttl_us, tag } => card.add_challenge(Challenge {
                 digits,
                 expires_us: now_us.saturating_add(ttl_us),
                 wrong: 0,
                 state: ChallengeState::Open,
+                tag,
             }),
+            Change::Stripe { psn, .. } if psn != card.psn => Err(Refused::Conflict),
+            Change::Stripe { constant, .. } => {
+                card.stripe = Some(constant);
+                Ok(())
+            }
             Change::Block => {
                 card.is_blocked = true;
                 Ok(())

@@ -27,6 +27,9 @@ pub struct Tables {
     pub programs: Vec<CardProgram>,
     /// How long a request waits for the token, microseconds.
     pub proof_timeout_us: u64,
+    /// A decline that the state of a program's card or its code caused is told this long after the request came, not
+    /// sooner, microseconds; 0: at once.
+    pub decline_floor_us: u64,
     /// Facts are kept: what is promised can be kept too, such as a reversal.
     pub has_journal: bool,
     /// How long a reversal waits before it is sent again.

@@ -79,6 +79,7 @@ impl World {
             approval_codes: alloc::vec![ResponseCode::of(b"00"), ResponseCode::of(b"10")],
             programs: Vec::new(),
             proof_timeout_us: 250_000,
+            decline_floor_us: 0,
             has_journal: true,
             planted: None,
             retry: Retry::default(),

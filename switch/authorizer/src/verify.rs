@@ -50,30 +50,41 @@ pub struct Proof {
     pub memory: u32,
     /// When the token was asked, monotonic microseconds.
     pub asked_us: u64,
+    /// It is declined for this, and only waits for its time: how long a decline takes must not tell why.
+    pub verdict: Option<DeclineReason>,
     serial: u32,
 }
 
-/// The requests that wait for the token: a slab, and their deadlines in order, for all wait equally long.
+/// The requests that wait for the token: a slab, and their deadlines in order, for all wait equally long. And those
+/// that wait for the time at which they are declined.
 #[derive(Debug, Default)]
 pub struct Proofs {
     slots: Vec<Option<Proof>>,
     free: Vec<u32>,
     due: VecDeque<(u64, ProofId)>,
+    held: VecDeque<(u64, ProofId)>,
     serial: u32,
     waiting: usize,
+    holding: usize,
 }
 
 impl Proofs {
-    /// How many wait.
+    /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.waiting
+        self.waiting.saturating_add(self.holding)
     }
 
-    /// Whether none waits.
+    /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.waiting == 0
+        self.len() == 0
+    }
+
+    /// How many wait for the token.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting
     }
 
     /// The one of this name, to be changed.
@@ -85,7 +96,7 @@ impl Proofs {
     /// When the next one falls due, monotonic microseconds. It may have ended meanwhile.
     #[must_use]
     pub fn next_us(&self) -> Option<u64> {
-        self.due.front().map(|(due_us, _)| *due_us)
+        self.due.front().into_iter().chain(self.held.front()).map(|(due_us, _)| *due_us).min()
     }
 
     fn next_id(&mut self) -> ProofId {
@@ -95,8 +106,15 @@ impl Proofs {
     }
 
     fn insert(&mut self, id: ProofId, due_us: u64, proof: Proof) {
-        self.waiting = self.waiting.saturating_add(1);
-        self.due.push_back((due_us, id));
+        if proof.verdict.is_none() {
+            self.waiting = self.waiting.saturating_add(1);
+            self.due.push_back((due_us, id));
+        } else {
+            self.holding = self.holding.saturating_add(1);
+            // One whose token took a while is put before those that needed none.
+            let later = self.held.iter().rev().take_while(|(other_us, _)| *other_us > due_us).count();
+            self.held.insert(self.held.len().saturating_sub(later), (due_us, id));
+        }
         match self.free.pop().and_then(|place| self.slots.get_mut(usize::try_from(place).ok()?)) {
             Some(slot) => *slot = Some(proof),
             None => self.slots.push(Some(proof)),
@@ -107,6 +125,10 @@ impl Proofs {
         self.get_mut(id)?;
         let proof = self.slots.get_mut(usize::try_from(id.place).ok()?)?.take();
         self.free.push(id.place);
+        if proof.as_ref().is_some_and(|proof| proof.verdict.is_some()) {
+            self.holding = self.holding.saturating_sub(1);
+            return proof;
+        }
         self.waiting = self.waiting.saturating_sub(1);
         while self.due.front().is_some_and(|(_, id)| self.is_over(*id)) {
             self.due.pop_front();
@@ -117,6 +139,17 @@ impl Proofs {
     fn is_over(&self, id: ProofId) -> bool {
         let slot = usize::try_from(id.place).ok().and_then(|place| self.slots.get(place));
         slot.is_none_or(|slot| slot.as_ref().is_none_or(|proof| proof.serial != id.serial))
+    }
+
+    /// Takes one that is to be declined by now.
+    fn take_held(&mut self, now_us: u64) -> Option<Proof> {
+        while let Some((_, id)) = self.held.pop_front_if(|(due_us, _)| *due_us <= now_us) {
+            // Some were undone meanwhile.
+            if let Some(proof) = self.remove(id) {
+                return Some(proof);
+            }
+        }
+        None
     }
 
     fn due(&self, now_us: u64) -> Option<ProofId> {
@@ -140,12 +173,45 @@ impl Authorizer {
         match settings.as_program().questions(request, card, now.monotonic_us) {
             Need::Nothing => self.forward(request, funding, None, now, out),
             Need::Proof(question) => self.ask(request, program, question, now, out),
-            Need::Decline(reason) => self.declined(request, reason, now, out),
+            Need::Decline(reason) => self.refuse(request, program, reason, now, out),
             Need::DeclineAndChallenge(reason) => {
                 out.free.push(Effect::Challenge { program, account: request.account, pan });
-                self.declined(request, reason, now, out);
+                self.refuse(request, program, reason, now, out);
             }
         }
+    }
+
+    /// Declines without the token, when a decline with it would be told.
+    fn refuse(
+        &mut self,
+        request: &Request,
+        program: ProgramId,
+        reason: DeclineReason,
+        now: Now,
+        out: &mut Effects,
+    ) {
+        if self.tables.decline_floor_us == 0 {
+            return self.declined(request, reason, now, out);
+        }
+        let id = self.proofs.next_id();
+        let Ok(memory) = self.memory.insert(entry_of(request, State::Proving(id), now)) else {
+            return self.declined_stateless(request, DeclineReason::Overloaded, out);
+        };
+        let (request, question, asked_us) = (request.clone(), Question::NONE, now.monotonic_us);
+        let verdict = Some(reason);
+        let proof = Proof { request, program, question, memory, asked_us, verdict, serial: id.serial };
+        self.proofs.insert(id, asked_us.saturating_add(self.tables.decline_floor_us), proof);
+    }
+
+    /// Declines what the token was asked about: not before the time at which every decline is told.
+    fn refuse_judged(&mut self, proof: Proof, reason: DeclineReason, now: Now, out: &mut Effects) {
+        let due_us = proof.asked_us.saturating_add(self.tables.decline_floor_us);
+        if due_us <= now.monotonic_us {
+            return self.declined_known(&proof.request, Some(proof.memory), reason, now, out);
+        }
+        let id = self.proofs.next_id();
+        self.memory.conclude(proof.memory, State::Proving(id));
+        self.proofs.insert(id, due_us, Proof { verdict: Some(reason), serial: id.serial, ..proof });
     }
 
     fn ask(
@@ -167,6 +233,7 @@ impl Authorizer {
             question,
             memory,
             asked_us: now.monotonic_us,
+            verdict: None,
             serial: id.serial,
         };
         self.proofs.insert(id, due_us, proof);
@@ -205,7 +272,7 @@ impl Authorizer {
                 if reason.is_wrong_code() {
                     out.facts.push(judged_fact(&proof, false));
                 }
-                self.declined_known(&proof.request, Some(proof.memory), reason, now, out);
+                self.refuse_judged(proof, reason, now, out);
             }
         }
     }
@@ -236,8 +303,11 @@ impl Authorizer {
         self.declined_known(&proof.request, Some(proof.memory), DeclineReason::TokenUnavailable, now, out);
     }
 
-    /// Requests that the token did not answer in time.
+    /// Requests that the token did not answer in time, and those whose time to be declined has come.
     pub(crate) fn proofs_expired(&mut self, now_us: u64, now: Now, out: &mut Effects) {
+        while let Some(Proof { request, memory, verdict: Some(reason), .. }) = self.proofs.take_held(now_us) {
+            self.declined_known(&request, Some(memory), reason, now, out);
+        }
         while let Some(id) = self.proofs.due(now_us) {
             let Some(proof) = self.proofs.remove(id) else { break };
             self.unproven(&proof, now, out);

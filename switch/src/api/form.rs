@@ -6,7 +6,8 @@ use codecs::value::{Expiry, Pan};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::config::Config;
+use crate::config::{Config, ProgramKind, ResponseKind};
+use crate::crypto;
 use crate::programs::Programs;
 
 /// What is wrong, and with which field.
@@ -19,10 +20,28 @@ fn fault<T>(field: &'static str, why: &'static str) -> Result<T, Fault> {
     Err(Fault { field, why })
 }
 
+/// What a caller wants.
+pub(super) struct Wanted {
+    /// The card.
+    pub(super) pan: Pan,
+    /// What is changed of it.
+    pub(super) change: Change,
+    /// What the token is asked for the change, if it makes a part of it.
+    pub(super) question: Option<hsm::Question>,
+    /// A response that was drawn, to be told once.
+    pub(super) response: Option<String>,
+}
+
+impl Wanted {
+    fn of(pan: Pan, change: Change) -> Wanted {
+        Wanted { pan, change, question: None, response: None }
+    }
+}
+
 /// What can be sent.
 pub(super) trait Form {
     /// The card, and what is changed of it.
-    fn change(&self, config: &Config, programs: &Programs) -> Result<(Pan, Change), Fault>;
+    fn change(&self, config: &Config, programs: &Programs) -> Result<Wanted, Fault>;
 }
 
 /// A card number as it was sent; it is never shown.
@@ -66,7 +85,7 @@ struct FundingForm {
 }
 
 impl Form for Enrol {
-    fn change(&self, _: &Config, programs: &Programs) -> Result<(Pan, Change), Fault> {
+    fn change(&self, _: &Config, programs: &Programs) -> Result<Wanted, Fault> {
         let pan = self.pan.served(programs)?;
         if self.psn > 99 {
             return fault("psn", "0 to 99");
@@ -75,7 +94,7 @@ impl Form for Enrol {
         if funding.is_some_and(|funding| programs.of(&funding.pan).is_some()) {
             return fault("funding.pan", "a card of a program cannot pay for another");
         }
-        Ok((pan, Change::Enrol { psn: self.psn, funding }))
+        Ok(Wanted::of(pan, Change::Enrol { psn: self.psn, funding }))
     }
 }
 
@@ -108,7 +127,7 @@ const BUNDLE_MAX: u16 = 1_000;
 const TTL_MS_MAX: u64 = 366 * 86_400_000;
 
 impl Form for IssueBundle {
-    fn change(&self, _: &Config, programs: &Programs) -> Result<(Pan, Change), Fault> {
+    fn change(&self, _: &Config, programs: &Programs) -> Result<Wanted, Fault> {
         let pan = self.pan.served(programs)?;
         if self.count == 0 || self.count > BUNDLE_MAX {
             return fault("count", "1 to 1000");
@@ -117,7 +136,8 @@ impl Form for IssueBundle {
             return fault("first", "public ATCs end with 9999");
         }
         let ttl_us = ttl_us(self.ttl_ms)?;
-        Ok((pan, Change::IssueBundle { id: self.id, first: self.first, count: self.count, ttl_us }))
+        let change = Change::IssueBundle { id: self.id, first: self.first, count: self.count, ttl_us };
+        Ok(Wanted::of(pan, change))
     }
 }
 
@@ -135,26 +155,90 @@ pub(super) struct NewChallenge {
     pan: CardNumber,
     /// Eight digits, of which the first four are the reference; drawn where they are absent.
     digits: Option<String>,
+    /// What is to be answered, where the device does not compute it; drawn, and told once, where it is absent.
+    response: Option<String>,
     /// The program's own where it is absent.
     ttl_ms: Option<u64>,
 }
 
 impl Form for NewChallenge {
-    fn change(&self, config: &Config, programs: &Programs) -> Result<(Pan, Change), Fault> {
+    fn change(&self, config: &Config, programs: &Programs) -> Result<Wanted, Fault> {
         let pan = self.pan.served(programs)?;
-        let program = programs.of(&pan).and_then(|program| super::new_challenge(config, program));
-        let Some(Change::Challenge { digits, ttl_us: own_us }) = program else {
+        let id = programs.of(&pan);
+        let program = id.and_then(|id| config.programs.get(usize::from(id.0)).map(|program| (id, program)));
+        let Some((id, program, own, kind)) = program.and_then(|(id, program)| match program.kind {
+            ProgramKind::Challenge { ttl, response, .. } => Some((id, program, ttl, response)),
+            ProgramKind::RotatingAtc { .. } => None,
+        }) else {
             return fault("pan", "the card's program has no challenges");
         };
         let digits = match &self.digits {
-            None => digits,
+            None => super::drawn().map_or_else(|| fault("digits", "no random numbers"), Ok)?,
             Some(text) => match <[u8; 8]>::try_from(text.as_bytes()) {
                 Ok(digits) if digits.iter().all(u8::is_ascii_digit) => digits,
                 _ => return fault("digits", "eight digits"),
             },
         };
-        let ttl_us = self.ttl_ms.map_or(Ok(own_us), ttl_us)?;
-        Ok((pan, Change::Challenge { digits, ttl_us }))
+        let ttl_us = self.ttl_ms.map_or(Ok(own.as_micros() as u64), ttl_us)?;
+        let mut wanted = Wanted::of(pan, Change::Challenge { digits, ttl_us, tag: None });
+        if kind == ResponseKind::Computed {
+            return match self.response {
+                Some(_) => fault("response", "devices of the card's program compute it"),
+                None => Ok(wanted),
+            };
+        }
+        let (response, is_drawn) = match &self.response {
+            Some(response) => (response.clone(), false),
+            None => (response_of(program.code_digits)?, true),
+        };
+        if response.len() != program.code_digits || !response.bytes().all(|digit| digit.is_ascii_digit()) {
+            return fault("response", "as many digits as the layout has for it");
+        }
+        wanted.question = crypto::tag_question(config, id, &pan, (&digits, &response));
+        wanted.response = is_drawn.then_some(response);
+        Ok(wanted)
+    }
+}
+
+/// So many digits from the operating system.
+fn response_of(digits: usize) -> Result<String, Fault> {
+    let drawn = super::drawn().map_or_else(|| fault("response", "no random numbers"), Ok)?;
+    Ok(drawn.iter().take(digits).map(|digit| char::from(*digit)).collect())
+}
+
+/// The track that a card was personalised with: its constant goes into every CVC3 of the card.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Track {
+    pan: CardNumber,
+    #[serde(default)]
+    psn: u8,
+    /// The value of tag 9F6B in hexadecimal digits: number, D, expiry, service code, discretionary data, filled with F.
+    track2: String,
+}
+
+impl Form for Track {
+    fn change(&self, config: &Config, programs: &Programs) -> Result<Wanted, Fault> {
+        let pan = self.pan.served(programs)?;
+        if self.psn > 99 {
+            return fault("psn", "0 to 99");
+        }
+        let digits = self.track2.as_bytes();
+        let is_of_card = digits.strip_prefix(pan.danger_clear_digits()).is_some_and(
+            |rest| matches!(rest, [b'D' | b'd', rest @ ..] if rest.iter().all(u8::is_ascii_hexdigit)),
+        );
+        let track = crate::keys::bytes(&self.track2).filter(|_| is_of_card);
+        let Some(track) = track else {
+            return fault("track2", "the value of tag 9F6B, in hexadecimal digits, with the card's number");
+        };
+        let program = programs.of(&pan);
+        let question =
+            program.and_then(|program| crypto::stripe_question(config, program, (&pan, self.psn), track));
+        if question.is_none() {
+            return fault("pan", "codes of the card's program are no CVC3s");
+        }
+        let change = Change::Stripe { psn: self.psn, constant: [0; 2] };
+        Ok(Wanted { question, ..Wanted::of(pan, change) })
     }
 }
 
@@ -168,8 +252,8 @@ macro_rules! of_a_card {
         }
 
         impl Form for $name {
-            fn change(&self, _: &Config, programs: &Programs) -> Result<(Pan, Change), Fault> {
-                Ok((self.pan.served(programs)?, $change))
+            fn change(&self, _: &Config, programs: &Programs) -> Result<Wanted, Fault> {
+                Ok(Wanted::of(self.pan.served(programs)?, $change))
             }
         }
     )*};
@@ -195,8 +279,8 @@ macro_rules! of_a_bundle {
         }
 
         impl Form for $name {
-            fn change(&self, _: &Config, programs: &Programs) -> Result<(Pan, Change), Fault> {
-                Ok((self.pan.served(programs)?, $change(self.id)))
+            fn change(&self, _: &Config, programs: &Programs) -> Result<Wanted, Fault> {
+                Ok(Wanted::of(self.pan.served(programs)?, $change(self.id)))
             }
         }
     )*};
@@ -241,10 +325,12 @@ pub(super) fn standing(standing: &Standing, programs: &Programs, config: &Config
         "psn": card.psn,
         "program": program.map(|program| program.name.as_str()),
         "funding": card.funding.map(|funding| format!("{:?}", funding.pan)),
+        "track_told": card.stripe.is_some(),
         "blocked": card.is_blocked,
         "wrong_codes": card.wrong,
         "bundles": bundles,
         "challenges": challenges,
+        "response": Value::Null,
     })
 }
 

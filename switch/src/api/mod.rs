@@ -33,10 +33,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::admin::{self, Question};
-use crate::config::{Config, ProgramKind};
+use crate::config::{Config, ProgramKind, ResponseKind};
+use crate::crypto::Enrolment;
 use crate::hop::Hop;
 use crate::setup::Setup;
-use form::{Fault, Form};
+use form::{Fault, Form, Wanted};
 
 /// The longest request body.
 const BODY_BYTES_MAX: usize = 4_096;
@@ -94,7 +95,8 @@ impl Askers {
         (asker, told)
     }
 
-    fn forget(&self, asker: Asker) {
+    /// Ends the wait of one of them without an outcome.
+    pub(crate) fn forget(&self, asker: Asker) {
         self.waiting.remove(&asker);
     }
 }
@@ -126,6 +128,7 @@ paths! {
     "/v1/bundles" => form::IssueBundle;
     "/v1/bundles/confirm" => form::ConfirmBundle;
     "/v1/bundles/revoke" => form::RevokeBundle;
+    "/v1/cards/track" => form::Track;
     "/v1/challenges" => form::NewChallenge;
 }
 
@@ -189,33 +192,42 @@ async fn change<F: Form + DeserializeOwned>(
     };
     let rules = door.setup.rules();
     match form.change(&rules.config, &rules.programs) {
-        Ok((pan, change)) => {
+        Ok(Wanted { pan, change, question, response }) => {
             let account = door.setup.homes.account(&pan);
-            let outcome =
-                send(&door.setup, |asker| Provision { asker: Some(asker), account, pan, change }).await;
-            answer(&door.setup, outcome, matches!(change, Change::Enrol { .. }))
+            let provision = |asker| Provision { asker: Some(asker), account, pan, change };
+            let outcome = send(&door.setup, provision, question).await;
+            answer(&door.setup, outcome, matches!(change, Change::Enrol { .. }), response)
         }
         Err(Fault { field, why }) => refuse(StatusCode::UNPROCESSABLE_ENTITY, field, why),
     }
 }
 
-async fn send(setup: &Setup, provision: impl FnOnce(Asker) -> Provision) -> Option<Outcome> {
+async fn send(
+    setup: &Setup,
+    provision: impl FnOnce(Asker) -> Provision,
+    question: Option<hsm::Question>,
+) -> Option<Outcome> {
     ask(setup, |asker| {
         let provision = provision(asker);
-        (setup.homes.of_account(Some(&provision.pan)), Event::Provision(provision))
+        let home = setup.homes.of_account(Some(&provision.pan));
+        let hop = match question {
+            Some(question) => Hop::Enrol(Box::new(Enrolment { provision, question })),
+            None => Hop::Event(Box::new(Event::Provision(provision))),
+        };
+        (home, hop)
     })
     .await
 }
 
 async fn wait_for(setup: &Setup, shard: ShardId, event: impl FnOnce(Asker) -> Event) -> Option<Outcome> {
-    ask(setup, |asker| (shard, event(asker))).await
+    ask(setup, |asker| (shard, Hop::Event(Box::new(event(asker))))).await
 }
 
 /// Puts something to a shard and waits for what it says.
-async fn ask(setup: &Setup, event: impl FnOnce(Asker) -> (ShardId, Event)) -> Option<Outcome> {
+async fn ask(setup: &Setup, hop: impl FnOnce(Asker) -> (ShardId, Hop)) -> Option<Outcome> {
     let (asker, told) = setup.askers.ask();
-    let (home, event) = event(asker);
-    let outcome = match setup.mailbox(home).send(Hop::Event(Box::new(event))) {
+    let (home, hop) = hop(asker);
+    let outcome = match setup.mailbox(home).send(hop) {
         Ok(()) => timeout(WAIT, told).await.ok().and_then(Result::ok),
         Err(_) => None,
     };
@@ -223,12 +235,16 @@ async fn ask(setup: &Setup, event: impl FnOnce(Asker) -> (ShardId, Event)) -> Op
     outcome
 }
 
-fn answer(setup: &Setup, outcome: Option<Outcome>, is_new: bool) -> Response {
+fn answer(setup: &Setup, outcome: Option<Outcome>, is_new: bool, response: Option<String>) -> Response {
     match outcome {
         Some(Ok(Told::Card(standing))) => {
             let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
             let rules = setup.rules();
-            (status, Json(form::standing(&standing, &rules.programs, &rules.config))).into_response()
+            let mut standing = form::standing(&standing, &rules.programs, &rules.config);
+            if let Some(response) = response {
+                standing["response"] = response.into();
+            }
+            (status, Json(standing)).into_response()
         }
         Some(Err(Refused::Unknown)) => {
             refuse(StatusCode::NOT_FOUND, "pan", "no such card, or it has no such bundle")
@@ -240,7 +256,7 @@ fn answer(setup: &Setup, outcome: Option<Outcome>, is_new: bool) -> Response {
         Some(Ok(_)) | None => refuse(
             StatusCode::SERVICE_UNAVAILABLE,
             "",
-            "the card's home does not answer; look before trying again",
+            "the card's home or its token does not answer; look before trying again",
         ),
     }
 }
@@ -249,12 +265,14 @@ fn refuse(status: StatusCode, field: &str, why: &str) -> Response {
     (status, Json(json!({ "error": { "field": field, "why": why } }))).into_response()
 }
 
-/// A challenge drawn for a card of this program, if it is a program of challenges.
+/// A challenge drawn for a card of this program, if it is one whose devices compute their responses.
 pub(crate) fn new_challenge(config: &Config, program: ProgramId) -> Option<Change> {
-    let ProgramKind::Challenge { ttl, .. } = config.programs.get(usize::from(program.0))?.kind else {
+    let ProgramKind::Challenge { ttl, response: ResponseKind::Computed, .. } =
+        config.programs.get(usize::from(program.0))?.kind
+    else {
         return None;
     };
-    Some(Change::Challenge { digits: drawn()?, ttl_us: ttl.as_micros() as u64 })
+    Some(Change::Challenge { digits: drawn()?, ttl_us: ttl.as_micros() as u64, tag: None })
 }
 
 /// Eight digits from the operating system.

@@ -10,6 +10,7 @@ use codecs::discretionary::Layout;
 use codecs::frame::FrameFormat;
 use codecs::iso8583::{Dialect, Mti};
 use codecs::value::{Currency, Iin, PartyId, ResponseCode};
+use hsm::Derivation;
 
 /// Everything the switch is told at its start.
 #[derive(Clone, Debug)]
@@ -323,6 +324,8 @@ pub struct Hsm {
     pub recycle_after: u64,
     /// How long a request waits for the token.
     pub deadline: Duration,
+    /// A decline for the state of a program's card or for its code is not told sooner; zero: at once.
+    pub decline_floor: Duration,
 }
 
 /// Where a token works.
@@ -361,7 +364,9 @@ pub struct Program {
     pub key: String,
     /// That key's check value.
     pub check_value: [u8; 3],
-    /// Whether the key may be modifiable on the token.
+    /// The master key of CVC3s, where that is what codes are: profile `cvc3`.
+    pub cvc3: Option<Cvc3Key>,
+    /// Whether the keys may be modifiable on the token.
     pub modifiable_key: bool,
     /// Wrong codes for one entry or challenge.
     pub tries_per_secret: u8,
@@ -369,6 +374,28 @@ pub struct Program {
     pub tries_per_card: u8,
     /// That window.
     pub tries_window: Duration,
+}
+
+/// From which keys of cards are derived that make CVC3s.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Cvc3Key {
+    /// Its label on the token.
+    pub key: String,
+    /// Its check value.
+    pub check_value: [u8; 3],
+    /// How keys of cards depend on their numbers.
+    pub derivation: Derivation,
+}
+
+/// Where a response to a challenge comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ResponseKind {
+    /// A device computes it with a key of its account.
+    Computed,
+    /// It was told with the challenge, and a tag of it is stored, by AES.
+    Enrolled,
+    /// The same, by HMAC-SHA-256.
+    EnrolledByHmac,
 }
 
 /// Which of the published systems a program is.
@@ -385,5 +412,7 @@ pub enum ProgramKind {
         required_above: Option<u64>,
         /// How long a challenge may be answered.
         ttl: Duration,
+        /// Where responses come from.
+        response: ResponseKind,
     },
 }

@@ -7,10 +7,14 @@ use std::fmt::{Debug, Display};
 use std::hash::Hasher;
 use std::path::Path;
 
+use codecs::discretionary::Layout;
 use codecs::frame::{FrameFormat, LengthForm};
+use hsm::Derivation;
 use siphasher::sip::SipHasher13;
 
-use super::checked::{Acquirer, Config, Door, Hsm, Issuer, Journal, JournalKey, Program, ProgramKind, Way};
+use super::checked::{
+    Acquirer, Config, Door, Hsm, Issuer, Journal, JournalKey, Program, ProgramKind, ResponseKind, Way,
+};
 use super::given::{Period, Size};
 
 /// One setting.
@@ -224,6 +228,7 @@ fn hsm(list: &mut List, hsm: &Hsm) {
     list.put(Restart, "workers", hsm.workers);
     list.put(Restart, "recycle_after", hsm.recycle_after);
     list.put(Reload, "deadline", Period(hsm.deadline));
+    list.put(Reload, "decline_floor", Period(hsm.decline_floor));
 }
 
 fn program(list: &mut List, program: &Program) {
@@ -231,6 +236,19 @@ fn program(list: &mut List, program: &Program) {
     list.put(Restart, "layout", quoted(fingerprint(&program.layout)));
     list.put(Restart, "key", quoted(&program.key));
     list.put(Restart, "check_value", check_value_text(&program.check_value));
+    if let Some(cvc3) = &program.cvc3 {
+        list.put(Restart, "cvc3_key", quoted(&cvc3.key));
+        list.put(Restart, "cvc3_check_value", check_value_text(&cvc3.check_value));
+        if let Layout::Bitmaps { pcvc3, punatc, .. } = program.layout {
+            list.put(Restart, "pcvc3", quoted(format!("{pcvc3:04X}")));
+            list.put(Restart, "punatc", quoted(format!("{punatc:04X}")));
+        }
+        list.put(
+            Restart,
+            "derivation",
+            quoted(if cvc3.derivation == Derivation::OptionB { "B" } else { "A" }),
+        );
+    }
     list.put(Restart, "modifiable_key", program.modifiable_key);
     list.put(Reload, "tries_per_secret", program.tries_per_secret);
     list.put(Reload, "tries_per_card", program.tries_per_card);
@@ -239,9 +257,19 @@ fn program(list: &mut List, program: &Program) {
         ProgramKind::RotatingAtc { is_exposed } => {
             list.put(Restart, "kind", quoted("rotating_atc"));
             list.put(Restart, "exposure", quoted(if is_exposed { "session" } else { "none" }));
+            list.put(Restart, "profile", quoted(if program.cvc3.is_some() { "cvc3" } else { "aes" }));
         }
-        ProgramKind::Challenge { required_above, ttl } => {
+        ProgramKind::Challenge { required_above, ttl, response } => {
             list.put(Restart, "kind", quoted("challenge"));
+            list.put(
+                Restart,
+                "response",
+                quoted(match response {
+                    ResponseKind::Computed => "computed",
+                    ResponseKind::Enrolled => "enrolled",
+                    ResponseKind::EnrolledByHmac => "enrolled-hmac",
+                }),
+            );
             if let Some(above) = required_above {
                 list.put(Reload, "required_above", above);
             }
@@ -281,14 +309,17 @@ pub(crate) fn merged(old: &Config, new: &Config) -> Option<Config> {
     }
     if let (Some(mine), Some(other)) = (&mut merged.hsm, &new.hsm) {
         mine.deadline = other.deadline;
+        mine.decline_floor = other.decline_floor;
     }
     for (mine, other) in merged.programs.iter_mut().zip(&new.programs) {
         mine.iins.clone_from(&other.iins);
         mine.tries_per_secret = other.tries_per_secret;
         mine.tries_per_card = other.tries_per_card;
         mine.tries_window = other.tries_window;
-        if let (ProgramKind::Challenge { .. }, ProgramKind::Challenge { .. }) = (mine.kind, other.kind) {
-            mine.kind = other.kind;
+        if let (ProgramKind::Challenge { response, .. }, ProgramKind::Challenge { required_above, ttl, .. }) =
+            (mine.kind, other.kind)
+        {
+            mine.kind = ProgramKind::Challenge { required_above, ttl, response };
         }
     }
     Some(merged)

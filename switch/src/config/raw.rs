@@ -207,6 +207,7 @@ pub(super) struct Hsm {
     pub(super) workers: Option<Given<u64>>,
     pub(super) recycle_after: Option<Given<u64>>,
     pub(super) deadline: Option<Given<Period>>,
+    pub(super) decline_floor: Option<Given<Period>>,
 }
 
 #[derive(Deserialize, Debug)]
@@ -220,6 +221,13 @@ pub(super) struct Program {
     pub(super) check_value: Option<Given<String>>,
     pub(super) modifiable_key: Option<Given<bool>>,
     pub(super) exposure: Option<Given<String>>,
+    pub(super) profile: Option<Given<String>>,
+    pub(super) cvc3_key: Option<Given<String>>,
+    pub(super) cvc3_check_value: Option<Given<String>>,
+    pub(super) derivation: Option<Given<String>>,
+    pub(super) pcvc3: Option<Given<String>>,
+    pub(super) punatc: Option<Given<String>>,
+    pub(super) response: Option<Given<String>>,
     pub(super) tries_per_secret: Option<Given<u64>>,
     pub(super) tries_per_card: Option<Given<u64>>,
     pub(super) tries_window: Option<Given<Period>>,

@@ -57,7 +57,11 @@ impl Writer<'_> {
             Piece::Card(account, card) => {
                 w.u64(account.0);
                 w.of_card(card);
-                4
+                w.option(card.stripe, |w, constant| w.bytes(&constant));
+                for challenge in &card.challenges {
+                    w.option(challenge.tag, |w, tag| w.tag(&tag));
+                }
+                7
             }
         });
     }
@@ -160,6 +164,14 @@ impl Reader<'_> {
                 }
                 6 => Piece::StoodIn(IssuerId(r.u16()?), r.named_card()?, r.u64()?, r.u64()?),
                 4 => Piece::Card(AccountHash(r.u64()?), r.whole_card()?),
+                7 => {
+                    let (account, mut card) = (AccountHash(r.u64()?), r.whole_card()?);
+                    card.stripe = r.option(|r| r.take::<2>().copied())?;
+                    for challenge in &mut card.challenges {
+                        challenge.tag = r.option(Self::tag)?;
+                    }
+                    Piece::Card(account, card)
+                }
                 _ => return None,
             })
         });
@@ -206,6 +218,7 @@ impl Reader<'_> {
             bundle_high: self.option(Self::u32)?,
             bundles: Vec::new(),
             challenges: Vec::new(),
+            stripe: None,
         };
         for _ in 0..self.u8()? {
             let mut bundle = Bundle {
@@ -241,6 +254,7 @@ impl Reader<'_> {
                     3 => ChallengeState::Superseded,
                     _ => return None,
                 },
+                tag: None,
             });
         }
         Some(card)

@@ -6,7 +6,7 @@
 //! understood must not be forgotten.
 
 use authorizer::advice::{Advice, Kept};
-use authorizer::cards::{AccountHash, Funding};
+use authorizer::cards::{AccountHash, Funding, Tag};
 use authorizer::decision::{DeclineReason, Outcome, Verdict};
 use authorizer::event::{AcquirerId, IssuerId, IssuerLink};
 use authorizer::fact::Fact;
@@ -191,13 +191,14 @@ impl Writer<'_> {
 
     fn question(&mut self, question: &Question) {
         match question {
-            Question::RotatingCode { psn, bundle, atc } => {
+            // What the token needed beside it is not a part of what happened.
+            Question::RotatingCode { psn, bundle, atc, .. } => {
                 self.u8(0);
                 self.u8(*psn);
                 self.u32(*bundle);
                 self.u16(*atc);
             }
-            Question::Response { challenge } => {
+            Question::Response { challenge, .. } => {
                 self.u8(1);
                 self.bytes(challenge);
             }
@@ -228,14 +229,39 @@ impl Writer<'_> {
                 self.u8(3);
                 self.u32(id);
             }
-            Change::Challenge { digits, ttl_us } => {
+            Change::Challenge { digits, ttl_us, tag: None } => {
                 self.u8(4);
                 self.bytes(&digits);
                 self.u64(ttl_us);
             }
+            Change::Challenge { digits, ttl_us, tag: Some(tag) } => {
+                self.u8(8);
+                self.bytes(&digits);
+                self.u64(ttl_us);
+                self.tag(&tag);
+            }
+            Change::Stripe { psn, constant } => {
+                self.u8(9);
+                self.u8(psn);
+                self.bytes(&constant);
+            }
             Change::Block => self.u8(5),
             Change::Unblock => self.u8(6),
             Change::Look => self.u8(7),
+        }
+    }
+
+    /// What is stored of a response.
+    pub(super) fn tag(&mut self, tag: &Tag) {
+        match tag {
+            Tag::Aes(tag) => {
+                self.u8(0);
+                self.bytes(tag);
+            }
+            Tag::Hmac(tag) => {
+                self.u8(1);
+                self.bytes(tag);
+            }
         }
     }
 
@@ -450,8 +476,13 @@ impl<'a> Reader<'a> {
 
     fn question(&mut self) -> Option<Question> {
         Some(match self.u8()? {
-            0 => Question::RotatingCode { psn: self.u8()?, bundle: self.u32()?, atc: self.u16()? },
-            1 => Question::Response { challenge: *self.take::<8>()? },
+            0 => Question::RotatingCode {
+                psn: self.u8()?,
+                bundle: self.u32()?,
+                atc: self.u16()?,
+                stripe: None,
+            },
+            1 => Question::Response { challenge: *self.take::<8>()?, tag: None },
             _ => return None,
         })
     }
@@ -469,13 +500,25 @@ impl<'a> Reader<'a> {
             },
             2 => Change::ConfirmBundle(self.u32()?),
             3 => Change::RevokeBundle(self.u32()?),
-            4 => Change::Challenge { digits: *self.take::<8>()?, ttl_us: self.u64()? },
+            4 => Change::Challenge { digits: *self.take::<8>()?, ttl_us: self.u64()?, tag: None },
             5 => Change::Block,
             6 => Change::Unblock,
             7 => Change::Look,
+            8 => {
+                Change::Challenge { digits: *self.take::<8>()?, ttl_us: self.u64()?, tag: Some(self.tag()?) }
+            }
+            9 => Change::Stripe { psn: self.u8()?, constant: *self.take::<2>()? },
             _ => return None,
         };
         Some(Provision { asker: None, account, pan, change })
+    }
+
+    pub(super) fn tag(&mut self) -> Option<Tag> {
+        match self.u8()? {
+            0 => Some(Tag::Aes(*self.take::<16>()?)),
+            1 => Some(Tag::Hmac(*self.take::<32>()?)),
+            _ => None,
+        }
     }
 
     /// A card of a program. Without the key it cannot be named, and nobody but the switch needs it.

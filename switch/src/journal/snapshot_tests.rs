@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use authorizer::cards::{
-    AccountHash, Bundle, BundleState, Card, Challenge, ChallengeState, EntryState, Funding,
+    AccountHash, Bundle, BundleState, Card, Challenge, ChallengeState, EntryState, Funding, Tag,
 };
 use authorizer::decision::{DeclineReason, Outcome};
 use authorizer::event::IssuerId;
@@ -89,7 +89,9 @@ fn pieces() -> Vec<Piece> {
             expires_us: 1_000,
             wrong: 1,
             state: ChallengeState::Superseded,
+            tag: Some(Tag::Hmac([7; 32])),
         }],
+        stripe: Some([1, 2]),
         ..Card::new(pan, 1, Some(Funding { pan, expiry: Expiry::parse(b"3011").expect("a month") }))
     };
     vec![

@@ -91,10 +91,5 @@ fn hexadecimal(bytes: &[u8]) -> String {
 }
 
 fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digits: Option<Vec<u8>> =
-        text.chars().map(|digit| digit.to_digit(16).map(|digit| digit as u8)).collect();
-    let digits = digits.filter(|digits| digits.len() == 2 * N)?;
-    let mut bytes = [0; N];
-    bytes.iter_mut().zip(digits.chunks_exact(2)).for_each(|(byte, pair)| *byte = pair[0] << 4 | pair[1]);
-    Some(bytes)
+    super::bytes(text)?.try_into().ok()
 }

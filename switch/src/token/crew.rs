@@ -10,7 +10,6 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use authorizer::verify::{Judgement, ProofId};
 use hsm::wire::{self, Begun, Broken, Word};
 use hsm::{Answer, HsmError, Question, Retry};
 use tokio::sync::mpsc;
@@ -19,7 +18,7 @@ use zeroize::Zeroize;
 use super::breaker::Breaker;
 use super::{News, Seat};
 use crate::config::Hsm;
-use crate::crypto::judgement;
+use crate::crypto::{Said, Waits};
 
 /// Questions that may wait for one worker: what it answers in a deadline, and little enough for its socket.
 const WAITING_MAX: usize = 1_024;
@@ -116,7 +115,7 @@ impl Crew {
         place: u16,
         number: u64,
         stream: UnixStream,
-        judged: &impl Fn(ProofId, Judgement),
+        told: &impl Fn(Waits, Said<'_>),
     ) {
         let seat = Seat { shard: self.shard, place };
         let Some(place) = self.places.get_mut(usize::from(place)) else { return };
@@ -130,37 +129,44 @@ impl Crew {
             );
         }
         let before = place.worker.replace(Worker::new(number, stream));
-        if let Some(gone) = std::mem::replace(&mut place.leaving, before) {
-            place.given_up += gone.give_all_up(judged);
+        if let Some(mut gone) = std::mem::replace(&mut place.leaving, before) {
+            place.given_up += gone.give_all_up(told);
             let _ = self.news.try_send(News::Left(gone.number));
         }
     }
 
-    /// Notes a question for the card of this hash. False where it cannot be put: it gets no answer.
-    pub(crate) fn ask(&mut self, card: u64, proof: ProofId, question: &Question, now_us: u64) -> bool {
+    /// Notes a question for the card of this hash. Gives back who waits where it cannot be put.
+    pub(crate) fn ask(
+        &mut self,
+        card: u64,
+        waits: Waits,
+        question: &Question,
+        now_us: u64,
+    ) -> Result<(), Waits> {
         let at = (card % self.places.len() as u64) as usize;
         let Some(place) = self.places.get_mut(at).filter(|place| place.breaker.is_closed()) else {
-            return false;
+            return Err(waits);
         };
-        let is_put = place.worker.as_mut().is_some_and(|worker| worker.ask(proof, question, now_us));
-        place.asked += u64::from(is_put);
-        is_put
+        let Some(worker) = place.worker.as_mut() else { return Err(waits) };
+        worker.ask(waits, question, now_us)?;
+        place.asked += 1;
+        Ok(())
     }
 
     /// Puts what was noted to the workers, one write each; gives up what is due, and worries about who is silent.
-    pub(crate) fn submit(&mut self, now_us: u64, judged: &impl Fn(ProofId, Judgement)) {
+    pub(crate) fn submit(&mut self, now_us: u64, told: &impl Fn(Waits, Said<'_>)) {
         for at in 0..self.places.len() {
             let seat = Seat { shard: self.shard, place: at as u16 };
             let place = &mut self.places[at];
             if let Some(why) = place.submit(seat, now_us, self.deadline_us, self.silence_us) {
-                self.lose(seat, why, judged);
+                self.lose(seat, why, told);
             }
             let place = &mut self.places[at];
-            if let Some(left) = place.leaving.take_if(|leaving| {
+            if let Some(mut left) = place.leaving.take_if(|leaving| {
                 place.given_up += leaving.give_up(now_us, self.deadline_us);
                 leaving.submit().is_err() || !leaving.owes() || leaving.is_silent(now_us, self.silence_us)
             }) {
-                place.given_up += left.give_all_up(judged);
+                place.given_up += left.give_all_up(told);
                 let _ = self.news.try_send(News::Left(left.number));
             }
         }
@@ -173,14 +179,14 @@ impl Crew {
         number: u64,
         bytes: &mut Vec<u8>,
         now_us: u64,
-        judged: &impl Fn(ProofId, Judgement),
+        told: &impl Fn(Waits, Said<'_>),
     ) {
         let seat = Seat { shard: self.shard, place };
         let Some(place) = self.places.get_mut(usize::from(place)) else { return };
-        let heard = place.heard(seat, number, bytes, now_us, self.deadline_us, judged);
+        let heard = place.heard(seat, number, bytes, now_us, self.deadline_us, told);
         match heard {
             Ok(()) => self.recycle(seat, number),
-            Err(Broken) => self.lost(seat.place, number, "it said something that cannot be", judged),
+            Err(Broken) => self.lost(seat.place, number, "it said something that cannot be", told),
         }
     }
 
@@ -190,25 +196,25 @@ impl Crew {
         place: u16,
         number: u64,
         why: &'static str,
-        judged: &impl Fn(ProofId, Judgement),
+        told: &impl Fn(Waits, Said<'_>),
     ) {
         let seat = Seat { shard: self.shard, place };
         let Some(place) = self.places.get_mut(usize::from(place)) else { return };
         if place.worker.as_ref().is_some_and(|worker| worker.number == number) {
-            self.lose(seat, why, judged);
-        } else if let Some(left) = place.leaving.take_if(|leaving| leaving.number == number) {
-            place.given_up += left.give_all_up(judged);
+            self.lose(seat, why, told);
+        } else if let Some(mut left) = place.leaving.take_if(|leaving| leaving.number == number) {
+            place.given_up += left.give_all_up(told);
             let _ = self.news.try_send(News::Left(number));
         }
     }
 
-    fn lose(&mut self, seat: Seat, why: &'static str, judged: &impl Fn(ProofId, Judgement)) {
+    fn lose(&mut self, seat: Seat, why: &'static str, told: &impl Fn(Waits, Said<'_>)) {
         let place = &mut self.places[usize::from(seat.place)];
-        let Some(worker) = place.worker.take() else { return };
+        let Some(mut worker) = place.worker.take() else { return };
         place.lost += 1;
         // That it is gone is told once, by who replaces it.
         place.breaker.reset();
-        place.given_up += worker.give_all_up(judged);
+        place.given_up += worker.give_all_up(told);
         let _ = self.news.try_send(News::Lost { seat, number: worker.number, why });
     }
 
@@ -269,7 +275,7 @@ impl Place {
         bytes: &mut Vec<u8>,
         now_us: u64,
         deadline_us: u64,
-        judged: &impl Fn(ProofId, Judgement),
+        told: &impl Fn(Waits, Said<'_>),
     ) -> Result<(), Broken> {
         let is_leaving = self.leaving.as_ref().is_some_and(|leaving| leaving.number == number);
         let worker = if is_leaving { &mut self.leaving } else { &mut self.worker };
@@ -284,7 +290,7 @@ impl Place {
                     for answer in answers {
                         let (asked, answer) = answer?;
                         match worker.answered(asked)? {
-                            Some(proof) => judged(proof, judgement(&answer)),
+                            Some(waits) => told(waits, Some(&answer)),
                             None => self.late += 1,
                         }
                         let must_stop = note(&mut self.breaker, &answer);
@@ -356,7 +362,7 @@ struct Worker {
 
 struct Waiting {
     /// Nothing once it was answered.
-    proof: Option<ProofId>,
+    waits: Option<Waits>,
     asked_us: u64,
 }
 
@@ -375,9 +381,9 @@ impl Worker {
         }
     }
 
-    fn ask(&mut self, proof: ProofId, question: &Question, now_us: u64) -> bool {
+    fn ask(&mut self, waits: Waits, question: &Question, now_us: u64) -> Result<(), Waits> {
         if self.waiting.len() >= WAITING_MAX {
-            return false;
+            return Err(waits);
         }
         if self
             .begun
@@ -389,9 +395,9 @@ impl Worker {
             self.begun = Some(wire::begin_questions(&mut self.out));
         }
         wire::put_question(&mut self.out, self.first + self.waiting.len() as u64, question);
-        self.waiting.push_back(Waiting { proof: Some(proof), asked_us: now_us });
+        self.waiting.push_back(Waiting { waits: Some(waits), asked_us: now_us });
         self.silent_since_us.get_or_insert(now_us);
-        true
+        Ok(())
     }
 
     fn probe(&mut self, number: u64, now_us: u64) {
@@ -434,7 +440,7 @@ impl Worker {
     fn give_up(&mut self, now_us: u64, deadline_us: u64) -> u64 {
         let mut given_up = 0;
         while let Some(front) = self.waiting.front() {
-            let is_over = front.proof.is_none();
+            let is_over = front.waits.is_none();
             if !is_over && now_us.saturating_sub(front.asked_us) < deadline_us {
                 break;
             }
@@ -449,18 +455,18 @@ impl Worker {
     }
 
     /// Whose answer this is; nothing when it was given up.
-    fn answered(&mut self, number: u64) -> Result<Option<ProofId>, Broken> {
+    fn answered(&mut self, number: u64) -> Result<Option<Waits>, Broken> {
         let Some(at) = number.checked_sub(self.first) else {
             self.owed = self.owed.checked_sub(1).ok_or(Broken)?;
             return Ok(None);
         };
         let at = usize::try_from(at).map_err(|_| Broken)?;
-        let proof = self.waiting.get_mut(at).ok_or(Broken)?.proof.take().ok_or(Broken)?;
-        while self.waiting.front().is_some_and(|front| front.proof.is_none()) {
+        let waits = self.waiting.get_mut(at).ok_or(Broken)?.waits.take().ok_or(Broken)?;
+        while self.waiting.front().is_some_and(|front| front.waits.is_none()) {
             self.first += 1;
             self.waiting.pop_front();
         }
-        Ok(Some(proof))
+        Ok(Some(waits))
     }
 
     fn answered_probe(&mut self, _: u64) -> Result<(), Broken> {
@@ -481,11 +487,11 @@ impl Worker {
     }
 
     /// Ends the conversation: what waits gets no answer. How many that are.
-    fn give_all_up(&self, judged: &impl Fn(ProofId, Judgement)) -> u64 {
+    fn give_all_up(&mut self, told: &impl Fn(Waits, Said<'_>)) -> u64 {
         // Whoever reads from it is told so.
         let _ = self.stream.shutdown(Shutdown::Both);
-        let unanswered = self.waiting.iter().filter_map(|waiting| waiting.proof);
-        unanswered.inspect(|proof| judged(*proof, Judgement::Unknown)).count() as u64
+        let unanswered = self.waiting.drain(..).filter_map(|waiting| waiting.waits);
+        unanswered.map(|waits| told(waits, None)).count() as u64
     }
 }
 

@@ -6,8 +6,11 @@ use std::io::Read;
 use hsm::wire::{Order, put_answer, put_word};
 use hsm::{Cause, Code, CodeLength, KeyId, Kind, Response, Retry};
 
+use authorizer::verify::{Judgement, ProofId};
+
 use super::*;
 use crate::config::Placement;
+use crate::crypto::judgement;
 
 const DEADLINE_US: u64 = 250_000;
 
@@ -17,6 +20,10 @@ struct Stage {
     worker: UnixStream,
     news: mpsc::Receiver<News>,
     judged: RefCell<Vec<Judgement>>,
+}
+
+fn judged(said: Said<'_>) -> Judgement {
+    said.map_or(Judgement::Unknown, judgement)
 }
 
 impl Stage {
@@ -29,6 +36,7 @@ impl Stage {
             workers: 1,
             recycle_after: 100,
             deadline: Duration::from_micros(DEADLINE_US),
+            decline_floor: Duration::ZERO,
         };
         let (to_supervisor, news) = mpsc::channel(16);
         let crew = Crew::new(0, &hsm, to_supervisor);
@@ -40,15 +48,15 @@ impl Stage {
 
     fn seat(&mut self, number: u64, stream: UnixStream) {
         stream.set_nonblocking(true).unwrap();
-        self.crew.seat(0, number, stream, &|_, judgement| self.judged.borrow_mut().push(judgement));
+        self.crew.seat(0, number, stream, &|_, said| self.judged.borrow_mut().push(judged(said)));
     }
 
     fn ask(&mut self, now_us: u64) -> bool {
-        self.crew.ask(7, ProofId::default(), &question(), now_us)
+        self.crew.ask(7, Waits::Proof(ProofId::default()), &question(), now_us).is_ok()
     }
 
     fn submit(&mut self, now_us: u64) {
-        self.crew.submit(now_us, &|_, judgement| self.judged.borrow_mut().push(judgement));
+        self.crew.submit(now_us, &|_, said| self.judged.borrow_mut().push(judged(said)));
     }
 
     /// What one read finds at the worker's end: the numbers of questions, and of probes.
@@ -84,8 +92,8 @@ impl Stage {
     }
 
     fn hear(&mut self, number: u64, mut bytes: Vec<u8>, now_us: u64) {
-        let judged = &self.judged;
-        self.crew.heard(0, number, &mut bytes, now_us, &|_, judgement| judged.borrow_mut().push(judgement));
+        let all = &self.judged;
+        self.crew.heard(0, number, &mut bytes, now_us, &|_, said| all.borrow_mut().push(judged(said)));
     }
 
     fn judged(&self) -> Vec<Judgement> {
@@ -181,8 +189,8 @@ fn one_that_ends_or_lies_is_lost_and_its_questions_get_no_answer() {
         |stage| stage.word(&Word::Standing { probe: 1, fault: "" }, 5),
         |stage| stage.hear(1, vec![99; 64], 5),
         |stage| {
-            let judged = &stage.judged;
-            stage.crew.lost(0, 1, "it ended", &|_, judgement| judged.borrow_mut().push(judgement));
+            let all = &stage.judged;
+            stage.crew.lost(0, 1, "it ended", &|_, said| all.borrow_mut().push(judged(said)));
         },
     ];
     for fault in faults {

@@ -376,8 +376,12 @@ fn tables() -> Tables {
         issuers: vec![issuer.clone(), Issuer { stand_in: None, ..issuer }],
         iins: IinTable::new(vec![route(b"99996", &[0, 1]), route(b"99997", &[1])]),
         approval_codes: vec![ResponseCode::of(b"00"), ResponseCode::of(b"10")],
-        programs: vec![CardProgram::RotatingAtc(rotating_atc::Settings { tries })],
+        programs: vec![CardProgram::RotatingAtc(rotating_atc::Settings {
+            tries,
+            profile: rotating_atc::Profile::Aes,
+        })],
         proof_timeout_us: SECOND / 2,
+        decline_floor_us: SECOND / 100,
         has_journal: true,
         planted: None,
         retry: Retry::default(),

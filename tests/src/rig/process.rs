@@ -323,6 +323,20 @@ pub fn children(parent: i32) -> Vec<i32> {
         .collect()
 }
 
+/// The numbers of a switch's token workers: children of their launcher, which is the switch's only child.
+#[must_use]
+pub fn token_workers(switch: &Process) -> Vec<i32> {
+    children(switch.id()).into_iter().flat_map(children).collect()
+}
+
+/// Memory of a process that is in use, bytes.
+#[must_use]
+pub fn resident_bytes(process: i32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kibibytes| kibibytes << 10)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -48,7 +48,7 @@ impl Program for Settings {
         match card.challenges.iter().rev().find(|challenge| challenge.reference() == reference) {
             None => Need::Decline(DeclineReason::ChallengeUnknown),
             Some(challenge) => match open(challenge, now_us) {
-                Ok(()) => Need::Proof(Question::Response { challenge: challenge.digits }),
+                Ok(()) => Need::Proof(Question::Response { challenge: challenge.digits, tag: challenge.tag }),
                 Err(reason) => Need::Decline(reason),
             },
         }
@@ -61,7 +61,7 @@ impl Program for Settings {
         card: &mut Card,
         now_us: u64,
     ) -> Result<(), DeclineReason> {
-        let Question::Response { challenge: digits } = *question else {
+        let Question::Response { challenge: digits, .. } = *question else {
             return Err(DeclineReason::TokenUnavailable);
         };
         if card.is_blocked {

@@ -7,7 +7,7 @@
 pub mod challenge;
 pub mod rotating_atc;
 
-use crate::cards::Card;
+use crate::cards::{Card, Tag};
 use crate::decision::DeclineReason;
 use crate::request::Request;
 
@@ -27,12 +27,21 @@ pub enum Question {
         bundle: u32,
         /// Which public ATC.
         atc: u16,
+        /// The constant of the card's CVC3, where the code is one.
+        stripe: Option<[u8; 2]>,
     },
-    /// Is the code the device's response to this challenge?
+    /// Is the code the response to this challenge?
     Response {
         /// Eight ASCII digits.
         challenge: [u8; 8],
+        /// What is stored of the response, where the device does not compute it.
+        tag: Option<Tag>,
     },
+}
+
+impl Question {
+    /// Nothing is asked.
+    pub(crate) const NONE: Question = Question::RotatingCode { psn: 0, bundle: 0, atc: 0, stripe: None };
 }
 
 /// The challenge itself is not shown, for a log has no use for it.

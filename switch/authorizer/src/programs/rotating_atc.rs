@@ -15,6 +15,18 @@ use crate::request::{CONTACTLESS_STRIPE, Presented, Request};
 pub struct Settings {
     /// How many wrong codes are borne.
     pub tries: Tries,
+    /// What codes are.
+    pub profile: Profile,
+}
+
+/// What the codes of a card range are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// A block of AES under the private counter.
+    Aes,
+    /// A CVC3, as ordinary contactless terminals place it, with two bytes of the private counter in the ATC's place. A
+    /// card whose track was not told has none.
+    Cvc3,
 }
 
 impl Program for Settings {
@@ -29,8 +41,13 @@ impl Program for Settings {
         if card.is_blocked {
             return Need::Decline(DeclineReason::CardBlocked);
         }
+        let stripe = match (self.profile, card.stripe) {
+            (Profile::Aes, _) => None,
+            (Profile::Cvc3, Some(constant)) => Some(constant),
+            (Profile::Cvc3, None) => return Need::Decline(DeclineReason::AtcUnknown),
+        };
         match usable(card, atc, now_us) {
-            Ok(bundle) => Need::Proof(Question::RotatingCode { psn: card.psn, bundle, atc }),
+            Ok(bundle) => Need::Proof(Question::RotatingCode { psn: card.psn, bundle, atc, stripe }),
             Err(reason) => Need::Decline(reason),
         }
     }

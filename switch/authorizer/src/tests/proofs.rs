@@ -26,7 +26,10 @@ fn world(program: CardProgram) -> World {
 }
 
 fn rotating() -> World {
-    let mut world = world(CardProgram::RotatingAtc(rotating_atc::Settings { tries: TRIES }));
+    let mut world = world(CardProgram::RotatingAtc(rotating_atc::Settings {
+        tries: TRIES,
+        profile: rotating_atc::Profile::Aes,
+    }));
     world.change(Change::IssueBundle { id: 1, first: 40, count: 10, ttl_us: DAY_US });
     world.change(Change::ConfirmBundle(1));
     world
@@ -34,7 +37,7 @@ fn rotating() -> World {
 
 fn asking(required: challenge::Required) -> World {
     let mut world = world(CardProgram::Challenge(challenge::Settings { tries: TRIES, required }));
-    world.change(Change::Challenge { digits: *b"08154711", ttl_us: 120_000_000 });
+    world.change(Change::Challenge { digits: *b"08154711", ttl_us: 120_000_000, tag: None });
     world
 }
 
@@ -251,11 +254,14 @@ fn a_newer_challenge_takes_the_place_of_an_older_one() {
     let mut world = asking(challenge::Required::Always);
     world.present(1, Presented::Label(815));
     let proof = world.asked();
-    assert!(world.change(Change::Challenge { digits: *b"08160000", ttl_us: 1_000 }));
+    assert!(world.change(Change::Challenge { digits: *b"08160000", ttl_us: 1_000, tag: None }));
     assert_eq!(world.tell(Event::Judged(proof, Judgement::Right)), ["reply 1 on 0: 1A"]);
-    assert!(!world.change(Change::Challenge { digits: *b"08160000", ttl_us: 1_000 }), "asked before");
     assert!(
-        world.change(Change::Challenge { digits: *b"08160001", ttl_us: 1_000 }),
+        !world.change(Change::Challenge { digits: *b"08160000", ttl_us: 1_000, tag: None }),
+        "asked before"
+    );
+    assert!(
+        world.change(Change::Challenge { digits: *b"08160001", ttl_us: 1_000, tag: None }),
         "only its reference was"
     );
 }
@@ -319,4 +325,45 @@ fn a_wrong_code_that_is_not_counted_is_no_fact() {
     world.facts.clear();
     assert_eq!(world.tell(Event::Judged(late, Judgement::Wrong)), ["reply 1 on 0: 82"]);
     assert!(matches!(world.facts[..], [Fact::Declined { .. }]), "{:?}", world.facts);
+}
+
+/// The same time for every reason; a right code is told at once.
+#[test]
+fn declines_are_held_until_their_time_and_no_longer() {
+    const FLOOR_US: u64 = 5_000;
+    let mut world = World::with(1, 100, &[MAPLE], |tables| {
+        tables.programs.push(CardProgram::RotatingAtc(rotating_atc::Settings {
+            tries: TRIES,
+            profile: rotating_atc::Profile::Aes,
+        }));
+        tables.decline_floor_us = FLOOR_US;
+    });
+    world.change(Change::Enrol { psn: 1, funding: None });
+    world.change(Change::IssueBundle { id: 1, first: 40, count: 10, ttl_us: DAY_US });
+    world.change(Change::ConfirmBundle(1));
+    // Judged late and asked first: told first.
+    world.present(1, Presented::Label(42));
+    let proof = world.asked();
+    world.later(1_000);
+    assert!(world.present(2, Presented::Label(99)).is_empty(), "unknown");
+    world.later(1_000);
+    assert!(world.tell(Event::Judged(proof, Judgement::Wrong)).is_empty());
+    assert!(matches!(world.facts[..], [.., Fact::Judged { is_right: false, .. }]), "counted at once");
+    assert_eq!((world.authorizer.in_flight(), world.authorizer.proving()), (2, 0));
+    assert_eq!(world.authorizer.next_deadline_us(), Some(world.now.monotonic_us + FLOOR_US - 2_000));
+    assert!(world.later(FLOOR_US - 2_001).is_empty());
+    assert_eq!(world.later(1), ["reply 1 on 0: 82"]);
+    assert_eq!(world.reason(), "code_mismatch");
+    // A copy joins the one that waits; one that was undone is told by the reversal alone.
+    world.present(2, Presented::Label(99));
+    assert_eq!(world.later(1_000).len(), 1);
+    assert_eq!((world.reason(), world.authorizer.in_flight()), ("atc_unknown", 0));
+    // Slower than the floor: at once. A stop ends every wait.
+    world.present(3, Presented::Label(42));
+    let proof = world.asked();
+    world.later(FLOOR_US);
+    assert_eq!(world.tell(Event::Judged(proof, Judgement::Wrong)).len(), 1);
+    assert!(world.present(4, Presented::Label(99)).is_empty());
+    assert_eq!(world.tell(Event::Stop).len(), 1);
+    assert_eq!(world.judge(5, 43, Judgement::Right).len(), 1, "a right code is told at once");
 }

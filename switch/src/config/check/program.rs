@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use codecs::discretionary::Layout;
 use codecs::value::Iin;
+use hsm::Derivation;
 use toml::Spanned;
 
 use super::Check;
 use super::peer::name_of;
 use super::settings::TIMER;
-use crate::config::checked::{Hsm, Placement, Program, ProgramKind};
+use crate::config::checked::{Cvc3Key, Hsm, Placement, Program, ProgramKind, ResponseKind};
 use crate::config::given::Given;
 use crate::config::raw::{self, Raw};
 
@@ -63,6 +64,20 @@ const QUESTION: Layouts = Layouts {
 /// What of a key may be in memory: nothing, or keys that are good for one purchase.
 const EXPOSURES: [(&str, bool); 2] = [("none", false), ("session", true)];
 
+/// What codes of rotating ATCs are: `true` for CVC3s.
+const PROFILES: [(&str, bool); 2] = [("aes", false), ("cvc3", true)];
+
+const DERIVATIONS: [(&str, Derivation); 2] = [("A", Derivation::OptionA), ("B", Derivation::OptionB)];
+
+const RESPONSES: [(&str, ResponseKind); 3] = [
+    ("computed", ResponseKind::Computed),
+    ("enrolled", ResponseKind::Enrolled),
+    ("enrolled-hmac", ResponseKind::EnrolledByHmac),
+];
+
+/// Digits of a public ATC, in every layout.
+const ATC_DIGITS: u8 = 4;
+
 const KINDS: [(&str, bool); 2] = [("rotating_atc", true), ("challenge", false)];
 
 impl Check<'_, '_> {
@@ -103,6 +118,8 @@ impl Check<'_, '_> {
         let token = self.report.required(&raw.token, &at, "token");
         let pin_file = self.private_file(&raw.pin_file, &at, "pin_file");
         let deadline = self.report.period(&raw.deadline, Duration::from_millis(250), TIMER);
+        let floors = Duration::ZERO..=deadline.unwrap_or(Duration::from_secs(60));
+        let decline_floor = self.report.period(&raw.decline_floor, Duration::ZERO, floors);
         Some(Some(Hsm {
             module: module?,
             token: token?,
@@ -111,6 +128,7 @@ impl Check<'_, '_> {
             workers: workers?,
             recycle_after: recycle_after?,
             deadline: deadline?,
+            decline_floor: decline_floor?,
         }))
     }
 
@@ -136,10 +154,20 @@ impl Check<'_, '_> {
             Some(kind) => self.report.one_of(kind, "kind of program", &KINDS),
             None => self.report.required(&raw.kind, &at, "kind").and(None),
         }?;
-        let layout = match &raw.layout {
-            Some(layout) => self.report.one_of(layout, "layout", &LAYOUTS)?,
-            None if is_rotating => &ROTATING,
-            None => &QUESTION,
+        let is_cvc3 = match &raw.profile {
+            Some(profile) => self.report.one_of(profile, "profile", &PROFILES)?,
+            None => false,
+        };
+        let placed = if is_cvc3 { Some(self.bitmaps(raw, &at)?) } else { None };
+        let layout = match (&raw.layout, &placed) {
+            (Some(given), Some(_)) => {
+                self.report.fault(&given.at, "a layout beside profile cvc3", "pcvc3 and punatc alone");
+                return None;
+            }
+            (None, Some(placed)) => placed,
+            (Some(layout), None) => self.report.one_of(layout, "layout", &LAYOUTS)?,
+            (None, None) if is_rotating => &ROTATING,
+            (None, None) => &QUESTION,
         };
         if layout.is_rotating != is_rotating
             && let Some(given) = &raw.layout
@@ -152,6 +180,7 @@ impl Check<'_, '_> {
         }
         let key = self.report.required(&raw.key, &at, "key");
         let check_value = self.check_value(&raw.check_value, &at);
+        let cvc3 = self.cvc3(raw, &at, is_cvc3);
         let per_secret = self.report.count(&raw.tries_per_secret, layout.tries_per_secret, 1..=10);
         let per_card = self.report.count(&raw.tries_per_card, layout.tries_per_card, 1..=10);
         let day = Duration::from_secs(86_400);
@@ -160,12 +189,13 @@ impl Check<'_, '_> {
         self.guesses(raw, &at, layout, per_card?);
         Some(Program {
             name: name?,
-            kind: self.kind(raw, is_rotating)?,
+            kind: self.kind(raw, is_rotating, is_cvc3)?,
             iins: iins?,
             layout: layout.layout,
             code_digits: layout.code_digits as usize,
             key: key?,
             check_value: check_value?,
+            cvc3: cvc3?,
             modifiable_key: modifiable_key?,
             tries_per_secret: per_secret?,
             tries_per_card: per_card?,
@@ -218,18 +248,78 @@ impl Check<'_, '_> {
         given: &Option<Given<String>>,
         at: &Range<usize>,
     ) -> Option<[u8; 3]> {
-        let written = self.report.required(given, at, "check_value")?;
+        self.check_value_of(given, at, "check_value")
+    }
+
+    fn check_value_of(
+        &mut self,
+        given: &Option<Given<String>>,
+        at: &Range<usize>,
+        key: &str,
+    ) -> Option<[u8; 3]> {
+        let [_, check_value @ ..] =
+            self.hexadecimal(given, at, key, (6, "six hexadecimal digits"))?.to_be_bytes();
+        Some(check_value)
+    }
+
+    fn hexadecimal(
+        &mut self,
+        given: &Option<Given<String>>,
+        at: &Range<usize>,
+        key: &str,
+        (count, wanted): (usize, &str),
+    ) -> Option<u32> {
+        let written = self.report.required(given, at, key)?;
         let digits = written.as_bytes();
-        let value = (digits.len() == 6 && digits.iter().all(u8::is_ascii_hexdigit))
+        let value = (digits.len() == count && digits.iter().all(u8::is_ascii_hexdigit))
             .then(|| u32::from_str_radix(&written, 16).ok())
             .flatten();
-        let Some(value) = value else {
+        if value.is_none() {
             let at = given.as_ref().map_or(at, |given| &given.at);
-            self.report.wrong(at, &format!("{written:?}"), "six hexadecimal digits");
+            self.report.wrong(at, &format!("{written:?}"), wanted);
+        }
+        value
+    }
+
+    /// Where a terminal's kernel puts counter, number and code: as tags 9F65 and 9F66 say, with a counter of four digits.
+    fn bitmaps(&mut self, raw: &raw::Program, at: &Range<usize>) -> Option<Layouts> {
+        let wanted = (4, "four hexadecimal digits, a bit for each digit of the discretionary data");
+        let pcvc3 = self.hexadecimal(&raw.pcvc3, at, "pcvc3", wanted);
+        let punatc = self.hexadecimal(&raw.punatc, at, "punatc", wanted);
+        let (pcvc3, punatc) = (u16::try_from(pcvc3?).ok()?, u16::try_from(punatc?).ok()?);
+        let layout = Layout::Bitmaps { pcvc3, punatc, natc: ATC_DIGITS };
+        if !layout.is_sound() {
+            let found = format!("pcvc3 {pcvc3:04X} and punatc {punatc:04X}");
+            self.report.fault(
+                at,
+                found,
+                "1 to 5 digits of the code; 4 of the counter and up to 8 of the number apart from them; the last left free",
+            );
             return None;
+        }
+        let code_digits = pcvc3.count_ones();
+        // As R19, where a code has so few digits.
+        let few = code_digits < ROTATING.code_digits;
+        let tries = if few { &ROTATING_19 } else { &ROTATING };
+        Some(Layouts { layout, code_digits, ..*tries })
+    }
+
+    /// The second key of profile `cvc3`.
+    fn cvc3(&mut self, raw: &raw::Program, at: &Range<usize>, is_cvc3: bool) -> Option<Option<Cvc3Key>> {
+        if !is_cvc3 {
+            let keys = [&raw.cvc3_key, &raw.cvc3_check_value, &raw.derivation, &raw.pcvc3, &raw.punatc];
+            if let Some(given) = keys.into_iter().flatten().next() {
+                self.report.fault(&given.at, "a setting of profile cvc3", "profile = \"cvc3\" beside it");
+            }
+            return Some(None);
+        }
+        let key = self.report.required(&raw.cvc3_key, at, "cvc3_key");
+        let check_value = self.check_value_of(&raw.cvc3_check_value, at, "cvc3_check_value");
+        let derivation = match &raw.derivation {
+            Some(derivation) => self.report.one_of(derivation, "derivation", &DERIVATIONS),
+            None => Some(Derivation::OptionA),
         };
-        let [_, check_value @ ..] = value.to_be_bytes();
-        Some(check_value)
+        Some(Some(Cvc3Key { key: key?, check_value: check_value?, derivation: derivation? }))
     }
 
     /// How likely somebody who guesses is right before the card is blocked.
@@ -246,7 +336,7 @@ impl Check<'_, '_> {
         }
     }
 
-    fn kind(&mut self, raw: &raw::Program, is_rotating: bool) -> Option<ProgramKind> {
+    fn kind(&mut self, raw: &raw::Program, is_rotating: bool, is_cvc3: bool) -> Option<ProgramKind> {
         if is_rotating {
             let surplus = raw.required_above.as_ref().map(|given| &given.at);
             if let Some(at) = surplus.or(raw.challenge_ttl.as_ref().map(|given| &given.at)) {
@@ -260,16 +350,34 @@ impl Check<'_, '_> {
                 Some(exposure) => self.report.one_of(exposure, "exposure", &EXPOSURES)?,
                 None => false,
             };
+            if let Some(given) = raw.profile.as_ref().filter(|_| is_cvc3 && !is_exposed) {
+                // Two bytes are no key that a token could hold.
+                self.report.fault(
+                    &given.at,
+                    "profile cvc3 with exposure none",
+                    "exposure = \"session\": its private counters are seen here",
+                );
+            }
+            if let Some(given) = &raw.response {
+                self.report.fault(&given.at, "a response of rotating ATCs", "it in a challenge program only");
+            }
             return Some(ProgramKind::RotatingAtc { is_exposed });
         }
         if let Some(given) = &raw.exposure {
             self.report.fault(&given.at, "an exposure of challenges", "it in a rotating_atc program only");
         }
+        if let Some(given) = &raw.profile {
+            self.report.fault(&given.at, "a profile of challenges", "it in a rotating_atc program only");
+        }
+        let response = match &raw.response {
+            Some(response) => self.report.one_of(response, "response", &RESPONSES)?,
+            None => ResponseKind::Computed,
+        };
         let ttl = self.report.period(&raw.challenge_ttl, Duration::from_secs(120), TIMER);
         let required_above = match &raw.required_above {
             Some(given) => Some(self.report.sound(given)?),
             None => None,
         };
-        Some(ProgramKind::Challenge { required_above, ttl: ttl? })
+        Some(ProgramKind::Challenge { required_above, ttl: ttl?, response })
     }
 }

@@ -46,9 +46,34 @@ fn programs() {
         ("guess_ceiling = 0.0005", "10 tries of 4 digits: a guess is right with 1e-3"),
         ("layout = \"R19\"\ntries_per_card = 2", "2 tries of 3 digits: a guess is right with 2e-3"),
         ("name = \"Wallet\"", "1 to 32 of a-z"),
+        ("pcvc3 = \"00F0\"", "a setting of profile cvc3"),
+        ("response = \"enrolled\"", "a response of rotating ATCs"),
+        ("kind = \"challenge\"\nresponse = \"known\"", "unknown response"),
+        ("kind = \"challenge\"\nprofile = \"aes\"", "a profile of challenges"),
     ] {
         let told = with_program(changes);
         assert!(told.len() == 1 && told[0].contains(fault), "{changes}: {told:?}");
+    }
+}
+
+#[test]
+fn profile_cvc3_needs_its_key_and_places() {
+    let whole = "profile = \"cvc3\"\nexposure = \"session\"\ncvc3_key = \"i\"\ncvc3_check_value = \"0A1B2C\"\n\
+                 pcvc3 = \"00F0\"\npunatc = \"0F0E\"";
+    assert_eq!(with_program(whole), Vec::<String>::new());
+    for (from, to, fault) in [
+        ("exposure = \"session\"\n", "", "profile cvc3 with exposure none"),
+        ("cvc3_key = \"i\"\n", "", "cvc3_key"),
+        ("punatc = \"0F0E\"", "punatc = \"0F0F\"", "pcvc3 00F0 and punatc 0F0F"),
+        ("punatc = \"0F0E\"", "punatc = \"0F1E\"", "pcvc3 00F0 and punatc 0F1E"),
+        ("punatc = \"0F0E\"", "punatc = \"F0E\"", "four hexadecimal digits"),
+        ("pcvc3", "layout = \"R\"\npcvc3", "a layout beside profile cvc3"),
+        // Three digits of a code bear one wrong one.
+        ("pcvc3 = \"00F0\"", "tries_per_card = 2\npcvc3 = \"00E0\"", "2 tries of 3 digits"),
+        ("exposure", "derivation = \"C\"\nexposure", "unknown derivation"),
+    ] {
+        let told = with_program(&whole.replacen(from, to, 1));
+        assert!(told.len() == 1 && told[0].contains(fault), "{to}: {told:?}");
     }
 }
 
