@@ -121,3 +121,32 @@ fn production_forgives_nothing() {
         read(&SOUND.replacen("shards = 1", "profile = \"prod\"", 1)).unwrap_err().contains("unknown profile")
     );
 }
+
+#[test]
+fn the_key_of_a_journal_is_on_the_token_or_in_a_file() {
+    let (pin, module) = (tempfile(), concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+    let token = format!("[hsm]\nmodule = {module:?}\ntoken = \"t\"\npin_file = {pin:?}\n");
+    let file = format!("key_file = {pin:?}\n");
+    let told = |sound: &str, journal: &str, token: &str| {
+        read(&format!("{sound}\n[journal]\ndir = \"j\"\n{journal}{token}"))
+            .map(|_| ())
+            .err()
+            .unwrap_or_default()
+    };
+    let key = "key = \"k\"\ncheck_value = \"0a1B2C\"\n";
+    assert_eq!(told(SOUND, key, &token), "");
+    assert_eq!(told(SOUND, &file, ""), "");
+    for (journal, token, fault) in [
+        (key, "", "and no [hsm]"),
+        ("key = \"k\"\n", &*token, "found no \"check_value\""),
+        ("key = \"k\"\ncheck_value = \"0A\"\n", &token, "six hexadecimal digits"),
+        (&format!("{key}{file}"), &token, "found key and key_file"),
+    ] {
+        let told = told(SOUND, journal, token);
+        assert!(told.lines().count() == 1 && told.contains(fault), "{journal}: {told}");
+    }
+    let production = SOUND.replacen("shards = 1", "profile = \"production\"", 1);
+    assert_eq!(told(&production, key, &token), "");
+    assert!(told(&production, &file, "").contains("key_file in profile \"production\""));
+    let _ = std::fs::remove_file(pin);
+}
