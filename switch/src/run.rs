@@ -31,7 +31,7 @@ use crate::crypto::{self, Crypto, Inline};
 use crate::door::{self, DoorCounts};
 use crate::homes::Homes;
 use crate::hop::Hop;
-use crate::journal::{self, Archive, Directory, Found, Fresh, Journal, Keys, Wrapper, history};
+use crate::journal::{self, Archive, Directory, Found, Fresh, Index, Journal, Keys, Wrapper, history};
 use crate::reload::{self, Reread, Retired};
 use crate::rules::Rules;
 use crate::setup::{Clock, Setup};
@@ -126,7 +126,7 @@ async fn run_with(
 
     #[cfg(feature = "otel")]
     let _traces = crate::otel::Exporter::start(&setup).map_err(internal)?;
-    let (journals, archive) = books.open(&setup)?;
+    let (journals, keeping) = books.open(&setup)?;
     let (cryptos, supervisor) = tokens.place(&setup).map_err(internal)?;
     let shards =
         start_shards(&setup, std::mem::take(&mut books.authorizers), journals, cryptos).map_err(internal)?;
@@ -188,7 +188,7 @@ async fn run_with(
                 }
                 if let Some(ended) = drain.as_mut().and_then(|drain| drain.look(&setup)) {
                     let ended = finish(&setup, shards, ended).await;
-                    drop(archive);
+                    drop(keeping);
                     return ended;
                 }
             }
@@ -329,16 +329,20 @@ fn journal_keys(config: &Config, journal: &config::Journal) -> Result<Keys, jour
     }
 }
 
+/// What looks after the journals of all shards. The index ends first: the archive holds the directory.
+type Keeping = (Index, Archive);
+
 impl Books {
     /// The journal of each shard, to be written, and what looks after them.
-    fn open(&mut self, setup: &Setup) -> Result<(Vec<Option<Journal>>, Option<Archive>), Fault> {
+    fn open(&mut self, setup: &Setup) -> Result<(Vec<Option<Journal>>, Option<Keeping>), Fault> {
         let Some((directory, fresh)) = self.directory.take() else {
             return Ok(((0..setup.shards()).map(|_| None).collect(), None));
         };
         let open = |shard| directory.open(ShardId(shard), setup.now_us());
         let journals = (0..setup.shards()).map(open).collect::<Result<Vec<_>, _>>()?;
+        let index = directory.index(&journals, setup.index.clone())?;
         let archive = directory.archive(&journals, fresh)?;
-        Ok((journals.into_iter().map(Some).collect(), Some(archive)))
+        Ok((journals.into_iter().map(Some).collect(), Some((index, archive))))
     }
 }
 

@@ -14,6 +14,7 @@ use crate::api::Askers;
 use crate::config::{Config, Issuer, Way};
 use crate::homes::Homes;
 use crate::hop::Mailbox;
+use crate::journal::IndexFigures;
 use crate::metrics::Snapshot;
 use crate::rules::Rules;
 use crate::wall::Wall;
@@ -42,6 +43,8 @@ pub(crate) struct Setup {
     /// Those that wait to be told.
     #[cfg(feature = "otel")]
     pub(crate) spans: crate::otel::Spans,
+    /// How the index of the journal stands.
+    pub(crate) index: Arc<IndexFigures>,
     pub(crate) snapshots: mpsc::Sender<Box<Snapshot>>,
     clock: Clock,
 }
@@ -118,6 +121,7 @@ impl Setup {
             traces: Traces::default(),
             #[cfg(feature = "otel")]
             spans: crate::otel::Spans::default(),
+            index: Arc::default(),
             snapshots,
             clock,
         })

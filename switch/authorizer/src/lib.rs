@@ -26,6 +26,7 @@
 //! | [`provision`] | cards enrolled, bundles and challenges given |
 //! | [`recovery`] | facts of earlier processes, read back |
 //! | [`snapshot`] | what they had come to, in pieces |
+//! | [`recall`] | what they tell of one identity, for an index of them |
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -63,6 +64,7 @@ pub mod parked;
 pub mod planted;
 pub mod programs;
 pub mod provision;
+pub mod recall;
 pub mod recovery;
 pub mod reply;
 pub mod request;

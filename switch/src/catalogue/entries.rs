@@ -369,7 +369,7 @@ static PROGRAMS: [Entry; 18] = [
     ),
 ];
 
-static JOURNAL: [Entry; 5] = [
+static JOURNAL: [Entry; 9] = [
     entry(
         "signalbox_journal_facts_total",
         "Facts written to the journal.",
@@ -402,6 +402,30 @@ static JOURNAL: [Entry; 5] = [
         "Whether there is no room for another journal segment: 1 or 0.",
         &[],
         LevelOfAll(|world, _| truth(world.shards().any(|shard| shard.journal.is_low))),
+    ),
+    entry(
+        "signalbox_index_rows",
+        "Requests that the index of the journal tells of.",
+        &[],
+        LevelOfAll(|world, _| world.setup.index.rows.load(Ordering::Relaxed) as f64),
+    ),
+    entry(
+        "signalbox_index_behind_facts",
+        "Facts on the disk that are not in the index yet.",
+        &[],
+        LevelOfAll(|world, _| world.setup.index.behind.load(Ordering::Relaxed) as f64),
+    ),
+    entry(
+        "signalbox_index_whole",
+        "Whether the index was level with the journal since it was opened: 1 or 0.",
+        &[],
+        LevelOfAll(|world, _| truth(world.setup.index.is_whole.load(Ordering::Relaxed))),
+    ),
+    entry(
+        "signalbox_index_rebuilds_total",
+        "Times the index was built anew from the journal.",
+        &[],
+        CountOfAll(|world, _| world.setup.index.rebuilds.load(Ordering::Relaxed)),
     ),
 ];
 

@@ -4,12 +4,14 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use authorizer::Authorizer;
 use authorizer::event::ShardId;
 
 use super::archive::{Archive, Fresh};
 use super::fold::{Fold, Folded};
+use super::index::{self, Index};
 use super::mark::Mark;
 use super::segment::Tail;
 use super::writer::{Journal, Settings};
@@ -131,6 +133,12 @@ impl Directory {
     pub(crate) fn open(&self, shard: ShardId, now_us: u64) -> Result<Journal, Fault> {
         let tail = self.tails.get(usize::from(shard.0)).copied().unwrap_or_default();
         Journal::open(&self.path, shard, self.settings.clone(), &tail, now_us)
+    }
+
+    /// Starts what keeps an index of the journals of all shards.
+    pub(crate) fn index(&self, journals: &[Journal], figures: Arc<index::Figures>) -> Result<Index, Fault> {
+        let shards = journals.iter().map(|journal| journal.durability().clone()).collect();
+        Index::start(self.path.clone(), self.settings.clone(), shards, figures)
     }
 
     /// Starts what looks after the journals of all shards, and holds the directory from here on.

@@ -117,6 +117,16 @@ impl Durability {
         self.durable_mark.load(Ordering::Acquire) >> OFFSET_BITS
     }
 
+    /// Segment and offset up to which nothing changes any more for those who read behind the shard.
+    pub(super) fn followable(&self, level: Level) -> (u64, u64) {
+        let mark = match level {
+            Level::Sync => &self.durable_mark,
+            Level::Written => &self.written_mark,
+        };
+        let mark = mark.load(Ordering::Acquire);
+        (mark >> OFFSET_BITS, mark & ((1 << OFFSET_BITS) - 1))
+    }
+
     /// Up to which offset of a segment the disk has it.
     pub(super) fn durable_offset(&self, segment: u64) -> u64 {
         let mark = self.durable_mark.load(Ordering::Acquire);

@@ -102,6 +102,11 @@ impl Keys {
         self.data.last().expect("one at least").of_file(salt, shard)
     }
 
+    /// What encrypts the card numbers in the index, for one process.
+    pub(super) fn for_new_index(&self, salt: &[u8; 32]) -> Sealer {
+        self.data.last().expect("one at least").sealer(salt, INDEX)
+    }
+
     /// What opens the card numbers of a file; nothing where its key is not among these.
     pub(super) fn for_old(
         &self,
@@ -109,16 +114,36 @@ impl Keys {
         salt: &[u8; 32],
         shard: ShardId,
     ) -> Option<Sealer> {
-        let key = self.data.iter().find(|key| (key.id, key.check) == (id, check))?;
-        Some(key.of_file(salt, shard))
+        self.data_key((id, check)).map(|key| key.of_file(salt, shard))
+    }
+
+    /// What opens those that an earlier process has put into the index.
+    pub(super) fn for_old_index(&self, key: (u32, [u8; 8]), salt: &[u8; 32]) -> Option<Sealer> {
+        self.data_key(key).map(|key| key.sealer(salt, INDEX))
+    }
+
+    /// Whether a data key is among these.
+    pub(super) fn has(&self, key: (u32, [u8; 8])) -> bool {
+        self.data_key(key).is_some()
+    }
+
+    fn data_key(&self, (id, check): (u32, [u8; 8])) -> Option<&DataKey> {
+        self.data.iter().find(|key| (key.id, key.check) == (id, check))
     }
 }
+
+/// What the keys of the index are for: no file's are for the same.
+const INDEX: &[u8] = b"card numbers of the index";
 
 impl DataKey {
     fn of_file(&self, salt: &[u8; 32], shard: ShardId) -> Sealer {
         let mut info = *b"card numbers of a segment \0\0";
         info[26..].copy_from_slice(&shard.0.to_le_bytes());
-        let salted = [&salt[..], &info[..]];
+        self.sealer(salt, &info)
+    }
+
+    fn sealer(&self, salt: &[u8; 32], purpose: &[u8]) -> Sealer {
+        let salted = [&salt[..], purpose];
         let mut key = Zeroizing::new([0; 32]);
         let okm = self.root.expand(&salted, hkdf::HKDF_SHA256);
         okm.and_then(|okm| okm.fill(&mut key[..])).expect("HKDF gives 32 bytes");
@@ -302,6 +327,7 @@ pub(super) mod tests {
         assert_eq!(open(&second, &sealer), Some((pan, pan)));
         assert_eq!(open(&first, &keys.for_new(&[2; 32], ShardId(0))), None);
         assert_eq!(open(&first, &keys.for_new(&[1; 32], ShardId(1))), None);
+        assert_eq!(open(&first, &keys.for_new_index(&[1; 32])), None);
         let (_, mut closed) = Cards::split(&first, None).expect("states are readable without the key");
         assert_eq!(closed.next(), Some(None));
         for at in 7..first.len() {
@@ -321,6 +347,8 @@ pub(super) mod tests {
         assert_eq!((before.newest().0, after.newest().0), (1, 2));
         assert!(after.for_old(before.newest(), &[0; 32], ShardId(0)).is_some());
         assert!(before.for_old(after.newest(), &[0; 32], ShardId(0)).is_none());
+        assert!(after.for_old_index(before.newest(), &[0; 32]).is_some());
+        assert!(after.has(before.newest()) && !before.has(after.newest()));
         let other = Keys::of(&lookup, &[(1, &new)]);
         assert!(
             other.for_old(before.newest(), &[0; 32], ShardId(0)).is_none(),

@@ -7,6 +7,7 @@
 //! DIR/shard-000/000000001.segment batches, one per turn that had facts; a new segment at each start
 //! DIR/shard-000/next              the segment after that, filled with zeros in advance
 //! DIR/shard-000/000000001.snapshot what the shard knew at the end of that segment
+//! DIR/index.sqlite                every request by its identity, told from the segments
 //! DIR.mark                        how many facts there were: an older journal is told by it
 //! ```
 //!
@@ -23,6 +24,7 @@
 //! | `fold` | the newest snapshot and the facts after it, read back |
 //! | `renumber` | names that have other numbers now |
 //! | `archive` | the thread that writes snapshots and removes what is over |
+//! | `index` | the thread that keeps an index of them in SQLite |
 //! | `mark` | tells an older journal from a newer one |
 //! | `directory` | the whole data directory: lock, recovery, start |
 //! | `history` | what became of every request, for `export` and `verify` |
@@ -37,6 +39,7 @@ pub mod bench;
 mod directory;
 mod fold;
 pub mod history;
+mod index;
 mod keeper;
 mod keys;
 mod mark;
@@ -51,6 +54,7 @@ mod writer;
 
 pub(crate) use archive::{Archive, Fresh};
 pub(crate) use directory::{Directory, Found};
+pub(crate) use index::{Figures as IndexFigures, Index};
 pub(crate) use keys::Keys;
 pub(crate) use wrapped::{Vault, Wrapper, insist_on_none, open_or_make, rewrap};
 pub(crate) use writer::{Journal, SEGMENT_BYTES_MIN, Settings};

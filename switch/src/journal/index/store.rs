@@ -1,0 +1,434 @@
+//! The index's file: one row for each request, for a person with `sqlite3` and for look-ups by identity. No card number
+//! is in it in the clear: the token of the card is a column, and what a reversal must say again is a sealed record, as
+//! in a snapshot. The columns say what `signalbox export` says, under the same names.
+//!
+//! Everything in it comes from the journal, so it is never repaired: what is not sound is built anew.
+
+use std::collections::HashMap;
+use std::fs::{self, OpenOptions};
+use std::hash::Hasher;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use authorizer::event::ShardId;
+use authorizer::memory::Entry;
+use authorizer::request::Identity;
+use authorizer::snapshot::{Leg, Piece};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use siphasher::sip128::{Hasher128, SipHasher13};
+
+use super::follow::Place;
+use super::row::Row;
+use crate::journal::keys::{Keys, Sealer};
+use crate::journal::record::{Reader, Writer};
+use crate::journal::renumber::Renumber;
+use crate::journal::segment::Names;
+
+/// The file's name in the data directory, and what SQLite puts beside it.
+pub(super) const FILES: [&str; 3] = ["index.sqlite", "index.sqlite-wal", "index.sqlite-shm"];
+/// The version of the tables and of the sealed records in them.
+const VERSION: i64 = 1;
+/// Tells the file from other people's: `SBIX`.
+const APPLICATION: i64 = 0x5342_4958;
+/// Rows that are removed at a time.
+pub(super) const REMOVED_MAX: usize = 2_000;
+/// Keys of earlier processes that are held at a time.
+const SESSIONS_MAX: usize = 16;
+/// How long another process that holds the file is waited for.
+const BUSY: Duration = Duration::from_secs(1);
+
+/// Why the file cannot be used.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// It must be built anew.
+    Unsound(String),
+    /// It may be better the next time: a full disk, somebody who holds the file.
+    Passing(String),
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Self {
+        let passing = [ErrorCode::DatabaseBusy, ErrorCode::DatabaseLocked, ErrorCode::DiskFull];
+        match error.sqlite_error_code() {
+            Some(code) if passing.contains(&code) => Self::Passing(error.to_string()),
+            _ => Self::Unsound(error.to_string()),
+        }
+    }
+}
+
+/// The open file.
+pub(super) struct Store {
+    connection: Connection,
+    keys: Arc<Keys>,
+    names: Names,
+    /// Under which number this process seals, and the key of that.
+    session: i64,
+    sealer: Sealer,
+    /// What earlier processes sealed under, and how they numbered names.
+    sessions: HashMap<i64, (Sealer, Names)>,
+    rows: u64,
+    out: Vec<u8>,
+}
+
+impl Store {
+    /// Opens the file, or makes it where there is none.
+    pub(super) fn open(directory: &Path, keys: Arc<Keys>, names: Names) -> Result<Self, Trouble> {
+        let path = directory.join(FILES[0]);
+        // What SQLite puts beside it has the same mode.
+        let made =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        made.map_err(|error| Trouble::Passing(format!("{}: {error}", path.display())))?;
+        let connection = Connection::open(&path)?;
+        connection.busy_timeout(BUSY)?;
+        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        let application: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+        match (application, version) {
+            (0, 0) => connection.execute_batch(&format!(
+                "PRAGMA journal_mode = WAL; BEGIN; {TABLES}
+                 PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
+            ))?,
+            (APPLICATION, VERSION) => {}
+            _ => return Err(Trouble::Unsound("it is of another version".to_owned())),
+        }
+        connection.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16000;")?;
+        let mut salt = [0; 32];
+        getrandom::fill(&mut salt).map_err(|error| Trouble::Passing(format!("no randomness: {error}")))?;
+        let named = serde_json::to_string(&names).expect("names are JSON");
+        let newest: Option<(u32, [u8; 8])> = connection
+            .query_row("SELECT key, key_check FROM session ORDER BY id DESC LIMIT 1", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?;
+        if newest.is_some_and(|key| !keys.has(key)) {
+            return Err(Trouble::Unsound("it was written under another key".to_owned()));
+        }
+        let (key, key_check) = keys.newest();
+        connection.execute(
+            "INSERT INTO session (salt, key, key_check, names) VALUES (?1, ?2, ?3, ?4)",
+            params![salt, key, key_check, named],
+        )?;
+        let session = connection.last_insert_rowid();
+        let rows = connection.query_row("SELECT count(*) FROM payment", [], |row| row.get::<_, i64>(0))?;
+        let sealer = keys.for_new_index(&salt);
+        let rows = rows as u64;
+        Ok(Self { connection, keys, names, session, sealer, sessions: HashMap::new(), rows, out: Vec::new() })
+    }
+
+    /// Removes the file with all that is beside it.
+    pub(super) fn remove(directory: &Path) {
+        for name in FILES {
+            let _ = fs::remove_file(directory.join(name));
+        }
+    }
+
+    /// How many requests it tells of.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// How names are numbered here.
+    pub(super) fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// Up to where a shard's journal is in it.
+    pub(super) fn place(&self, shard: ShardId) -> Result<Place, Trouble> {
+        let place = self.connection.query_row(
+            "SELECT segment, offset, sum, facts FROM progress WHERE shard = ?1",
+            [shard.0],
+            |row| {
+                let (segment, offset, facts): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(3)?);
+                Ok(Place {
+                    segment: segment as u64,
+                    offset: offset as u64,
+                    sum: row.get(2)?,
+                    facts: facts as u64,
+                })
+            },
+        );
+        Ok(place.optional()?.unwrap_or_default())
+    }
+
+    /// Writes rows and places, all or nothing.
+    pub(super) fn write(
+        &mut self,
+        rows: HashMap<Identity, Row>,
+        told: &[Acknowledged],
+        places: &[(ShardId, Place)],
+    ) -> Result<(), Trouble> {
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        let written = self.write_all(rows, told, places);
+        match written {
+            Ok(fresh) => {
+                self.connection.execute_batch("COMMIT")?;
+                self.rows += fresh;
+                Ok(())
+            }
+            Err(trouble) => {
+                let _ = self.connection.execute_batch("ROLLBACK");
+                Err(trouble)
+            }
+        }
+    }
+
+    fn write_all(
+        &mut self,
+        rows: HashMap<Identity, Row>,
+        told: &[Acknowledged],
+        places: &[(ShardId, Place)],
+    ) -> Result<u64, Trouble> {
+        let mut fresh = 0;
+        let mut begin = self.connection.prepare(BEGIN)?;
+        let mut go_on = self.connection.prepare(GO_ON)?;
+        for (identity, row) in rows {
+            let name = identity.0.to_be_bytes();
+            let sealed = row.known().map(|entry| {
+                self.out.clear();
+                let mut writer = Writer { out: &mut self.out, sealer: &mut self.sealer, keys: &self.keys };
+                writer.piece(&Piece::Remembered(*entry, Leg::Gone));
+                self.sealer.close(&mut self.out);
+                let sum = sum(&name, &self.out);
+                self.out.extend_from_slice(&sum);
+                self.out.clone()
+            });
+            fresh += u64::from(!row.is_there);
+            let outcome = row.outcome;
+            let changing = (
+                row.state(),
+                outcome.and_then(|outcome| outcome.approval_code).map(|code| text(code.as_bytes())),
+                outcome.map(|outcome| text(outcome.response_code.as_bytes())),
+                outcome.and_then(|outcome| outcome.approved_minor).map(|minor| minor as i64),
+                row.reason(),
+                row.left_minor().map(|minor| minor as i64),
+            );
+            let (state, de38, de39, approved, reason, left) = changing;
+            let told = row.told.as_ref();
+            let told_de11 = told.map(|told| format!("{:06}", told.stan));
+            let (told_why, told_state) = (told.map(|told| told.why), told.map(|_| "waiting"));
+            let ended_us = row.ended_us.map(|us| us as i64);
+            let Some(begun) = &row.begun else {
+                go_on.execute(params![
+                    name,
+                    state,
+                    de38,
+                    de39,
+                    approved,
+                    reason,
+                    left,
+                    ended_us,
+                    told_de11,
+                    told_why,
+                    told_state,
+                    self.session,
+                    sealed
+                ])?;
+                continue;
+            };
+            let asked = row.asked.as_ref();
+            let keys = asked.map(|asked| &asked.keys);
+            let sent = row.sent();
+            let issuer = sent.map(|sent| named(&self.names.issuers, sent.to.issuer.index()));
+            let token = begun.token.map(|token| format!("{:032x}", u128::from_be_bytes(token)));
+            begin.execute(params![
+                name,
+                state,
+                de38,
+                de39,
+                approved,
+                reason,
+                left,
+                ended_us,
+                told_de11,
+                told_why,
+                told_state,
+                self.session,
+                sealed,
+                row.acquirer.map(|acquirer| named(&self.names.acquirers, acquirer.index())),
+                asked.map(|asked| asked.class.name()),
+                issuer,
+                sent.map(|sent| format!("{:06}", sent.stan.number())),
+                asked.map(|asked| asked.amount.minor() as i64),
+                asked.map(|asked| asked.amount.currency().number()),
+                keys.map(|keys| format!("{:010}", keys.moment)),
+                asked.map(|asked| format!("{:06}", asked.stan.number())),
+                keys.and_then(|keys| keys.acquirer).map(|party| party.number() as i64),
+                asked.and_then(|asked| asked.forwarder).map(|party| party.number() as i64),
+                keys.and_then(|keys| keys.rrn).map(|rrn| text(rrn.as_bytes())),
+                keys.and_then(|keys| keys.terminal).map(|terminal| text(terminal.as_bytes())),
+                keys.and_then(|keys| keys.merchant).map(|merchant| text(merchant.as_bytes())),
+                row.is_stood_in,
+                token,
+                begun.at_us as i64,
+                begun.shard.0,
+                begun.segment as i64,
+                begun.offset as i64,
+            ])?;
+        }
+        let mut acknowledge = self.connection.prepare(ACKNOWLEDGE)?;
+        for Acknowledged { shard, issuer, stan, state } in told {
+            acknowledge.execute(params![
+                state,
+                shard.0,
+                named(&self.names.issuers, *issuer),
+                format!("{stan:06}")
+            ])?;
+        }
+        let mut go_to = self.connection.prepare(
+            "INSERT OR REPLACE INTO progress (shard, segment, offset, sum, facts) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?;
+        for (shard, place) in places {
+            let Place { segment, offset, sum, facts } = *place;
+            go_to.execute(params![shard.0, segment as i64, offset as i64, sum, facts as i64])?;
+        }
+        Ok(fresh)
+    }
+
+    /// Whether there is a row of an identity.
+    pub(super) fn has(&self, identity: Identity) -> Result<bool, Trouble> {
+        let name = identity.0.to_be_bytes();
+        let found =
+            self.connection.query_row("SELECT 1 FROM payment WHERE identity = ?1", [name], |_| Ok(()));
+        Ok(found.optional()?.is_some())
+    }
+
+    /// What is known of an identity.
+    pub(super) fn find(&mut self, identity: Identity) -> Result<Option<Found>, Trouble> {
+        let name = identity.0.to_be_bytes();
+        let sql = "SELECT entry, session, state FROM payment WHERE identity = ?1";
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let found: Option<(Option<Vec<u8>>, i64, String)> =
+            self.connection.query_row(sql, [name], read).optional()?;
+        let Some((sealed, session, state)) = found else { return Ok(None) };
+        let entry = sealed.map(|sealed| self.open_entry(&name, session, &sealed)).transpose()?;
+        Ok(Some(Found { entry: entry.flatten(), is_timed_out: state == "timed_out" }))
+    }
+
+    fn open_entry(&mut self, name: &[u8; 16], session: i64, sealed: &[u8]) -> Result<Option<Entry>, Trouble> {
+        let unsound = || Trouble::Unsound("a record of it is not sound".to_owned());
+        let (record, written) = sealed.split_last_chunk::<16>().ok_or_else(unsound)?;
+        if *written != sum(name, record) {
+            return Err(unsound());
+        }
+        if session != self.session && !self.sessions.contains_key(&session) {
+            if self.sessions.len() >= SESSIONS_MAX {
+                self.sessions.clear();
+            }
+            let known = self.session(session)?;
+            self.sessions.insert(session, known);
+        }
+        let (sealer, names) = match self.sessions.get(&session) {
+            Some((sealer, names)) => (sealer, names),
+            None => (&self.sealer, &self.names),
+        };
+        let piece = Reader::new(record, Some(sealer)).ok().and_then(|mut reader| reader.next_piece()?.ok());
+        let piece = Renumber::new(&self.names).piece(piece.ok_or_else(unsound)?, names);
+        match piece {
+            Some(Piece::Remembered(entry, _)) => Ok(Some(entry)),
+            // Its acquirer or issuer is no more.
+            _ => Ok(None),
+        }
+    }
+
+    /// What an earlier process sealed under, and how it numbered names.
+    fn session(&self, session: i64) -> Result<(Sealer, Names), Trouble> {
+        let sql = "SELECT salt, key, key_check, names FROM session WHERE id = ?1";
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, (row.get(1)?, row.get(2)?), row.get(3)?));
+        let (salt, key, names): ([u8; 32], (u32, [u8; 8]), String) =
+            self.connection.query_row(sql, [session], read)?;
+        let names = serde_json::from_str(&names).ok();
+        let known = self.keys.for_old_index(key, &salt).zip(names);
+        known.ok_or_else(|| Trouble::Unsound("a record of it is under another key".to_owned()))
+    }
+
+    /// Removes requests that came before a moment, and says how many: the oldest first, so many at a time.
+    pub(super) fn forget(&mut self, before_us: u64) -> Result<usize, Trouble> {
+        let removed = self.connection.execute(
+            "DELETE FROM payment WHERE identity IN
+                 (SELECT identity FROM payment WHERE received_us < ?1 ORDER BY received_us LIMIT ?2)",
+            params![before_us as i64, REMOVED_MAX as i64],
+        )?;
+        self.rows = self.rows.saturating_sub(removed as u64);
+        Ok(removed)
+    }
+}
+
+/// What is known of an identity.
+pub(super) struct Found {
+    /// Nothing, where it may come again as if it never had.
+    pub(super) entry: Option<Entry>,
+    pub(super) is_timed_out: bool,
+}
+
+/// An issuer has acknowledged something, or will not, or is told again.
+pub(super) struct Acknowledged {
+    pub(super) shard: ShardId,
+    pub(super) issuer: usize,
+    pub(super) stan: u32,
+    pub(super) state: &'static str,
+}
+
+fn named(names: &[String], index: usize) -> Option<&str> {
+    names.get(index).map(String::as_str)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim_end().to_owned()
+}
+
+/// It finds accidents: SQLite does not look at what is in its pages.
+fn sum(name: &[u8; 16], record: &[u8]) -> [u8; 16] {
+    let mut hasher = SipHasher13::new_with_keys(0x7369_676e_616c, 0x696e_6465_7831);
+    hasher.write(name);
+    hasher.write(record);
+    hasher.finish128().as_bytes()
+}
+
+const TABLES: &str = "
+    CREATE TABLE payment (
+        identity BLOB NOT NULL UNIQUE,  -- hex(identity) is the trace of logs and commands
+        acquirer TEXT, class TEXT,      -- who asked, and for what
+        state TEXT NOT NULL,            -- in_doubt, approved, advised, declined, timed_out, reversed, ...
+        de4 INTEGER, de49 INTEGER,      -- minor units, currency
+        de7 TEXT, de11 TEXT, de32 INTEGER, de33 INTEGER, de37 TEXT, de41 TEXT, de42 TEXT,
+        de38 TEXT, de39 TEXT, approved_minor INTEGER,
+        reason TEXT,                    -- of a decline
+        left_minor INTEGER,             -- what stays after a reversal
+        stood_in INTEGER,
+        issuer TEXT, issuer_de11 TEXT,
+        card_token TEXT,
+        received_us INTEGER NOT NULL, ended_us INTEGER,   -- microseconds since 1970
+        told_de11 TEXT, told_why TEXT, told_state TEXT,   -- the newest reversal or advice to its issuer
+        shard INTEGER NOT NULL, segment INTEGER NOT NULL, offset INTEGER NOT NULL,   -- where the journal begins with it
+        session INTEGER NOT NULL, entry BLOB              -- sealed, for the switch
+    );
+    CREATE INDEX payment_received ON payment (received_us);
+    CREATE INDEX payment_told ON payment (told_de11) WHERE told_state <> 'done';
+    CREATE TABLE progress (
+        shard INTEGER PRIMARY KEY, segment INTEGER NOT NULL, offset INTEGER NOT NULL, sum BLOB, facts INTEGER NOT NULL
+    );
+    CREATE TABLE session (
+        id INTEGER PRIMARY KEY, salt BLOB NOT NULL,
+        key INTEGER NOT NULL, key_check BLOB NOT NULL,   -- the data key of the journal that it sealed under
+        names TEXT NOT NULL
+    );";
+
+const BEGIN: &str = "
+    INSERT OR REPLACE INTO payment (
+        identity, state, de38, de39, approved_minor, reason, left_minor, ended_us, told_de11, told_why, told_state,
+        session, entry, acquirer, class, issuer, issuer_de11, de4, de49, de7, de11, de32, de33, de37, de41, de42,
+        stood_in, card_token, received_us, shard, segment, offset)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
+        ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32)";
+
+const GO_ON: &str = "
+    UPDATE payment SET state = ?2, de38 = coalesce(?3, de38), de39 = coalesce(?4, de39),
+        approved_minor = coalesce(?5, approved_minor), reason = coalesce(?6, reason), left_minor = ?7,
+        ended_us = coalesce(ended_us, ?8), told_de11 = coalesce(?9, told_de11), told_why = coalesce(?10, told_why),
+        told_state = coalesce(?11, told_state), session = ?12, entry = ?13
+    WHERE identity = ?1";
+
+const ACKNOWLEDGE: &str = "
+    UPDATE payment SET told_state = ?1
+    WHERE told_de11 = ?4 AND told_state <> 'done' AND shard = ?2 AND issuer = ?3";
