@@ -12,6 +12,7 @@ mod disk;
 mod drain;
 mod duplicate;
 mod format;
+mod index;
 mod journal_key;
 mod links;
 mod local_decline;
