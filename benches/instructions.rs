@@ -9,7 +9,7 @@ use authorizer::event::{AcquirerId, AcquirerLink, ShardId, Ticket};
 use authorizer::request::Class;
 use benches::path::Path;
 use benches::{APPROVAL, AUTHORIZATION, message, tables};
-use codecs::iso8583::{Dialect, Index, Message, Mti, built_in};
+use codecs::iso8583::{Dialect, Index, Message, Mti, Plans, built_in};
 use codecs::value::{Amount, ApprovalCode, Currency, Pan, ResponseCode, Stan};
 use switch::acquirer::translate::{Answered, Received};
 use switch::homes::Homes;
@@ -80,8 +80,9 @@ fn approval() -> Sample {
 
 fn parse(count: u64, dialect: &str, mti: &[u8; 4], elements: &[(u8, &[u8])]) {
     let mut sample = Sample::new(dialect, mti, elements);
+    let mut plans = Plans::new();
     for _ in 0..count {
-        let _ = black_box(sample.dialect.parse(black_box(&sample.bytes), &mut sample.index));
+        let _ = black_box(plans.parse(sample.dialect, black_box(&sample.bytes), &mut sample.index));
     }
 }
 

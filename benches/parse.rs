@@ -6,7 +6,7 @@ use std::hint::black_box;
 use authorizer::event::{AcquirerId, AcquirerLink, ShardId, Ticket};
 use authorizer::request::Class;
 use benches::{APPROVAL, AUTHORIZATION, message};
-use codecs::iso8583::{Index, Message, built_in};
+use codecs::iso8583::{Index, Message, Plans, built_in};
 use criterion::{Criterion, criterion_group, criterion_main};
 use switch::acquirer::translate::{self, Received};
 use switch::homes::Homes;
@@ -22,7 +22,11 @@ fn parse(criterion: &mut Criterion) {
         ] {
             let bytes = message(dialect, mti, elements);
             let mut index = Index::new();
+            let mut plans = Plans::new();
             group.bench_function(format!("{name} {kind}"), |bencher| {
+                bencher.iter(|| plans.parse(dialect, black_box(&bytes), &mut index));
+            });
+            group.bench_function(format!("{name} {kind}, without a plan"), |bencher| {
                 bencher.iter(|| dialect.parse(black_box(&bytes), &mut index));
             });
         }
@@ -33,10 +37,10 @@ fn parse(criterion: &mut Criterion) {
     let homes = Homes::drawn(1, &["bench"]).expect("randomness");
     let link = AcquirerLink { shard: ShardId(0), slot: 0, generation: 0 };
     let received = Received { ticket: Ticket(0), link, acquirer: AcquirerId(0) };
-    let mut index = Index::new();
+    let (mut index, mut plans) = (Index::new(), Plans::new());
     group.bench_function("iso87-ascii 0100 to a request", |bencher| {
         bencher.iter(|| {
-            dialect.parse(black_box(&bytes), &mut index)?;
+            plans.parse(dialect, black_box(&bytes), &mut index)?;
             dialect.check_rules(&index)?;
             let message = Message::new(dialect, &bytes, &index);
             let mti = index.mti().expect("sound");

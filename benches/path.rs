@@ -11,7 +11,7 @@ use authorizer::provision::{Asker, Told};
 use authorizer::request::Class;
 use authorizer::{Answer, Authorizer};
 use codecs::frame::{Cut, FrameFormat, LengthForm};
-use codecs::iso8583::{De, Dialect, Index, Message, built_in};
+use codecs::iso8583::{De, Dialect, Index, Message, Plans, built_in};
 use switch::acquirer::translate::{Answered, Received};
 use switch::homes::Homes;
 use switch::journal::bench::BenchJournal;
@@ -46,6 +46,7 @@ struct Buffers {
     programs: Programs,
     events: Vec<Event>,
     kept: Vec<Kept>,
+    plans: Box<Plans>,
     to_issuer: Vec<u8>,
     to_acquirer: Vec<u8>,
     now_us: u64,
@@ -118,7 +119,7 @@ impl Buffers {
         let kept = &mut self.kept[place];
         kept.bytes.clear();
         kept.bytes.extend_from_slice(bytes);
-        self.dialect.parse(&kept.bytes, &mut kept.index).expect("sound");
+        self.plans.parse(self.dialect, &kept.bytes, &mut kept.index).expect("sound");
     }
 
     fn request(&mut self, place: usize, bytes: &[u8]) {
@@ -221,6 +222,7 @@ impl Path {
                 Event::IssuerLink(ISSUER, LinkChange::Up),
             ],
             kept: (0..2 * batch).map(|_| Kept { bytes: Vec::new(), index: Index::new() }).collect(),
+            plans: Box::default(),
             to_issuer: Vec::new(),
             to_acquirer: Vec::new(),
             now_us: 0,

@@ -6,7 +6,7 @@
 
 use codecs::frame::{Cut, FrameFormat, LengthForm};
 use codecs::iso8583::dialect::BUILT_IN;
-use codecs::iso8583::{Dialect, Index, Message};
+use codecs::iso8583::{Dialect, Index, Message, Plans};
 use tests::rig::places::scratch_folder;
 use tests::{Plain, authorization_93, fuzz, purchase};
 
@@ -139,6 +139,7 @@ fn mutate(name: &str) {
     let seeds = seeds(dialect, name.starts_with("iso93"));
     let mut chance = Chance(0x5EED_0001);
     let (mut buffer, mut index) = (Vec::with_capacity(64 * 1024), Index::new());
+    let mut plans = Box::new(Plans::new());
     let mut outcomes = [0_u64; 3];
     for mutant in 0..mutants() {
         let format = FORMATS[chance.below(FORMATS.len())];
@@ -148,7 +149,7 @@ fn mutate(name: &str) {
             change(&mut buffer, &mut chance);
         }
         let counted = allocation_counter::measure(|| {
-            let outcome = digest(dialect, &format, &buffer, &mut index);
+            let outcome = digest(dialect, &format, &buffer, (&mut plans, &mut index));
             outcomes[outcome] += 1;
         });
         assert_eq!(counted.count_total, 0, "mutant {mutant} of {name} made the codec allocate");
@@ -200,10 +201,18 @@ fn change(bytes: &mut Vec<u8>, chance: &mut Chance) {
 }
 
 /// What the edge does with bytes: cut, parse, check, read every element. Gives how far it came.
-fn digest(dialect: &Dialect, format: &FrameFormat, bytes: &[u8], index: &mut Index) -> usize {
+fn digest(
+    dialect: &Dialect,
+    format: &FrameFormat,
+    bytes: &[u8],
+    (plans, index): (&mut Plans, &mut Index),
+) -> usize {
     let Ok(Cut::Frame { message, taken, .. }) = format.cut(bytes) else { return 0 };
     assert!(taken <= bytes.len() && message.len() <= taken);
-    let parsed = dialect.parse(message, index);
+    let carefully = dialect.parse(message, index);
+    let present = index.present();
+    let parsed = plans.parse(dialect, message, index);
+    assert_eq!((&parsed, index.present()), (&carefully, present));
     let _ = dialect.check_rules(index);
     // What is left of a flawed message is read too: the answer echoes it.
     let read = Message::new(dialect, message, index);

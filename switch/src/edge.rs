@@ -20,7 +20,8 @@ use authorizer::request::{Identity, Request};
 use authorizer::saf::{Delivery, Stored};
 use authorizer::tables::Tables;
 use authorizer::verify::{Judgement, ProofId};
-use codecs::iso8583::{Message, Mti};
+use codecs::ParseError;
+use codecs::iso8583::{Dialect, Message, Mti, Plans};
 use codecs::value::Pan;
 
 use crate::acquirer::link::AcquirerPort;
@@ -48,6 +49,8 @@ pub(crate) struct Edge {
     pub(crate) inbox: RefCell<Vec<Event>>,
     pub(crate) kick: Kick,
     pub(crate) envelopes: RefCell<Envelopes>,
+    /// The ways over messages that were met before.
+    plans: RefCell<Box<Plans>>,
     pub(crate) acquirers: RefCell<Vec<Place>>,
     /// By issuer, then by link.
     pub(crate) issuers: RefCell<Vec<Vec<Option<Rc<IssuerPort>>>>>,
@@ -111,6 +114,7 @@ impl Edge {
             inbox: RefCell::default(),
             kick: Kick::default(),
             envelopes: RefCell::default(),
+            plans: RefCell::default(),
             acquirers: RefCell::default(),
             issuers: RefCell::new(places),
             overflow: Overflow::new(usize::from(setup.shards())),
@@ -143,6 +147,12 @@ impl Edge {
         let mut envelope = self.envelopes.borrow_mut().fresh();
         envelope.fill(header, message, sender, now_us, &self.rules.borrow());
         envelope
+    }
+
+    /// Finds and checks the elements of a message.
+    pub(crate) fn parse(&self, dialect: &Dialect, envelope: &mut Envelope) -> Result<(), ParseError> {
+        let (bytes, index) = envelope.parts();
+        self.plans.borrow_mut().parse(dialect, bytes, index)
     }
 
     /// Other rules are in force, for the links at once and for the authorizer from the next turn.

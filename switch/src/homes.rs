@@ -7,13 +7,33 @@
 use authorizer::cards::AccountHash;
 use authorizer::event::{AcquirerId, ShardId};
 use authorizer::request::{Class, Fingerprint, Identity, MatchKeys};
-use codecs::iso8583::{De, Message};
-use codecs::value::{Pan, PartyId, Stan};
+use codecs::value::{
+    Currency, Expiry, MerchantId, Pan, PartyId, PosEntry, ProcessingCode, Rrn, Stan, TerminalId,
+};
 use siphasher::sip128::SipHasher13;
 
 /// What two messages of one identity must agree in to be the same request.
-const CONTENT: [De; 7] =
-    [De::PAN, De::PROCESSING_CODE, De::AMOUNT, De::EXPIRY, De::POS_ENTRY, De::RRN, De::CURRENCY];
+#[derive(Clone, Copy)]
+pub struct Said<'a> {
+    /// Whether it asks or tells: an advice is no repeat of a request.
+    pub class: Class,
+    /// DE 2, or the card number of the track.
+    pub pan: Option<Pan>,
+    /// DE 3.
+    pub processing_code: Option<ProcessingCode>,
+    /// DE 4.
+    pub minor: Option<u64>,
+    /// DE 49.
+    pub currency: Currency,
+    /// DE 14, or the expiry of the track.
+    pub expiry: Option<Expiry>,
+    /// DE 22.
+    pub pos_entry: Option<PosEntry>,
+    /// DE 37.
+    pub rrn: Option<Rrn>,
+    /// DE 35 as it stands on the wire.
+    pub track: Option<&'a [u8]>,
+}
 
 /// The keyed hash and the number of shards.
 pub struct Homes {
@@ -28,7 +48,7 @@ impl Homes {
     pub fn new(shards: u16, key: [u8; 16], acquirers: &[&str]) -> Self {
         let mut homes = Self { key, shards, acquirers: Vec::new() };
         homes.acquirers =
-            acquirers.iter().map(|name| homes.hash(&[b"acquirer", name.as_bytes()]) as u64).collect();
+            acquirers.iter().map(|name| homes.hash(format!("acquirer{name}").as_bytes()) as u64).collect();
         homes
     }
 
@@ -58,24 +78,25 @@ impl Homes {
         put(&mut rest, &stan.number().to_le_bytes());
         put(&mut rest, &keys.acquirer.map_or(u64::MAX, |party| party.number()).to_le_bytes());
         put(&mut rest, &forwarder.map_or(u64::MAX, |party| party.number()).to_le_bytes());
-        put(&mut rest, keys.terminal.as_ref().map_or(&[0; 8][..], |terminal| &terminal.as_bytes()[..]));
-        put(&mut rest, keys.merchant.as_ref().map_or(&[0; 15][..], |merchant| &merchant.as_bytes()[..]));
-        Identity(self.hash(&[&name]))
+        put(&mut rest, keys.terminal.as_ref().map_or(&[0; 8], TerminalId::as_bytes));
+        put(&mut rest, keys.merchant.as_ref().map_or(&[0; 15], MerchantId::as_bytes));
+        Identity(self.hash(&name))
     }
 
-    /// What a message says, and whether it asks or tells: an advice is no repeat of a request.
-    pub fn fingerprint(&self, message: &Message<'_>, class: Class) -> Fingerprint {
-        let mut said = Gathered::default();
-        said.add(&[class.index() as u8]);
-        for de in CONTENT {
-            if let Some(value) = message.value(de) {
-                let [high, low] = (value.len() as u16).to_be_bytes();
-                said.add(&[de.number(), high, low]);
-                said.add(value);
-            }
-        }
-        let track = message.value(De::TRACK2).map_or(0, |track| self.hash(&[b"track", track]) as u64);
-        Fingerprint { content: self.hash(&[said.bytes()]), track: Some(track) }
+    /// What a message says.
+    pub fn fingerprint(&self, said: &Said<'_>) -> Fingerprint {
+        let mut content = [0; 64];
+        let mut rest = &mut content[..];
+        put(&mut rest, &[said.class.index() as u8]);
+        put(&mut rest, said.pan.as_ref().map_or(&[0; 19], Pan::danger_clear_padded));
+        put(&mut rest, &said.processing_code.map_or([0; 6], ProcessingCode::digits));
+        put(&mut rest, &said.minor.unwrap_or(u64::MAX).to_le_bytes());
+        put(&mut rest, &said.currency.number().to_le_bytes());
+        put(&mut rest, &said.expiry.map_or([0; 4], Expiry::digits));
+        put(&mut rest, said.pos_entry.as_ref().map_or(&[0; 12], PosEntry::as_padded));
+        put(&mut rest, said.rrn.as_ref().map_or(&[0; 12], Rrn::as_bytes));
+        let track = said.track.map_or(0, |track| self.hash(track) as u64);
+        Fingerprint { content: self.hash(&content), track: Some(track) }
     }
 
     /// The shard that is home to an identity.
@@ -85,7 +106,7 @@ impl Homes {
 
     /// The hash by which a program's card is found.
     pub fn account(&self, pan: &Pan) -> AccountHash {
-        AccountHash((self.hash(&[b"card", pan.danger_clear_digits()]) >> 64) as u64)
+        AccountHash((self.hash_of_card(b"card", Some(pan)) >> 64) as u64)
     }
 
     /// The shard that is home to a card's account.
@@ -93,67 +114,31 @@ impl Homes {
         if self.shards == 1 {
             return ShardId(0);
         }
-        self.shard(self.hash(&[b"account", pan.map_or(&[][..], Pan::danger_clear_digits)]) as u64)
+        self.shard(self.hash_of_card(b"account", pan) as u64)
     }
 
     fn shard(&self, hash: u64) -> ShardId {
         if self.shards == 1 { ShardId(0) } else { ShardId((hash % u64::from(self.shards)) as u16) }
     }
 
-    fn hash(&self, parts: &[&[u8]]) -> u128 {
-        let hasher = SipHasher13::new_with_key(&self.key);
-        if let [whole] = parts {
-            return hasher.hash(whole).as_u128();
-        }
-        let mut gathered = Gathered::default();
-        parts.iter().for_each(|part| gathered.add(part));
-        hasher.hash(gathered.bytes()).as_u128()
-    }
-}
-
-/// Pieces put in a row, so that they are hashed in one go: hashing piece by piece costs twice as much.
-struct Gathered {
-    few: [u8; FEW],
-    length: usize,
-    /// All of them, once they are not few any more.
-    many: Vec<u8>,
-}
-
-/// More than everything that is hashed of an ordinary message.
-const FEW: usize = 128;
-
-impl Default for Gathered {
-    fn default() -> Self {
-        Self { few: [0; FEW], length: 0, many: Vec::new() }
-    }
-}
-
-impl Gathered {
-    fn add(&mut self, piece: &[u8]) {
-        let end = self.length + piece.len();
-        match self.few.get_mut(self.length..end) {
-            Some(room) if self.many.is_empty() => room.copy_from_slice(piece),
-            _ => self.overflow(piece),
-        }
-        self.length = end;
+    /// For one purpose and no other.
+    fn hash_of_card(&self, purpose: &[u8], pan: Option<&Pan>) -> u128 {
+        let digits = pan.map_or(&[][..], Pan::danger_clear_digits);
+        let (mut named, length) = ([0; 32], purpose.len() + digits.len());
+        named[..purpose.len()].copy_from_slice(purpose);
+        named[purpose.len()..length].copy_from_slice(digits);
+        self.hash(&named[..length])
     }
 
-    #[cold]
-    fn overflow(&mut self, piece: &[u8]) {
-        if self.many.is_empty() {
-            self.many.extend_from_slice(&self.few[..self.length.min(FEW)]);
-        }
-        self.many.extend_from_slice(piece);
-    }
-
-    fn bytes(&self) -> &[u8] {
-        if self.many.is_empty() { &self.few[..self.length] } else { &self.many }
+    fn hash(&self, bytes: &[u8]) -> u128 {
+        SipHasher13::new_with_key(&self.key).hash(bytes).as_u128()
     }
 }
 
 /// Writes at the front of what is left.
-fn put(rest: &mut &mut [u8], bytes: &[u8]) {
-    let (front, back) = std::mem::take(rest).split_at_mut(bytes.len());
+#[inline(always)]
+fn put<const N: usize>(rest: &mut &mut [u8], bytes: &[u8; N]) {
+    let (front, back) = std::mem::take(rest).split_at_mut(N);
     front.copy_from_slice(bytes);
     *rest = back;
 }

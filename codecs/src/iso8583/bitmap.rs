@@ -39,35 +39,46 @@ impl DeSet {
     /// Whether the set has the element.
     #[inline]
     pub const fn contains(self, de: De) -> bool {
-        matches!(de.number(), 1..=128) && self.0.wrapping_shr(shift(de.number())) & 1 == 1
+        let [low, high] = self.halves();
+        let place = shift(de.number());
+        match de.number() {
+            1..=64 => low.wrapping_shr(place) & 1 == 1,
+            65..=128 => high.wrapping_shr(place) & 1 == 1,
+            _ => false,
+        }
     }
 
     /// The set and this element.
     #[must_use]
+    #[inline]
     pub const fn with(self, de: De) -> DeSet {
         DeSet(self.0 | bit(de))
     }
 
     /// The set but this element.
     #[must_use]
+    #[inline]
     pub const fn without(self, de: De) -> DeSet {
         DeSet(self.0 & !bit(de))
     }
 
     /// Elements of either set.
     #[must_use]
+    #[inline]
     pub const fn union(self, other: DeSet) -> DeSet {
         DeSet(self.0 | other.0)
     }
 
     /// Elements of both sets.
     #[must_use]
+    #[inline]
     pub const fn intersection(self, other: DeSet) -> DeSet {
         DeSet(self.0 & other.0)
     }
 
     /// Elements of this set that the other has not.
     #[must_use]
+    #[inline]
     pub const fn minus(self, other: DeSet) -> DeSet {
         DeSet(self.0 & !other.0)
     }
@@ -103,18 +114,21 @@ impl DeSet {
 
     /// The set but its lowest element.
     #[must_use]
+    #[inline]
     pub(crate) const fn without_first(self) -> DeSet {
         DeSet(self.0 & self.0.wrapping_sub(1))
     }
 
     /// Elements not lower than `de`; none for [`De::END`].
     #[must_use]
+    #[inline]
     pub const fn from(self, de: De) -> DeSet {
         DeSet(self.0 & !bit(de).wrapping_sub(1))
     }
 
     /// Elements lower than `de`; all of them for [`De::END`].
     #[must_use]
+    #[inline]
     pub(crate) const fn below(self, de: De) -> DeSet {
         DeSet(self.0 & bit(de).wrapping_sub(1))
     }

@@ -44,7 +44,7 @@ impl<'a> Encoder<'a> {
     ) -> Result<Encoder<'a>, EncodeError> {
         let present = present.without(De::BITMAP);
         let mut writer = Writer::new(out);
-        if !text::is_canonical(Kind::Digits, &mti) {
+        if !text::are_digits(&mti) {
             return Err(fail(De::MTI, EncodeFlaw::NotEncodable));
         }
         let room = writer.reserve(mti_bytes(dialect.mti)).ok_or(fail(De::MTI, EncodeFlaw::Full))?;
@@ -70,13 +70,13 @@ impl<'a> Encoder<'a> {
         let (theirs, span, _) = from.found(de).ok_or(absent)?;
         let ours = self.spec_of_next(de)?;
         if core::ptr::eq(self.dialect, from.dialect) || ours == theirs {
-            let raw = from.bytes().get(usize::from(span.start)..usize::from(span.end)).ok_or(absent)?;
+            let raw = from.bytes().get(usize::from(span.start())..usize::from(span.end())).ok_or(absent)?;
             self.writer.put(raw).ok_or(fail(de, EncodeFlaw::Full))?;
             self.advance();
             return Ok(());
         }
         // Room by size: clearing more than is needed would take longer than the translation.
-        match span.units {
+        match span.units() {
             0..=64 => self.translate::<64>(de, from),
             65..=512 => self.translate::<512>(de, from),
             _ => self.translate::<9_999>(de, from),
@@ -100,13 +100,14 @@ impl<'a> Encoder<'a> {
             let mut last = first;
             self.advance();
             while let Some(next) = self.next.filter(|de| *de < end).and_then(|de| from.span(de)) {
-                if next.start != last.end {
+                if next.start() != last.end() {
                     break;
                 }
                 last = next;
                 self.advance();
             }
-            let piece = from.bytes().get(usize::from(first.start)..usize::from(last.end)).ok_or(absent)?;
+            let piece =
+                from.bytes().get(usize::from(first.start())..usize::from(last.end())).ok_or(absent)?;
             self.writer.put(piece).ok_or(fail(de, EncodeFlaw::Full))?;
         }
         Ok(())
@@ -173,10 +174,10 @@ impl<'a> Encoder<'a> {
         let head = room.get_mut(..mti_bytes(from.dialect.mti)).ok_or(full)?;
         write_mti(from.dialect.mti, mti.digits(), head);
         let (spec, span, _) = from.found(De::STAN).ok_or(absent)?;
-        if span.units != 6 {
+        if span.units() != 6 {
             return Err(absent);
         }
-        let room = room.get_mut(usize::from(span.value)..usize::from(span.end)).ok_or(absent)?;
+        let room = room.get_mut(usize::from(span.value())..usize::from(span.end())).ok_or(absent)?;
         text::encode(spec, &stan.digits(), room);
         Ok(bytes.len())
     }

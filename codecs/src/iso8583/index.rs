@@ -17,38 +17,68 @@ pub struct Index {
     spans: [Span; 129],
 }
 
-/// Where one element lies, in bytes from the start of the message.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Span {
-    /// Its first byte, which is that of its length prefix if it has one.
-    pub(super) start: u16,
-    /// The first byte of its value.
-    pub(super) value: u16,
-    /// The first byte behind it.
-    pub(super) end: u16,
-    /// Its length in the units of its length prefix.
-    pub(super) units: u16,
-}
+/// Where one element lies, in bytes from the start of the message: four numbers of 16 bits side by side, so that they can
+/// be moved together.
+#[derive(Clone, Copy)]
+pub(super) struct Span(u64);
 
 impl Span {
-    /// Of positions in a message, none of which exceeds 65 535.
+    /// Nowhere.
+    pub(super) const NOWHERE: Span = Span(0);
+
+    /// Of positions in a message, none of which exceeds 65 535: its first byte, which is that of its length prefix if it has
+    /// one, the first byte of its value, the first byte behind it; and its length in the units of its length prefix.
     #[inline(always)]
     pub(super) fn new(start: usize, value: usize, end: usize, units: u16) -> Span {
-        Span { start: position(start), value: position(value), end: position(end), units }
+        let lane = |at: usize| u64::from(position(at));
+        Span(lane(start) | lane(value) << 16 | lane(end) << 32 | u64::from(units) << 48)
+    }
+
+    /// The same element so many bytes further on, where no position exceeds 65 535.
+    #[inline(always)]
+    pub(super) fn moved_by(self, bytes: u16) -> Span {
+        Span(self.0.wrapping_add(u64::from(bytes).wrapping_mul(0x0000_0001_0001_0001)))
+    }
+
+    /// Its first byte.
+    #[inline(always)]
+    pub(super) const fn start(self) -> u16 {
+        let [low, high, ..] = self.0.to_le_bytes();
+        u16::from_le_bytes([low, high])
+    }
+
+    /// The first byte of its value.
+    #[inline(always)]
+    pub(super) const fn value(self) -> u16 {
+        let [_, _, low, high, ..] = self.0.to_le_bytes();
+        u16::from_le_bytes([low, high])
+    }
+
+    /// The first byte behind it.
+    #[inline(always)]
+    pub(super) const fn end(self) -> u16 {
+        let [.., low, high, _, _] = self.0.to_le_bytes();
+        u16::from_le_bytes([low, high])
+    }
+
+    /// Its length in the units of its length prefix.
+    #[inline(always)]
+    pub(super) const fn units(self) -> u16 {
+        let [.., low, high] = self.0.to_le_bytes();
+        u16::from_le_bytes([low, high])
     }
 
     /// Its value among the bytes of the message.
     #[inline(always)]
-    pub(super) fn of<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
-        bytes.get(usize::from(self.value)..usize::from(self.end)).unwrap_or_default()
+    pub(super) fn of(self, bytes: &[u8]) -> &[u8] {
+        bytes.get(usize::from(self.value())..usize::from(self.end())).unwrap_or_default()
     }
 }
 
 impl Index {
     /// An index of no message.
     pub const fn new() -> Index {
-        let nowhere = Span { start: 0, value: 0, end: 0, units: 0 };
-        Index { mti_digits: None, mti: None, present: DeSet::EMPTY, end: 0, spans: [nowhere; 129] }
+        Index { mti_digits: None, mti: None, present: DeSet::EMPTY, end: 0, spans: [Span::NOWHERE; 129] }
     }
 
     /// Forgets the message.

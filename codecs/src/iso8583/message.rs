@@ -74,7 +74,7 @@ impl<'a> Message<'a> {
     #[inline]
     pub fn raw(&self, de: De) -> Option<&'a [u8]> {
         let span = self.index.span(de)?;
-        self.bytes.get(usize::from(span.start)..usize::from(span.end))
+        self.bytes.get(usize::from(span.start())..usize::from(span.end()))
     }
 
     /// The value of an element as it stands on the wire.
@@ -86,7 +86,7 @@ impl<'a> Message<'a> {
     /// Where the value of an element starts, in bytes from the start of the message.
     #[inline]
     pub fn value_offset(&self, de: De) -> Option<u16> {
-        Some(self.index.span(de)?.value)
+        Some(self.index.span(de)?.value())
     }
 
     /// The canonical form of an element: ASCII characters, or bytes for a binary element, whatever the
@@ -94,7 +94,7 @@ impl<'a> Message<'a> {
     #[inline]
     pub fn decode<'b>(&self, de: De, out: &'b mut [u8]) -> Option<&'b [u8]> {
         let (spec, span, value) = self.found(de)?;
-        text::decode(spec, value, span.units, out)
+        text::decode(spec, value, span.units(), out)
     }
 
     /// The same, but without a copy where the canonical form stands on the wire: `out` is then not needed.
@@ -107,14 +107,14 @@ impl<'a> Message<'a> {
         if text::is_canonical_on_the_wire(spec) {
             return Some(value);
         }
-        text::decode(spec, value, span.units, out)
+        text::decode(spec, value, span.units(), out)
     }
 
     /// An element of at most 18 digits as a number.
     #[inline]
     pub fn number(&self, de: De) -> Option<u64> {
         let (spec, span, value) = self.found(de)?;
-        if spec.kind != Kind::Digits || span.units > 18 {
+        if spec.kind != Kind::Digits || span.units() > 18 {
             return None;
         }
         match spec.text {
@@ -122,22 +122,25 @@ impl<'a> Message<'a> {
             Text::Ascii | Text::Ebcdic => Some(text::number(value)),
             _ => {
                 let mut digits = [0; 18];
-                text::decode(spec, value, span.units, &mut digits).map(text::number)
+                text::decode(spec, value, span.units(), &mut digits).map(text::number)
             }
         }
     }
 
     /// DE 2.
+    #[inline]
     pub fn pan(&self) -> Result<Option<Pan>, ParseError> {
         self.parsed(De::PAN, Flaw::BadValue, Pan::parse)
     }
 
     /// DE 3.
+    #[inline]
     pub fn processing_code(&self) -> Option<ProcessingCode> {
         ProcessingCode::parse(self.canonical(De::PROCESSING_CODE, &mut [0; 6])?)
     }
 
     /// DE 4 in minor units of the currency of DE 49.
+    #[inline]
     pub fn amount(&self) -> Result<Option<u64>, ParseError> {
         match self.number(De::AMOUNT) {
             None if self.has(De::AMOUNT) => Err(self.flawed(De::AMOUNT, Flaw::BadValue)),
@@ -146,11 +149,13 @@ impl<'a> Message<'a> {
     }
 
     /// DE 49. The standard allows letters too; this switch knows currencies by number only.
+    #[inline]
     pub fn currency(&self) -> Result<Option<Currency>, ParseError> {
         self.parsed(De::CURRENCY, Flaw::BadValue, Currency::parse)
     }
 
     /// DE 7.
+    #[inline]
     pub fn transmission_time(&self) -> Result<Option<TransmissionTime>, ParseError> {
         self.parsed(De::TRANSMISSION_TIME, Flaw::BadValue, TransmissionTime::parse)
     }
@@ -162,6 +167,7 @@ impl<'a> Message<'a> {
     }
 
     /// DE 12 in 1993. Nothing in 1987, which has date and time in two elements and no year.
+    #[inline]
     pub fn local_date_time(&self) -> Result<Option<LocalDateTime>, ParseError> {
         match self.dialect.version {
             Version::V1987 => Ok(None),
@@ -170,6 +176,7 @@ impl<'a> Message<'a> {
     }
 
     /// DE 12 in 1987; in 1993 the time in it.
+    #[inline]
     pub fn local_time(&self) -> Result<Option<LocalTime>, ParseError> {
         match self.dialect.version {
             Version::V1987 => self.parsed(De::LOCAL_TIME, Flaw::BadValue, LocalTime::parse),
@@ -178,6 +185,7 @@ impl<'a> Message<'a> {
     }
 
     /// DE 13 in 1987; in 1993 the date in DE 12.
+    #[inline]
     pub fn local_date(&self) -> Result<Option<LocalDate>, ParseError> {
         match self.dialect.version {
             Version::V1987 => self.parsed(De::LOCAL_DATE, Flaw::BadValue, LocalDate::parse),
@@ -186,6 +194,7 @@ impl<'a> Message<'a> {
     }
 
     /// DE 14.
+    #[inline]
     pub fn expiry(&self) -> Result<Option<Expiry>, ParseError> {
         self.parsed(De::EXPIRY, Flaw::BadValue, Expiry::parse)
     }
@@ -196,46 +205,60 @@ impl<'a> Message<'a> {
     }
 
     /// DE 22.
+    #[inline]
     pub fn pos_entry(&self) -> Option<PosEntry> {
         PosEntry::parse(self.canonical(De::POS_ENTRY, &mut [0; 12])?)
     }
 
     /// DE 32.
+    #[inline]
     pub fn acquirer(&self) -> Option<PartyId> {
         self.party(De::ACQUIRER)
     }
 
     /// DE 33.
+    #[inline]
     pub fn forwarder(&self) -> Option<PartyId> {
         self.party(De::FORWARDER)
     }
 
     /// DE 35.
     pub fn track2(&self) -> Result<Option<Track2>, ParseError> {
-        self.parsed(De::TRACK2, Flaw::BadTrack, Track2::parse)
+        match self.found(De::TRACK2) {
+            // In the letters of a track: there is nothing to decode.
+            Some((spec, _, value)) if spec.text == Text::Ascii && spec.kind == Kind::Track => {
+                Track2::parse(value).map(Some).ok_or_else(|| self.flawed(De::TRACK2, Flaw::BadTrack))
+            }
+            _ => self.parsed(De::TRACK2, Flaw::BadTrack, Track2::parse),
+        }
     }
 
     /// DE 37.
+    #[inline]
     pub fn rrn(&self) -> Option<Rrn> {
         Rrn::parse(self.canonical(De::RRN, &mut [0; 12])?)
     }
 
     /// DE 38.
+    #[inline]
     pub fn approval_code(&self) -> Option<ApprovalCode> {
         ApprovalCode::parse(self.canonical(De::APPROVAL_CODE, &mut [0; 6])?)
     }
 
     /// DE 39.
+    #[inline]
     pub fn response_code(&self) -> Option<ResponseCode> {
         ResponseCode::parse(self.canonical(De::RESPONSE_CODE, &mut [0; 3])?)
     }
 
     /// DE 41.
+    #[inline]
     pub fn terminal(&self) -> Option<TerminalId> {
         TerminalId::parse(self.canonical(De::TERMINAL, &mut [0; 8])?)
     }
 
     /// DE 42.
+    #[inline]
     pub fn merchant(&self) -> Option<MerchantId> {
         MerchantId::parse(self.canonical(De::MERCHANT, &mut [0; 15])?)
     }
@@ -291,9 +314,10 @@ impl<'a> Message<'a> {
 
     #[inline(always)]
     fn slice(&self, span: Span) -> Option<&'a [u8]> {
-        self.bytes.get(usize::from(span.value)..usize::from(span.end))
+        self.bytes.get(usize::from(span.value())..usize::from(span.end()))
     }
 
+    #[inline]
     fn party(&self, de: De) -> Option<PartyId> {
         PartyId::parse(self.canonical(de, &mut [0; 11])?)
     }

@@ -17,7 +17,7 @@ mod index;
 
 pub use bitmap::DeSet;
 pub use de::De;
-pub use dialect::{BUILT_IN, Dialect, MtiRule, built_in};
+pub use dialect::{BUILT_IN, Dialect, MtiRule, Plans, built_in};
 pub use encoder::Encoder;
 pub use index::Index;
 pub use message::Message;

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use std::{sync::LazyLock, vec::Vec};
 
 use super::*;
-use crate::error::Flaw;
+use crate::error::{Flaw, ParseError};
 use crate::value::Stan;
 
 /// A message as a list of elements in canonical form.
@@ -103,6 +103,24 @@ fn read(message: &Message<'_>) -> Elements {
     message.present().iter().map(|de| (de, message.decode(de, &mut out).unwrap().to_vec())).collect()
 }
 
+/// Reads a message by plans into an index that another one has used, and says all that was found.
+fn parse_by(plans: &mut Plans, dialect: &Dialect, bytes: &[u8]) -> (Result<(), ParseError>, Places) {
+    let mut index = Index::new();
+    let _ = dialect.parse(b"0800822000000000000004000000000000001123220304000001301", &mut index);
+    (plans.parse(dialect, bytes, &mut index), places(&index))
+}
+
+/// All that an index says.
+type Places = (Option<Mti>, Option<[u8; 4]>, u16, Vec<(De, [u16; 4])>);
+
+fn places(index: &Index) -> Places {
+    let place = |de| {
+        let span = index.span(de).unwrap();
+        (de, [span.start(), span.value(), span.end(), span.units()])
+    };
+    (index.mti(), index.mti_digits(), index.end, index.present().iter().map(place).collect())
+}
+
 /// Calls everything that looks into a message: it must come back.
 fn look_everywhere(message: &Message<'_>) {
     let mut out = [0; 300];
@@ -136,6 +154,11 @@ proptest! {
         let bytes = write(dialect, &elements);
         let mut index = Index::new();
         prop_assert_eq!(dialect.parse(&bytes, &mut index), Ok(()));
+        // The second time by a plan.
+        let mut plans = Plans::new();
+        for _ in 0..2 {
+            prop_assert_eq!(parse_by(&mut plans, dialect, &bytes), (Ok(()), places(&index)));
+        }
         let message = Message::new(dialect, &bytes, &index);
         prop_assert_eq!(&read(&message), &elements);
         // As one piece, and by way of any other dialect that has the elements and room for them.
@@ -165,6 +188,8 @@ proptest! {
         cut in any::<prop::sample::Index>(),
     ) {
         let mut bytes = write(dialect, &elements);
+        let mut plans = Plans::new();
+        plans.parse(dialect, &bytes, &mut Index::new()).unwrap();
         for (place, byte, how) in damage {
             let place = place.index(bytes.len());
             match how {
@@ -176,6 +201,7 @@ proptest! {
         }
         let mut index = Index::new();
         let result = dialect.parse(&bytes, &mut index);
+        prop_assert_eq!(parse_by(&mut plans, dialect, &bytes), (result, places(&index)));
         let message = Message::new(dialect, &bytes, &index);
         look_everywhere(&message);
         let _ = dialect.check_rules(&index);

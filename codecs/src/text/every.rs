@@ -15,7 +15,7 @@ pub(super) fn every(bytes: &[u8], test: impl Fn(u8) -> bool) -> bool {
 
 /// Whether a few bytes, whose number is known when the crate is built, all pass a test.
 #[inline(always)]
-pub(crate) fn each<const N: usize>(bytes: &[u8; N], test: impl Fn(u8) -> bool) -> bool {
+pub(super) fn each<const N: usize>(bytes: &[u8; N], test: impl Fn(u8) -> bool) -> bool {
     bytes.iter().fold(true, |all, byte| all & test(*byte))
 }
 

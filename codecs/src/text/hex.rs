@@ -45,10 +45,24 @@ pub(crate) fn read_array(characters: [u8; 16]) -> Option<[u8; 8]> {
 /// Writes `bytes` in upper case into `out`, which is twice as long.
 #[inline(always)]
 pub(crate) fn write(bytes: &[u8], out: &mut [u8]) {
-    let (pairs, _) = out.as_chunks_mut::<2>();
-    for (pair, byte) in pairs.iter_mut().zip(bytes) {
-        *pair = [byte >> 4, byte & 0x0F].map(character);
+    let (fours, rest) = bytes.as_chunks();
+    let (eights, pairs) = out.as_chunks_mut::<8>();
+    for (eight, four) in eights.iter_mut().zip(fours) {
+        *eight = characters(nibbles::split(*four)).to_be_bytes();
     }
+    let (pairs, _) = pairs.as_chunks_mut::<2>();
+    for (pair, byte) in pairs.iter_mut().zip(rest) {
+        let [_, _, _, _, _, _, high, low] =
+            characters(u64::from(byte >> 4) << 8 | u64::from(byte & 0x0F)).to_be_bytes();
+        *pair = [high, low];
+    }
+}
+
+/// Eight values as characters: from ten on they begin seven further on.
+#[inline(always)]
+const fn characters(values: u64) -> u64 {
+    let letters = (values.wrapping_add(nibbles::all(6)) >> 4) & nibbles::all(1);
+    values.wrapping_add(nibbles::all(b'0')).wrapping_add(letters.wrapping_mul(7))
 }
 
 /// The values of hexadecimal characters: a letter has bit 6 set, and 1 for A in its low bits.
@@ -57,11 +71,6 @@ const fn values(characters: [u8; 8]) -> u64 {
     let word = u64::from_be_bytes(characters);
     let letters = (word >> 6) & nibbles::all(0x01);
     (word & nibbles::all(0x0F)).wrapping_add(letters | letters << 3)
-}
-
-#[inline(always)]
-fn character(nibble: u8) -> u8 {
-    nibble.wrapping_add(if nibble > 9 { b'A' - 10 } else { b'0' })
 }
 
 #[cfg(test)]

@@ -10,12 +10,13 @@ mod every;
 mod hex;
 mod nibbles;
 mod repertoire;
+mod short;
 
 pub(crate) use bcd::packed_number;
 pub(crate) use ebcdic::{to_ascii as from_ebcdic, write_in_place as to_ebcdic};
-pub(crate) use every::each;
 pub(crate) use hex::{read_array as read_hex_array, write as write_hex};
 pub(crate) use repertoire::Repertoire;
+pub(crate) use short::{are_digits, are_printable, number};
 
 use crate::error::Flaw;
 use crate::iso8583::{FieldSpec, Kind, Length, Text};
@@ -100,24 +101,6 @@ pub(crate) fn decode<'b>(spec: &FieldSpec, value: &[u8], units: u16, out: &'b mu
         (Text::HexEbcdic, _) => hex::read(value, out, ebcdic::to_ascii),
     }
     Some(out)
-}
-
-/// The number that digits spell, one a character in ASCII or EBCDIC, at most 18 of them.
-#[inline]
-pub(crate) fn number(digits: &[u8]) -> u64 {
-    digits.iter().fold(0, |sum: u64, digit| sum.wrapping_mul(10).wrapping_add(u64::from(digit & 0x0F)))
-}
-
-/// Whether all characters are ASCII digits.
-#[inline]
-pub(crate) fn are_digits(ascii: &[u8]) -> bool {
-    ascii::fits(Kind::Digits, ascii)
-}
-
-/// Whether all characters are printable ASCII.
-#[inline]
-pub(crate) fn are_printable(ascii: &[u8]) -> bool {
-    ascii::fits(Kind::Text, ascii)
 }
 
 /// Whether a canonical form is of its field's kind.

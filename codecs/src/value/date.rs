@@ -21,10 +21,16 @@ macro_rules! digits_type {
 
         impl $name {
             /// Reads ASCII digits; nothing for a date or time that no calendar and no clock shows.
+            #[inline]
             pub fn parse(ascii: &[u8]) -> Option<$name> {
                 let digits: [u8; $len] = ascii.try_into().ok()?;
+                (text::are_digits(&digits) && Self::is_sound(&digits)).then_some($name(digits))
+            }
+
+            #[inline(always)]
+            fn is_sound(digits: &[u8; $len]) -> bool {
                 let sound: fn(&[u8; $len]) -> bool = $sound;
-                (text::each(&digits, |digit| digit.is_ascii_digit()) && sound(&digits)).then_some($name(digits))
+                sound(digits)
             }
 
             /// ASCII digits.
@@ -149,6 +155,7 @@ impl Expiry {
     }
 }
 
+#[inline]
 fn is_day([a, b, c, d]: [u8; 4]) -> bool {
     let last = match pair(a, b) {
         // No year, so that 29 February is always possible.
@@ -160,6 +167,7 @@ fn is_day([a, b, c, d]: [u8; 4]) -> bool {
     (1..=last).contains(&pair(c, d))
 }
 
+#[inline]
 fn is_time([a, b, c, d, e, f]: [u8; 6]) -> bool {
     pair(a, b) < 24 && pair(c, d) < 60 && pair(e, f) < 60
 }

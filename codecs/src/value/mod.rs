@@ -32,6 +32,8 @@ pub use stan::Stan;
 
 use core::fmt;
 
+use crate::text;
+
 /// `number` in `N` ASCII digits; digits that do not fit are lost, which the caller rules out.
 const fn digits<const N: usize>(number: u64) -> [u8; N] {
     let mut out = [b'0'; N];
@@ -47,25 +49,10 @@ const fn digits<const N: usize>(number: u64) -> [u8; N] {
 }
 
 /// The number that ASCII digits spell; nothing for another character, for none, or for more than 18.
-const fn number(ascii: &[u8]) -> Option<u64> {
-    if ascii.is_empty() || ascii.len() > 18 {
-        return None;
-    }
-    let mut sum = 0_u64;
-    let mut rest = ascii;
-    while let [digit, tail @ ..] = rest {
-        if !digit.is_ascii_digit() {
-            return None;
-        }
-        sum = sum.wrapping_mul(10).wrapping_add(widened(*digit & 0x0F));
-        rest = tail;
-    }
-    Some(sum)
-}
-
-#[expect(clippy::as_conversions, reason = "From is not const; u8 into u64")]
-const fn widened(digit: u8) -> u64 {
-    digit as u64
+#[inline]
+fn number(ascii: &[u8]) -> Option<u64> {
+    let is_number = matches!(ascii.len(), 1..=18) && text::are_digits(ascii);
+    is_number.then(|| text::number(ascii))
 }
 
 /// Writes printable ASCII; the constructors have let nothing else in.

@@ -15,6 +15,7 @@ impl PartyId {
     }
 
     /// Reads 1 to 11 ASCII digits.
+    #[inline]
     pub fn parse(ascii: &[u8]) -> Option<PartyId> {
         if ascii.len() > 11 {
             return None;
@@ -54,11 +55,17 @@ macro_rules! padded_id {
 
         impl $name {
             /// Reads up to the full length of printable ASCII characters and pads the rest.
+            #[inline]
             pub fn parse(ascii: &[u8]) -> Option<$name> {
-                let mut characters = [b' '; $len];
-                let sound = text::are_printable(ascii);
-                characters.get_mut(..ascii.len())?.copy_from_slice(ascii);
-                sound.then_some($name(characters))
+                let characters = match ascii.try_into() {
+                    Ok(characters) => characters,
+                    Err(_) => {
+                        let mut characters = [b' '; $len];
+                        characters.get_mut(..ascii.len())?.copy_from_slice(ascii);
+                        characters
+                    }
+                };
+                text::are_printable(&characters).then_some($name(characters))
             }
 
             /// The full length, with its padding.

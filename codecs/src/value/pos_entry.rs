@@ -11,9 +11,10 @@ pub struct PosEntry {
 
 impl PosEntry {
     /// Reads three ASCII digits or twelve letters and digits.
+    #[inline]
     pub fn parse(ascii: &[u8]) -> Option<PosEntry> {
         let sound = match ascii.len() {
-            3 => ascii.iter().all(u8::is_ascii_digit),
+            3 => ascii.iter().fold(true, |all, byte| all & byte.is_ascii_digit()),
             12 => ascii.iter().all(u8::is_ascii_alphanumeric),
             _ => false,
         };
@@ -21,7 +22,10 @@ impl PosEntry {
             return None;
         }
         let mut characters = [0; 12];
-        characters.get_mut(..ascii.len())?.copy_from_slice(ascii);
+        match *ascii {
+            [a, b, c] => characters = [a, b, c, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            _ => characters.get_mut(..ascii.len())?.copy_from_slice(ascii),
+        }
         Some(PosEntry { characters })
     }
 
@@ -40,6 +44,12 @@ impl PosEntry {
                 _ => 0,
             },
         }
+    }
+
+    /// Three or twelve ASCII characters, with zero bytes behind the last.
+    #[inline]
+    pub const fn as_padded(&self) -> &[u8; 12] {
+        &self.characters
     }
 
     /// Three or twelve ASCII characters.

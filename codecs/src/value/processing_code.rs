@@ -10,9 +10,10 @@ pub struct ProcessingCode([u8; 6]);
 
 impl ProcessingCode {
     /// Reads six ASCII digits.
+    #[inline]
     pub fn parse(ascii: &[u8]) -> Option<ProcessingCode> {
         let digits: [u8; 6] = ascii.try_into().ok()?;
-        text::each(&digits, |digit| digit.is_ascii_digit()).then_some(ProcessingCode(digits))
+        text::are_digits(&digits).then_some(ProcessingCode(digits))
     }
 
     /// 00 purchase, 01 cash, 09 purchase with cash back, 20 refund, 30 balance inquiry, and so on.

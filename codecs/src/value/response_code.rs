@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::text;
+
 /// A response code of two characters (1987) or an action code of three (1993).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResponseCode {
@@ -24,6 +26,7 @@ impl ResponseCode {
     }
 
     /// Reads two or three ASCII letters or digits.
+    #[inline]
     pub const fn parse(ascii: &[u8]) -> Option<ResponseCode> {
         let characters = match *ascii {
             [a, b] if a.is_ascii_alphanumeric() && b.is_ascii_alphanumeric() => [a, b, 0],
@@ -75,10 +78,10 @@ pub struct ApprovalCode([u8; 6]);
 
 impl ApprovalCode {
     /// Reads six printable ASCII characters.
+    #[inline]
     pub fn parse(ascii: &[u8]) -> Option<ApprovalCode> {
         let characters: [u8; 6] = ascii.try_into().ok()?;
-        let printable = characters.iter().all(|character| matches!(character, b' '..=b'~'));
-        printable.then_some(ApprovalCode(characters))
+        text::are_printable(&characters).then_some(ApprovalCode(characters))
     }
 
     /// Six ASCII characters.

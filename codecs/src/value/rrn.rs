@@ -10,9 +10,10 @@ pub struct Rrn([u8; 12]);
 
 impl Rrn {
     /// Reads 12 printable ASCII characters. The standard says letters, digits and spaces; 1993 marks too.
+    #[inline]
     pub fn parse(ascii: &[u8]) -> Option<Rrn> {
         let characters: [u8; 12] = ascii.try_into().ok()?;
-        text::each(&characters, |character| matches!(character, b' '..=b'~')).then_some(Rrn(characters))
+        text::are_printable(&characters).then_some(Rrn(characters))
     }
 
     /// Twelve ASCII characters.

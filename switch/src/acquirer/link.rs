@@ -90,8 +90,7 @@ impl Conversation for AcquirerConversation {
         let parsed = {
             let rules = self.edge.rules_now();
             let dialect = rules.acquirer_dialect(self.port.acquirer);
-            let (bytes, index) = envelope.parts();
-            dialect.parse(bytes, index).and_then(|()| dialect.check_rules(index))
+            self.edge.parse(dialect, &mut envelope).and_then(|()| dialect.check_rules(&envelope.index))
         };
         self.read(envelope, parsed)
     }

@@ -11,7 +11,7 @@ use codecs::track::Track2;
 use codecs::value::{Amount, Currency, Expiry, Pan, PosEntry};
 use codecs::{EncodeError, Flaw, ParseError};
 
-use crate::homes::Homes;
+use crate::homes::{Homes, Said};
 use crate::mentions::mentions;
 use crate::programs::Programs;
 
@@ -72,13 +72,27 @@ pub fn request(
     let keys = match_keys(message);
     let forwarder = message.forwarder();
     let stan = message.stan().ok_or_else(|| missing(message, De::STAN))?;
+    let (minor, currency) = (message.amount()?, message.currency()?.unwrap_or(Currency::NONE));
+    let processing_code = message.processing_code();
+    let pos_entry = message.pos_entry();
+    let said = Said {
+        class,
+        pan,
+        processing_code,
+        minor,
+        currency,
+        expiry,
+        pos_entry,
+        rrn: keys.rrn,
+        track: message.value(De::TRACK2),
+    };
     Ok(Request {
         ticket: received.ticket,
         link: received.link,
         acquirer: received.acquirer,
         class,
         identity: homes.identity(received.acquirer, class_digits(mti), stan, forwarder, &keys),
-        fingerprint: homes.fingerprint(message, class),
+        fingerprint: homes.fingerprint(&said),
         stan,
         original: if class.is_reversal() {
             original(message, received.acquirer, homes, &keys)?
@@ -87,8 +101,8 @@ pub fn request(
         },
         home: homes.of_account(pan.as_ref()),
         pan,
-        amount: amount(message)?,
-        processing_code: message.processing_code(),
+        amount: Amount::new(minor.unwrap_or(0), currency),
+        processing_code,
         expiry,
         verification_only: message.number(De::POS_CONDITION) == Some(ACCOUNT_VERIFICATION),
         program,
@@ -96,7 +110,7 @@ pub fn request(
             (Some(_), Some(pan)) => homes.account(pan),
             _ => AccountHash(0),
         },
-        entry_mode: message.pos_entry().map(PosEntry::entry_mode),
+        entry_mode: pos_entry.map(PosEntry::entry_mode),
         presented: program.map_or(Presented::Nothing, |program| programs.presented(program, track.as_ref())),
         forwarder,
         local_time: message.number(De::LOCAL_TIME),
@@ -205,11 +219,6 @@ fn moments(message: &Message<'_>) -> Result<(), ParseError> {
     message.local_date()?;
     message.local_date_time()?;
     Ok(())
-}
-
-fn amount(message: &Message<'_>) -> Result<Amount, ParseError> {
-    let currency = message.currency()?.unwrap_or(Currency::NONE);
-    Ok(Amount::new(message.amount()?.unwrap_or(0), currency))
 }
 
 fn class_digits(mti: Mti) -> [u8; 2] {

@@ -87,8 +87,7 @@ impl Conversation for IssuerConversation {
         let mut envelope = self.edge.enveloped(header, message, sender, now_us);
         let parsed = {
             let rules = self.edge.rules_now();
-            let (bytes, index) = envelope.parts();
-            rules.issuer_dialect(self.port.link.issuer).parse(bytes, index)
+            self.edge.parse(rules.issuer_dialect(self.port.link.issuer), &mut envelope)
         };
         match (parsed, envelope.index.mti()) {
             (Ok(()), Some(mti)) if mti.is_response() && edge::is_network(mti) => {

@@ -6,10 +6,12 @@
 pub mod built_in;
 
 mod parse;
+mod plan;
 mod rules;
 mod stride;
 
 pub use built_in::{BUILT_IN, ISO87_ASCII, ISO87_BINARY, ISO87_EBCDIC, ISO93_ASCII, ISO93_BINARY, built_in};
+pub use plan::Plans;
 
 use super::{BitmapText, De, DeSet, FieldSpec, Text, Version};
 use stride::Strides;
@@ -36,6 +38,8 @@ pub struct Dialect {
     fields: Fields,
     /// Made of the fields, for the walk over a message.
     strides: Strides,
+    /// That of the fields.
+    likeness: u64,
 }
 
 /// What messages of one class and function must and must not have, whatever their version and origin.
@@ -69,8 +73,17 @@ impl MtiRule {
 impl Dialect {
     /// A dialect without rules, in which a response carries nothing back.
     pub const fn new(version: Version, mti: Text, bitmap: BitmapText, fields: Fields) -> Dialect {
-        let strides = Strides::of(&fields);
-        Dialect { version, mti, bitmap, rules: [None; MAX_RULES], echo: DeSet::EMPTY, fields, strides }
+        let (strides, likeness) = (Strides::of(&fields), Strides::likeness(&fields));
+        Dialect {
+            version,
+            mti,
+            bitmap,
+            rules: [None; MAX_RULES],
+            echo: DeSet::EMPTY,
+            fields,
+            strides,
+            likeness,
+        }
     }
 
     /// The same dialect with these rules, and these elements carried back by responses.
@@ -89,7 +102,7 @@ impl Dialect {
     /// The same dialect, except that its elements are written so.
     #[must_use]
     pub const fn with_fields(self, fields: Fields) -> Dialect {
-        Dialect { strides: Strides::of(&fields), fields, ..self }
+        Dialect { strides: Strides::of(&fields), likeness: Strides::likeness(&fields), fields, ..self }
     }
 
     /// How an element is written, if the dialect has it.

@@ -37,7 +37,7 @@ impl Dialect {
 
     /// Gives back the flaw of a type that is four digits but none of this edition of the standard.
     #[inline(always)]
-    fn message_type(
+    pub(super) fn message_type(
         &self,
         reader: &mut Reader<'_>,
         index: &mut Index,
@@ -65,13 +65,46 @@ impl Dialect {
     }
 
     #[inline(always)]
-    fn bitmaps(&self, reader: &mut Reader<'_>) -> Result<DeSet, ParseError> {
+    pub(super) fn bitmaps(&self, reader: &mut Reader<'_>) -> Result<DeSet, ParseError> {
         let primary = self.bitmap(reader)?;
         let has_secondary = primary.first().is_some_and(|first| first & 0x80 != 0);
         if has_secondary {
             Ok(DeSet::from_wire(primary, self.bitmap(reader)?).without(De::BITMAP))
         } else {
             Ok(DeSet::from_wire(primary, [0; 8]))
+        }
+    }
+
+    /// Where the value of an element starts, and how many units it has.
+    #[inline(always)]
+    pub(super) fn units(
+        &self,
+        bytes: &[u8],
+        de: De,
+        stride: Stride,
+        at: usize,
+    ) -> Result<(usize, u16), Flaw> {
+        let mut reader = Reader::new(bytes, at);
+        let units = match stride.form {
+            Form::Fixed => return Ok((at, stride.units)),
+            Form::TwoCharacters => length::read(PrefixText::Ascii, 2, &mut reader)?,
+            Form::ThreeCharacters => length::read(PrefixText::Ascii, 3, &mut reader)?,
+            Form::PackedByte => length::read(PrefixText::Bcd, 2, &mut reader)?,
+            Form::Other => self.units_of_other(de, &mut reader)?,
+            Form::Unknown if de == TERTIARY => return Err(Flaw::TertiaryBitmap),
+            Form::Unknown => return Err(Flaw::UnknownElement),
+        };
+        if units > stride.units {
+            return Err(Flaw::TooLong);
+        }
+        Ok((reader.at(), units))
+    }
+
+    #[inline(never)]
+    fn units_of_other(&self, de: De, reader: &mut Reader<'_>) -> Result<u16, Flaw> {
+        match self.field(de).map(|spec| (spec.prefix, spec.length)) {
+            Some((prefix, Length::Var { prefix_digits, .. })) => length::read(prefix, prefix_digits, reader),
+            _ => Err(Flaw::UnknownElement),
         }
     }
 
@@ -114,26 +147,10 @@ impl Walk<'_> {
     /// then has those that were reached and are sound.
     #[inline(always)]
     fn elements(&mut self, mut at: usize) {
-        let mut content = self.run.content;
-        for (half, base) in self.announced.halves().into_iter().zip([1, 65]) {
-            let mut left = half;
-            while left != 0 {
-                let [zeros, ..] = left.trailing_zeros().to_le_bytes();
-                let de = De::known(zeros.wrapping_add(base));
-                left &= left.wrapping_sub(1);
-                // The quick way over an element of fixed length that continues the run.
-                let stride = self.dialect.strides.over(de.number());
-                let end = at.wrapping_add(usize::from(stride.bytes));
-                if stride.quick == content && content != Repertoire::Alone && end <= self.bytes.len() {
-                    self.index.put(de, Span::new(at, at, end, stride.units));
-                    at = end;
-                    continue;
-                }
-                match self.step(de, stride, at) {
-                    Some(end) => at = end,
-                    None => return,
-                }
-                content = self.run.content;
+        for de in self.announced {
+            match self.step(de, self.dialect.strides.over(de.number()), at) {
+                Some(end) => at = end,
+                None => return,
             }
         }
         self.check_run(De::END, at);
@@ -146,7 +163,7 @@ impl Walk<'_> {
     /// The way over any element. Gives its end; nothing when the walk has ended here.
     #[inline(always)]
     fn step(&mut self, de: De, stride: Stride, at: usize) -> Option<usize> {
-        let (value, units) = match self.units(de, stride, at) {
+        let (value, units) = match self.dialect.units(self.bytes, de, stride, at) {
             Ok(found) => found,
             Err(flaw) => return self.end(de, at, flaw),
         };
@@ -177,33 +194,6 @@ impl Walk<'_> {
             self.check(de);
         }
         Some(end)
-    }
-
-    /// Where the value of an element starts, and how many units it has.
-    #[inline(always)]
-    fn units(&self, de: De, stride: Stride, at: usize) -> Result<(usize, u16), Flaw> {
-        let mut reader = Reader::new(self.bytes, at);
-        let units = match stride.form {
-            Form::Fixed => return Ok((at, stride.units)),
-            Form::TwoCharacters => length::read(PrefixText::Ascii, 2, &mut reader)?,
-            Form::ThreeCharacters => length::read(PrefixText::Ascii, 3, &mut reader)?,
-            Form::PackedByte => length::read(PrefixText::Bcd, 2, &mut reader)?,
-            Form::Other => self.units_of_other(de, &mut reader)?,
-            Form::Unknown if de == TERTIARY => return Err(Flaw::TertiaryBitmap),
-            Form::Unknown => return Err(Flaw::UnknownElement),
-        };
-        if units > stride.units {
-            return Err(Flaw::TooLong);
-        }
-        Ok((reader.at(), units))
-    }
-
-    #[inline(never)]
-    fn units_of_other(&self, de: De, reader: &mut Reader<'_>) -> Result<u16, Flaw> {
-        match self.dialect.field(de).map(|spec| (spec.prefix, spec.length)) {
-            Some((prefix, Length::Var { prefix_digits, .. })) => length::read(prefix, prefix_digits, reader),
-            _ => Err(Flaw::UnknownElement),
-        }
     }
 
     /// An element that is no part of any run, and ends the one before it.
@@ -245,10 +235,10 @@ impl Walk<'_> {
     fn check(&mut self, de: De) {
         let (Some(spec), Some(span)) = (self.dialect.field(de), self.index.get(de)) else { return };
         let value = span.of(self.bytes);
-        if !text::is_sound(spec, value, span.units) {
-            let (behind, flaw) = text::first_flaw(spec, value, span.units);
+        if !text::is_sound(spec, value, span.units()) {
+            let (behind, flaw) = text::first_flaw(spec, value, span.units());
             self.flawed = self.flawed.with(de);
-            self.note(de, usize::from(span.value).saturating_add(behind), flaw);
+            self.note(de, usize::from(span.value()).saturating_add(behind), flaw);
         }
     }
 

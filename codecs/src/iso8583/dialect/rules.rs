@@ -30,7 +30,7 @@ impl MtiRule {
         }
         match present.intersection(self.forbidden).first() {
             Some(de) => {
-                let offset = index.span(de).map_or(index.end, |span| span.start);
+                let offset = index.span(de).map_or(index.end, |span| span.start());
                 Err(ParseError { de, offset, flaw: Flaw::Forbidden })
             }
             None => Ok(()),

@@ -16,9 +16,6 @@ pub(super) struct Stride {
     pub(super) bytes: u16,
     /// What its content is checked as.
     pub(super) content: Repertoire,
-    /// The same if its length is fixed and no two of its messages differ in how it is padded: it is then stepped over
-    /// without a closer look where it continues a run.
-    pub(super) quick: Repertoire,
     /// Two units a byte.
     pub(super) is_packed: bool,
     /// An odd count of units leaves half a byte over, which is not part of any run: padding on the right, or a mistake.
@@ -68,6 +65,36 @@ impl Strides {
         Strides(strides)
     }
 
+    /// A number that two dialects share only if all their elements are written alike, or by a chance of one in 2^64.
+    #[expect(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        reason = "a constant function over an array of 129 places; From is not const"
+    )]
+    pub(super) const fn likeness(fields: &Fields) -> u64 {
+        // FNV-1a (Fowler, Noll, Vo).
+        let mut hash = 0xCBF2_9CE4_8422_2325_u64;
+        let mut number = 0;
+        while number < fields.len() {
+            let written = match &fields[number] {
+                Some(spec) => {
+                    let (form, digits, units) = match spec.length {
+                        Length::Fixed(units) => (1, 0, units),
+                        Length::Var { prefix_digits, max } => (2, prefix_digits, max),
+                    };
+                    let axes = [spec.kind as u8, spec.text as u8, spec.prefix as u8, form, digits, 0, 0, 0];
+                    u64::from_le_bytes(axes) | (units as u64) << 48
+                }
+                None => 0,
+            };
+            hash = (hash ^ written).wrapping_mul(0x0000_0100_0000_01B3);
+            hash ^= hash >> 32;
+            number += 1;
+        }
+        hash
+    }
+
     /// The stride over an element, by its number.
     #[inline(always)]
     pub(super) fn over(&self, number: u8) -> Stride {
@@ -81,7 +108,6 @@ impl Stride {
         units: 0,
         bytes: 0,
         content: Repertoire::Alone,
-        quick: Repertoire::Alone,
         is_packed: false,
         breaks_when_odd: false,
         begins_with_zero_when_odd: false,
@@ -96,18 +122,13 @@ impl Stride {
             units: 0,
             bytes: 0,
             content,
-            quick: Repertoire::Alone,
             is_packed: matches!(spec.text, Text::Bcd | Text::BcdLeft),
             breaks_when_odd: matches!(spec.text, Text::BcdLeft | Text::HexAscii | Text::HexEbcdic),
             begins_with_zero_when_odd: matches!(spec.text, Text::Bcd) && !is_signed,
             has_joint: true,
         };
         match spec.length {
-            Length::Fixed(units) => {
-                let pads = units & 1 != 0 && (stride.breaks_when_odd || stride.begins_with_zero_when_odd);
-                let quick = if pads { Repertoire::Alone } else { content };
-                Stride { units, bytes: spec.wire_bytes(units), quick, ..stride }
-            }
+            Length::Fixed(units) => Stride { units, bytes: spec.wire_bytes(units), ..stride },
             Length::Var { prefix_digits, max } => {
                 let form = match (spec.prefix, prefix_digits) {
                     (PrefixText::Ascii, 2) => Form::TwoCharacters,
