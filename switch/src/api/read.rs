@@ -14,7 +14,8 @@ pub(super) struct Flaw {
 }
 
 /// Names that forms have. Others are not repeated.
-const FIELDS: [&str; 9] = ["pan", "psn", "funding", "expiry", "id", "first", "count", "ttl_ms", "digits"];
+const FIELDS: [&str; 11] =
+    ["pan", "psn", "funding", "expiry", "id", "first", "count", "ttl_ms", "digits", "response", "track2"];
 
 /// Reads a form.
 pub(super) fn form<F: DeserializeOwned>(body: &[u8]) -> Result<F, Flaw> {
