@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tests::rig::places::free_address;
 use tests::rig::process::{self, Process};
-use tests::{Act, PATIENCE, Rig, Setup, purchase};
+use tests::{Act, PATIENCE, Plain, Rig, Setup, purchase};
 
 const TOKEN: &str = "a-console-token-of-the-tests";
 
@@ -193,6 +193,40 @@ fn twice(console: SocketAddr, action: &str) {
     let confirm = asked["confirm"].as_u64().unwrap_or_else(|| panic!("{asked}"));
     let (_, done) = post(console, "/v1/console/do", &format!("{{\"confirm\":{confirm}}}"));
     assert_eq!(done["done"], true, "{done}");
+}
+
+#[test]
+fn the_log_says_more_and_the_switch_drains_when_it_was_asked_twice() {
+    let console = free_address();
+    let setup = setup(console).set("console.control", true).set("console.audit_log", "audit.jsonl");
+    let Some(mut rig) = setup.start() else { return };
+    let mut north = rig.acquirer("north");
+    let refusals = |rig: &Rig| {
+        let said = String::from_utf8_lossy(&rig.process().stderr()).into_owned();
+        said.matches("\"level\":\"DEBUG\",\"message\":\"message refused\"").count()
+    };
+    let mut spoiled = |stan: &str| {
+        let mut bytes = Plain::of(&purchase(&format!("11={stan}"))).encode(north.wire().dialect);
+        *bytes.last_mut().expect("a message") = b'X';
+        let frame = north.wire().frame(&bytes);
+        north.send_bytes(&frame);
+        north.expect(&format!("0110 11={stan} 39=30"));
+    };
+    spoiled("000001");
+    twice(console, "{\"action\":\"log_level\",\"level\":\"debug\"}");
+    spoiled("000002");
+    rig.await_that("a line that was not written before", || refusals(&rig) == 1);
+    twice(console, "{\"action\":\"log_level\",\"level\":\"info\"}");
+    spoiled("000003");
+    // One question alone does nothing.
+    let (_, asked) = post(console, "/v1/console/ask", "{\"action\":\"drain\"}");
+    assert!(asked["says"].as_str().is_some_and(|says| says.starts_with("Stop the switch?")), "{asked}");
+    north.ask(&purchase("11=000004"), "0110 11=000004 39=00");
+    twice(console, "{\"action\":\"drain\"}");
+    assert_eq!((rig.process().exit_code(PATIENCE), refusals(&rig)), (0, 1));
+    let (code, said) = rig.run(&["audit", "--file", "audit.jsonl"]);
+    assert_eq!((code, said.lines().next()), (0, Some("lines 10")), "{said}");
+    rig.start_again();
 }
 
 #[test]
