@@ -207,7 +207,7 @@ fn the_log_says_more_and_the_switch_drains_when_it_was_asked_twice() {
     };
     let mut spoiled = |stan: &str| {
         let mut bytes = Plain::of(&purchase(&format!("11={stan}"))).encode(north.wire().dialect);
-        *bytes.last_mut().expect("a message") = b'X';
+        bytes.push(b'X');
         let frame = north.wire().frame(&bytes);
         north.send_bytes(&frame);
         north.expect(&format!("0110 11={stan} 39=30"));

@@ -71,7 +71,7 @@ fn c13_a_start_reads_the_newest_snapshot_and_knows_everything() {
     let once = rig.verify();
     for _ in 0..3 {
         rig.start_again();
-        assert!(said(&rig).contains("\"snapshots\":1"), "{}", said(&rig));
+        rig.await_that("the snapshot in the log", || said(&rig).contains("\"snapshots\":1"));
         rig.crash();
         assert_eq!(rig.verify(), once);
     }
