@@ -318,11 +318,11 @@ impl Edge {
     }
 
     /// Appends a request to an issuer's link as its issuer sees it, or hands it to the shard of the link.
-    pub(crate) fn forward(&self, ticket: Ticket, leg: Leg, funding: Option<Funding>) {
+    pub(crate) fn forward(&self, ticket: Ticket, leg: Leg, funding: Option<Funding>, now_us: u64) {
         let port = self.issuer_port(leg.to);
         let envelopes = self.envelopes.borrow();
         let Some(envelope) = envelopes.get(ticket) else { return };
-        envelope.forwarded_us.set(Some(self.setup.now_us()));
+        envelope.forwarded_us.set(Some(now_us));
         if let Some(trace) = self.traced(envelope) {
             let issuer = &self.setup.start.issuers[leg.to.issuer.index()].name;
             let stan = leg.stan.number();

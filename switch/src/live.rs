@@ -29,6 +29,8 @@ const CALENDAR_US: u64 = 1_000_000;
 pub(crate) struct Live {
     edge: Rc<Edge>,
     now: Now,
+    /// When what a turn decided is performed: read once for all of it.
+    performing_us: u64,
     calendar_us: u64,
     /// Without one every fact is as durable as it will ever be.
     journal: Option<Journal>,
@@ -40,7 +42,7 @@ impl Live {
     /// The world of this shard.
     pub(crate) fn new(edge: Rc<Edge>, journal: Option<Journal>) -> Self {
         let now = Now { monotonic_us: 0, moment: 0, year: 0, month: 0 };
-        Self { edge, now, calendar_us: 0, journal, position: 0, store_was_low: false }
+        Self { edge, now, performing_us: 0, calendar_us: 0, journal, position: 0, store_was_low: false }
     }
 
     /// How the journal stands, for the page.
@@ -61,6 +63,7 @@ impl Ports for Live {
             self.now = Now { year, month, moment, ..self.now };
         }
         self.now.monotonic_us = now_us;
+        self.performing_us = now_us;
         self.now
     }
 
@@ -77,7 +80,7 @@ impl Ports for Live {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Forward { ticket, to, stan, funding } => {
-                self.edge.forward(ticket, Leg { to, stan }, funding);
+                self.edge.forward(ticket, Leg { to, stan }, funding, self.performing_us);
             }
             Effect::Deliver(delivery) => self.edge.deliver(&delivery),
             Effect::Ask { proof, ticket, program, question } => {
@@ -107,13 +110,15 @@ impl Ports for Live {
 
     fn append(&mut self, facts: &[Fact]) -> Position {
         facts.iter().for_each(|fact| self.log(fact));
-        match &mut self.journal {
+        let position = match &mut self.journal {
             Some(journal) => journal.append(facts, self.now.monotonic_us),
             None => {
                 self.position += facts.len() as Position;
                 self.position
             }
-        }
+        };
+        self.performing_us = self.edge.setup.now_us();
+        position
     }
 
     fn durable_up_to(&self) -> Position {
@@ -166,7 +171,7 @@ impl Live {
             let acquirer = &self.edge.setup.start.acquirers[acquirer.index()].name;
             tracing::debug!(%acquirer, ?error, "an answer cannot be said to its acquirer");
         }
-        let now_us = self.edge.setup.now_us();
+        let now_us = self.performing_us;
         let whole_us = now_us.saturating_sub(request.arrived_us);
         let mut tally = self.edge.tally.borrow_mut();
         tally.replied(acquirer, &reply.outcome, whole_us, reply.issuer_us);
