@@ -146,10 +146,10 @@ pub(super) fn read(bytes: &[u8]) -> Option<Batch<'_>> {
     })
 }
 
-/// It finds accidents. Whoever can write to the disk can make another one.
-fn sum(head: &[u8], payload: &[u8]) -> Sum {
+/// It finds accidents. Whoever can write to the disk can make another one. A head has [`SUM_AT`] bytes at most.
+pub(super) fn sum(head: &[u8], payload: &[u8]) -> Sum {
     let mut both = [0; SUM_AT + size_of::<Sum>()];
-    both[..SUM_AT].copy_from_slice(head);
+    both[..head.len()].copy_from_slice(head);
     both[SUM_AT..].copy_from_slice(&XxHash3_128::oneshot(payload).to_le_bytes());
     XxHash3_128::oneshot(&both).to_le_bytes()
 }

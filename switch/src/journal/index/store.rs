@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
-use std::hash::Hasher;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,10 +16,10 @@ use authorizer::memory::Entry;
 use authorizer::request::Identity;
 use authorizer::snapshot::{Leg, Piece};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
-use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::follow::Place;
 use super::row::Row;
+use crate::journal::batch::sum;
 use crate::journal::keys::{Keys, Sealer};
 use crate::journal::record::{Reader, Writer};
 use crate::journal::renumber::Renumber;
@@ -29,7 +28,7 @@ use crate::journal::segment::Names;
 /// The file's name in the data directory, and what SQLite puts beside it.
 pub(super) const FILES: [&str; 3] = ["index.sqlite", "index.sqlite-wal", "index.sqlite-shm"];
 /// The version of the tables and of the sealed records in them.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// Tells the file from other people's: `SBIX`.
 const APPLICATION: i64 = 0x5342_4958;
 /// Rows that are removed at a time.
@@ -308,6 +307,7 @@ impl Store {
     fn open_entry(&mut self, name: &[u8; 16], session: i64, sealed: &[u8]) -> Result<Option<Entry>, Trouble> {
         let unsound = || Trouble::Unsound("a record of it is not sound".to_owned());
         let (record, written) = sealed.split_last_chunk::<16>().ok_or_else(unsound)?;
+        // SQLite does not look at what is in its pages.
         if *written != sum(name, record) {
             return Err(unsound());
         }
@@ -375,14 +375,6 @@ fn named(names: &[String], index: usize) -> Option<&str> {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim_end().to_owned()
-}
-
-/// It finds accidents: SQLite does not look at what is in its pages.
-fn sum(name: &[u8; 16], record: &[u8]) -> [u8; 16] {
-    let mut hasher = SipHasher13::new_with_keys(0x7369_676e_616c, 0x696e_6465_7831);
-    hasher.write(name);
-    hasher.write(record);
-    hasher.finish128().as_bytes()
 }
 
 const TABLES: &str = "
