@@ -67,12 +67,6 @@ impl Span {
         let [.., low, high] = self.0.to_le_bytes();
         u16::from_le_bytes([low, high])
     }
-
-    /// Its value among the bytes of the message.
-    #[inline(always)]
-    pub(super) fn of(self, bytes: &[u8]) -> &[u8] {
-        bytes.get(usize::from(self.value())..usize::from(self.end())).unwrap_or_default()
-    }
 }
 
 impl Index {

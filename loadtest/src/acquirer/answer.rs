@@ -1,7 +1,7 @@
 //! What a message from the host says, as far as the fleet looks at it.
 
 use codecs::ParseError;
-use codecs::iso8583::{Class, De, Dialect, Index, Message, Mti};
+use codecs::iso8583::{Class, De, Dialect, Index, Message, Mti, Plans};
 
 use crate::codes::Code;
 
@@ -42,9 +42,13 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Reads a message. The index is reused from message to message.
-    pub(super) fn read(dialect: &Dialect, bytes: &[u8], index: &mut Index) -> Result<Answer, ParseError> {
-        dialect.parse(bytes, index)?;
+    /// Reads a message. Plans and index are used again from message to message.
+    pub(super) fn read(
+        dialect: &Dialect,
+        bytes: &[u8],
+        (plans, index): (&mut Plans, &mut Index),
+    ) -> Result<Answer, ParseError> {
+        plans.parse(dialect, bytes, index)?;
         let message = Message::new(dialect, bytes, index);
         let bad_mti = ParseError { de: De::MTI, offset: 0, flaw: codecs::Flaw::BadMti };
         Ok(Answer {

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use codecs::iso8583::{Dialect, Index};
+use codecs::iso8583::{Dialect, Index, Plans};
 use tokio_util::codec::Encoder as _;
 
 use super::keys::Keys;
@@ -48,6 +48,7 @@ pub(super) struct Fleet {
     pub(super) touched: Vec<usize>,
     /// Reused for every answer.
     pub(super) index: Index,
+    pub(super) plans: Box<Plans>,
     /// Of the message last looked at: most have the same.
     pub(super) stamp: Stamp,
     /// Answered messages that may be repeated, as numbers.
@@ -143,6 +144,7 @@ impl Fleet {
             links,
             touched: Vec::new(),
             index: Index::new(),
+            plans: Box::default(),
             stamp: Stamp::of(clock.unix_second(0)),
             repeatable: VecDeque::new(),
             replayable: VecDeque::new(),

@@ -12,7 +12,8 @@ use crate::respond;
 impl Fleet {
     /// Takes one message that came over `link` at `now_ns`.
     pub(super) fn receive(&mut self, link: usize, frame: &Frame, now_ns: u64) {
-        let Ok(answer) = Answer::read(self.dialect, frame.message(), &mut self.index) else {
+        let known = (&mut *self.plans, &mut self.index);
+        let Ok(answer) = Answer::read(self.dialect, frame.message(), known) else {
             self.tally.mangled += 1;
             return;
         };

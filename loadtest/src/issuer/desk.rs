@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use codecs::iso8583::{Class, De, Dialect, Index, Message};
+use codecs::iso8583::{Class, De, Dialect, Index, Message, Plans};
 
 use super::IssuerConfig;
 use super::alarm::Alarm;
@@ -42,6 +42,7 @@ pub(super) struct Desk {
     dice: Dice,
     /// Reused for every message.
     index: Index,
+    plans: Box<Plans>,
     held: BinaryHeap<Reverse<Held>>,
     /// Tells apart what is due at the same moment.
     held_ever: u64,
@@ -80,6 +81,7 @@ impl Desk {
             started: Instant::now(),
             dice: Dice::new(config.seed),
             index: Index::new(),
+            plans: Box::default(),
             held: BinaryHeap::new(),
             held_ever: 0,
             links_ever: 0,
@@ -97,7 +99,7 @@ impl Desk {
     /// Takes one message that came over a link. Answers that are due at once are in the link's output
     /// afterwards; the caller flushes.
     pub(super) fn receive(&mut self, link: u64, frame: &Frame) {
-        let sound = self.dialect.parse(frame.message(), &mut self.index).is_ok();
+        let sound = self.plans.parse(self.dialect, frame.message(), &mut self.index).is_ok();
         let message = Message::new(self.dialect, frame.message(), &self.index);
         let Some(mti) = message.mti().filter(|mti| mti.is_request() && message.has(De::STAN)) else {
             // Without these there is nobody to answer; an answer is nothing that was asked for.

@@ -1,7 +1,5 @@
-//! One walk over a message, which fills an index.
-//!
-//! Content is checked in runs. Most messages have a dozen elements of digits in a row, and one check over all
-//! of them costs little more than the check of one; the length prefixes between them are digits themselves.
+//! One walk over a message, which fills an index and says the first thing that is wrong. Messages that are met often take
+//! the quicker way of `plan`.
 
 use super::Dialect;
 use super::stride::{Form, Stride};
@@ -10,7 +8,7 @@ use crate::iso8583::index::{Span, position};
 use crate::iso8583::{BitmapText, De, DeSet, Index, Length, Mti, PrefixText, Text};
 use crate::length;
 use crate::reader::Reader;
-use crate::text::{self, Repertoire};
+use crate::text;
 
 impl Dialect {
     /// Finds and checks every element of `bytes`, which is one whole message without its frame, and fills
@@ -29,8 +27,7 @@ impl Dialect {
         let mut reader = Reader::new(bytes, 0);
         let first = self.message_type(&mut reader, index)?;
         let announced = self.bitmaps(&mut reader)?;
-        let run = Run::NONE;
-        let mut walk = Walk { dialect: self, bytes, announced, index, run, flawed: DeSet::EMPTY, first };
+        let mut walk = Walk { dialect: self, bytes, announced, index, flawed: DeSet::EMPTY, first };
         walk.elements(reader.at());
         walk.first.map_or(Ok(()), Err)
     }
@@ -126,133 +123,52 @@ struct Walk<'a> {
     bytes: &'a [u8],
     announced: DeSet,
     index: &'a mut Index,
-    run: Run,
     /// Elements whose content is wrong.
     flawed: DeSet,
-    /// The flaw of the lowest element that has one.
+    /// The first flaw.
     first: Option<ParseError>,
-}
-
-/// Neighbouring elements that are checked together.
-#[derive(Clone, Copy)]
-struct Run {
-    content: Repertoire,
-    /// Its first element, and where the value of that starts.
-    first: De,
-    start: usize,
 }
 
 impl Walk<'_> {
     /// Walks the elements that the bitmaps announce, from the offset `at` on. Whatever happens, the index
     /// then has those that were reached and are sound.
-    #[inline(always)]
     fn elements(&mut self, mut at: usize) {
         for de in self.announced {
-            match self.step(de, self.dialect.strides.over(de.number()), at) {
-                Some(end) => at = end,
-                None => return,
+            match self.step(de, at) {
+                Ok(end) => at = end,
+                Err(flaw) => {
+                    self.index.present = self.announced.below(de).minus(self.flawed);
+                    return self.note(de, at, flaw);
+                }
             }
         }
-        self.check_run(De::END, at);
         self.index.present = self.announced.minus(self.flawed);
         if at != self.bytes.len() {
             self.note(self.announced.iter().last().unwrap_or(De::BITMAP), at, Flaw::TrailingBytes);
         }
     }
 
-    /// The way over any element. Gives its end; nothing when the walk has ended here.
-    #[inline(always)]
-    fn step(&mut self, de: De, stride: Stride, at: usize) -> Option<usize> {
-        let (value, units) = match self.dialect.units(self.bytes, de, stride, at) {
-            Ok(found) => found,
-            Err(flaw) => return self.end(de, at, flaw),
-        };
-        let is_odd = units & 1 != 0;
-        let bytes = match (stride.form, stride.is_packed) {
-            (Form::Fixed, _) => stride.bytes,
-            (_, true) => (units >> 1).wrapping_add(units & 1),
-            (_, false) => units,
-        };
-        let end = value.wrapping_add(usize::from(bytes));
-        if end > self.bytes.len() {
-            return self.end(de, at, Flaw::TooShort);
-        }
+    /// Steps over an element and checks it. Gives its end; a flaw where nothing behind it can be found.
+    fn step(&mut self, de: De, at: usize) -> Result<usize, Flaw> {
+        let stride = self.dialect.strides.over(de.number());
+        let (value, units) = self.dialect.units(self.bytes, de, stride, at)?;
+        let end = value.wrapping_add(usize::from(stride.bytes_of(units)));
+        let content = self.bytes.get(value..end).ok_or(Flaw::TooShort)?;
         self.index.put(de, Span::new(at, value, end, units));
-        if stride.content == Repertoire::Alone || (is_odd && stride.breaks_when_odd) {
-            self.alone(de, at);
-            return Some(end);
-        }
-        if stride.content != self.run.content || !stride.has_joint {
-            self.check_run(de, at);
-            self.run = Run { content: stride.content, first: de, start: value };
-        }
-        // In a run the zero in front would pass for a digit.
-        if is_odd
-            && stride.begins_with_zero_when_odd
-            && self.bytes.get(value).is_some_and(|first| first >> 4 != 0)
+        if let Some(spec) = self.dialect.field(de)
+            && !text::is_sound(spec, content, units)
         {
-            self.check(de);
-        }
-        Some(end)
-    }
-
-    /// An element that is no part of any run, and ends the one before it.
-    #[inline(never)]
-    fn alone(&mut self, de: De, at: usize) {
-        self.check_run(de, at);
-        self.check(de);
-        self.run = Run::NONE;
-    }
-
-    /// Ends the walk at an element that cannot be found.
-    #[cold]
-    fn end(&mut self, de: De, at: usize, flaw: Flaw) -> Option<usize> {
-        self.check_run(de, at);
-        self.index.present = self.announced.below(de).minus(self.flawed);
-        self.note(de, at, flaw);
-        None
-    }
-
-    /// Checks the run that ends in front of the element `before` at the offset `end`: as a whole, and only if
-    /// something is wrong each element.
-    #[inline(always)]
-    fn check_run(&mut self, before: De, end: usize) {
-        let run = self.bytes.get(self.run.start..end).unwrap_or_default();
-        if !self.run.content.has(run) {
-            self.check_each(before);
-        }
-    }
-
-    #[cold]
-    fn check_each(&mut self, before: De) {
-        let behind = self.announced.below(self.run.first);
-        for de in self.announced.below(before).minus(behind) {
-            self.check(de);
-        }
-    }
-
-    #[inline(never)]
-    fn check(&mut self, de: De) {
-        let (Some(spec), Some(span)) = (self.dialect.field(de), self.index.get(de)) else { return };
-        let value = span.of(self.bytes);
-        if !text::is_sound(spec, value, span.units()) {
-            let (behind, flaw) = text::first_flaw(spec, value, span.units());
+            let (behind, flaw) = text::first_flaw(spec, content, units);
             self.flawed = self.flawed.with(de);
-            self.note(de, usize::from(span.value()).saturating_add(behind), flaw);
+            self.note(de, value.saturating_add(behind), flaw);
         }
+        Ok(end)
     }
 
     #[cold]
     fn note(&mut self, de: De, at: usize, flaw: Flaw) {
-        if self.first.is_none_or(|first| de < first.de) {
-            self.first = Some(fail(de, at, flaw));
-        }
+        self.first.get_or_insert(fail(de, at, flaw));
     }
-}
-
-impl Run {
-    /// No element, and nothing to check.
-    const NONE: Run = Run { content: Repertoire::Alone, first: De::END, start: 0 };
 }
 
 #[inline(always)]

@@ -5,6 +5,8 @@
 //! places are known but for one number; what is left to do for each message is to read the length prefixes and to check the
 //! content. A message that the plan cannot vouch for is walked over with care, which alone says what is wrong.
 
+use core::fmt;
+
 use super::Dialect;
 use super::stride::{Form, Stride};
 use crate::error::ParseError;
@@ -111,6 +113,12 @@ impl Default for Plans {
     }
 }
 
+impl fmt::Debug for Plans {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plans").finish_non_exhaustive()
+    }
+}
+
 impl Plan {
     const NONE: Plan = Plan {
         likeness: 0,
@@ -130,8 +138,7 @@ impl Plan {
             let mut units = 0;
             if let Some((de, stride)) = group.head {
                 (value, units) = dialect.units(bytes, de, stride, at).ok()?;
-                let wide = if stride.is_packed { (units >> 1).wrapping_add(units & 1) } else { units };
-                at = value.wrapping_add(usize::from(wide));
+                at = value.wrapping_add(usize::from(stride.bytes_of(units)));
                 index.put(de, Span::new(start, value, at, units));
             }
             if group.begins_run {

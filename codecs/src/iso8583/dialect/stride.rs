@@ -103,6 +103,16 @@ impl Strides {
 }
 
 impl Stride {
+    /// Bytes that so many units take on the wire.
+    #[inline(always)]
+    pub(super) const fn bytes_of(self, units: u16) -> u16 {
+        match (self.form, self.is_packed) {
+            (Form::Fixed, _) => self.bytes,
+            (_, true) => (units >> 1).wrapping_add(units & 1),
+            (_, false) => units,
+        }
+    }
+
     const UNKNOWN: Stride = Stride {
         form: Form::Unknown,
         units: 0,
