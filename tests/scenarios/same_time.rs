@@ -13,11 +13,13 @@ const RUN: Duration = Duration::from_secs(10);
 /// Wrong codes of a card before it would be locked, each for another entry.
 const WRONG_PER_CARD: u32 = 9;
 
-fn card(at: u32) -> String {
+/// The card of a number, in the range of the wallet's program.
+pub(super) fn card(at: u32) -> String {
     with_check_digit(&format!("99991000000{at:04}"))
 }
 
-fn enrol_card(rig: &Rig, pan: &str) {
+/// Enrols a card with ten entries from 40 on, good for a day.
+pub(super) fn enrol_card(rig: &Rig, pan: &str) {
     rig.change(
         "/v1/cards",
         &format!(r#"{{"pan":"{pan}","psn":1,"funding":{{"pan":"9999600000000019","expiry":"3011"}}}}"#),

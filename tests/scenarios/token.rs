@@ -14,6 +14,7 @@ use tests::rig::token::Shim;
 use tests::{Acquirer, Rig, Setup, TestToken, purchase};
 
 use super::on_softhsm::rotating_atc::{GOOD, KEY, P1, WRONG, enrol, program, tap};
+use super::same_time::{card, enrol_card};
 
 /// How long a request waits for the token.
 const DEADLINE: Duration = Duration::from_millis(250);
@@ -374,18 +375,8 @@ fn a_worker_that_has_derived_enough_is_replaced_and_no_question_is_lost() {
         return;
     };
     let mut north = rig.acquirer("north");
-    let card = |at: u32| tests::with_check_digit(&format!("99991000000{at:04}"));
     for at in 100..130 {
-        let pan = card(at);
-        rig.change(
-            "/v1/cards",
-            &format!(r#"{{"pan":"{pan}","psn":1,"funding":{{"pan":"9999600000000019","expiry":"3011"}}}}"#),
-        );
-        rig.change(
-            "/v1/bundles",
-            &format!(r#"{{"pan":"{pan}","id":1,"first":40,"count":10,"ttl_ms":86400000}}"#),
-        );
-        rig.change("/v1/bundles/confirm", &format!(r#"{{"pan":"{pan}","id":1}}"#));
+        enrol_card(&rig, &card(at));
     }
     let mut stan = 1_000;
     for round in 0..2 {
