@@ -8,6 +8,7 @@ use benches::{APPROVAL, AUTHORIZATION, message};
 use codecs::iso8583::{Index, Message, built_in};
 use codecs::value::{ApprovalCode, ResponseCode, Stan};
 use criterion::{Criterion, criterion_group, criterion_main};
+use switch::issuer::translate::Passing;
 use switch::{acquirer, issuer};
 
 fn encode(criterion: &mut Criterion) {
@@ -28,12 +29,21 @@ fn encode(criterion: &mut Criterion) {
         bencher.iter(|| out[..bytes.len()].copy_from_slice(black_box(&bytes)));
     });
     group.bench_function("forward, same dialect", |bencher| {
-        bencher
-            .iter(|| issuer::translate::forward(black_box(&request), mti, stan, ascii, true, None, &mut out));
+        bencher.iter(|| {
+            issuer::translate::forward(
+                black_box(&request),
+                mti,
+                stan,
+                ascii,
+                Passing::Restamped,
+                None,
+                &mut out,
+            )
+        });
     });
     group.bench_function("forward, ASCII to binary", |bencher| {
         bencher.iter(|| {
-            issuer::translate::forward(black_box(&request), mti, stan, binary, false, None, &mut out)
+            issuer::translate::forward(black_box(&request), mti, stan, binary, Passing::Whole, None, &mut out)
         });
     });
     let outcome = Outcome {

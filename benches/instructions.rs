@@ -118,7 +118,7 @@ fn forward(count: u64) {
             sample.mti(),
             stan,
             sample.dialect,
-            true,
+            issuer::translate::Passing::Restamped,
             None,
             &mut out,
         ));

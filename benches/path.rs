@@ -14,6 +14,7 @@ use codecs::frame::{Cut, FrameFormat, LengthForm};
 use codecs::iso8583::{De, Dialect, Index, Message, Plans, built_in};
 use switch::acquirer::translate::{Answered, Received};
 use switch::homes::Homes;
+use switch::issuer::translate::Passing;
 use switch::journal::bench::BenchJournal;
 use switch::ports::{Ports, Position};
 use switch::programs::Programs;
@@ -71,8 +72,16 @@ impl Ports for Buffers {
                 let kept = &self.kept[ticket.0 as usize];
                 let request = Message::new(self.dialect, &kept.bytes, &kept.index);
                 let mti = kept.index.mti().expect("sound");
-                frame::append(&mut self.to_issuer, FRAMING, &[], kept.bytes.len(), |out| {
-                    issuer::translate::forward(&request, mti, stan, self.dialect, true, None, out)
+                frame::append(&mut self.to_issuer, FRAMING, &[], kept.bytes.len(), None, |out| {
+                    issuer::translate::forward(
+                        &request,
+                        mti,
+                        stan,
+                        self.dialect,
+                        Passing::Restamped,
+                        None,
+                        out,
+                    )
                 })
                 .expect("encodable");
             }
@@ -81,7 +90,7 @@ impl Ports for Buffers {
                 let request = Message::new(self.dialect, &kept.bytes, &kept.index);
                 let answer = &self.kept[reply.answer.expect("an issuer's answer").0 as usize];
                 let answer = Message::new(self.dialect, &answer.bytes, &answer.index);
-                frame::append(&mut self.to_acquirer, FRAMING, &[], kept.bytes.len() * 2, |out| {
+                frame::append(&mut self.to_acquirer, FRAMING, &[], kept.bytes.len() * 2, None, |out| {
                     acquirer::translate::reply(
                         &request,
                         self.dialect,

@@ -79,9 +79,9 @@ impl Board {
 impl Board {
     /// How the token stands, for the page of readiness. Messages that need no code go on whatever it says.
     pub(crate) fn token(&self) -> serde_json::Value {
-        // Without programs it is asked at the start alone.
+        // Without programs and codes of messages it is asked at the start alone.
         let start = &self.setup.start;
-        let Some(hsm) = start.hsm.as_ref().filter(|_| !start.programs.is_empty()) else {
+        let Some(hsm) = start.hsm.as_ref().filter(|_| start.asks_token()) else {
             return "none".into();
         };
         let is_up = self.shards.iter().all(|shard| shard.token_up);

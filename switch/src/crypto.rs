@@ -16,7 +16,8 @@ use hsm::{
     ResponseTag, RotatingCode, RotatingCvc3, Secret, TrackData, UnpredictableNumber,
 };
 
-use crate::config::{Config, Hsm, Program, ProgramKind, ResponseKind};
+use crate::config::{Config, Hsm, Mac, MacAlgorithm, Program, ProgramKind, ResponseKind};
+use crate::mac::MacTicket;
 use crate::rules::Rules;
 use crate::setup::Setup;
 use crate::token::{Crew, Figures};
@@ -27,7 +28,8 @@ const REOPEN_US: u64 = 1_000_000;
 /// Keys of cards that a token keeps once they were derived; about eight KiB each in SoftHSM2.
 const CARD_KEYS_MAX: u32 = 4_096;
 
-/// Which token, and which keys in which order: one for each program, and behind them those of profile `cvc3`.
+/// Which token, and which keys in which order: one for each program, behind them those of profile `cvc3`, then those of
+/// links' codes.
 pub(crate) fn plan(config: &Config, hsm: &Hsm, pin: Secret) -> Plan {
     let spec = |program: &Program, label: &str, check_value| KeySpec {
         label: label.to_owned(),
@@ -51,8 +53,34 @@ pub(crate) fn plan(config: &Config, hsm: &Hsm, pin: Secret) -> Plan {
         let spec = spec(program, &cvc3.key, cvc3.check_value);
         Some(KeyRequest { spec, purpose: Purpose::Master(MasterUsage::Cvc3) })
     };
-    let keys = config.programs.iter().map(key).chain(config.programs.iter().filter_map(cvc3)).collect();
+    let of_programs = config.programs.iter().map(key).chain(config.programs.iter().filter_map(cvc3));
+    let keys = of_programs.chain(config.macs().filter_map(|(_, mac)| mac.map(mac_key))).collect();
     Plan { module: hsm.module.clone(), token: hsm.token.clone(), pin, keys, card_keys: CARD_KEYS_MAX }
+}
+
+/// The key of a link's codes, which nobody may have changed since it was made.
+fn mac_key(mac: &Mac) -> KeyRequest {
+    let spec = |label: String, check_value| KeySpec {
+        label,
+        check_value: CheckValue(check_value),
+        danger_modifiable: false,
+    };
+    let purpose = match mac.algorithm {
+        MacAlgorithm::Algorithm3 { left_check_value, padding } => {
+            Purpose::MacAlgorithm3 { left: spec(format!("{}-left", mac.key), left_check_value), padding }
+        }
+        MacAlgorithm::AesCmac => Purpose::MacAesCmac,
+    };
+    KeyRequest { spec: spec(mac.key.clone(), mac.check_value), purpose }
+}
+
+/// The keys of links' codes in [`plan`], by peer: acquirers, then issuers.
+pub(crate) fn mac_keys(config: &Config) -> Vec<Option<KeyId>> {
+    let of_programs =
+        config.programs.len() + config.programs.iter().filter_map(|program| program.cvc3.as_ref()).count();
+    let mut places = of_programs..;
+    let mut key = |_: &Mac| Some(KeyId::of_place(places.next()? as u16));
+    config.macs().map(|(_, mac)| mac.and_then(&mut key)).collect()
 }
 
 /// The key of a program in [`plan`].
@@ -75,6 +103,8 @@ pub(crate) enum Waits {
     Proof(ProofId),
     /// A change of a card, of which the token makes a part.
     Change(Box<Provision>),
+    /// A message whose code is checked or made.
+    Mac(MacTicket),
 }
 
 /// A change of a card, and what the token is asked for it.
@@ -144,7 +174,7 @@ pub(crate) fn judgement(answer: &Result<Answer, HsmError>) -> Judgement {
 
 /// One shard's questions to the token.
 pub(crate) enum Crypto {
-    /// No program needs one.
+    /// Nothing needs one.
     Nothing,
     /// In this thread.
     Inline(Box<Inline>),
@@ -200,6 +230,14 @@ impl Crypto {
                 Ok(())
             }
             Self::Workers(crew) => crew.ask(card, waits, &question, now_us),
+        }
+    }
+
+    /// Whether one more question about the card, or the link, of this hash can be put.
+    pub(crate) fn has_room(&self, card: u64) -> bool {
+        match self {
+            Self::Nothing | Self::Inline(_) => true,
+            Self::Workers(crew) => crew.has_room(card),
         }
     }
 

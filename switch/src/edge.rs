@@ -13,7 +13,7 @@ use std::task::Waker;
 
 use authorizer::cards::{AccountHash, Funding};
 use authorizer::decision::DeclineReason;
-use authorizer::event::{AcquirerLink, Event, IssuerLink, Leg, ShardId, Ticket};
+use authorizer::event::{AcquirerLink, Event, IssuerLink, Leg, ShardId, Ticket, Unsent};
 use authorizer::programs::{ProgramId, Question};
 use authorizer::provision::Provision;
 use authorizer::request::{Identity, Request};
@@ -21,7 +21,7 @@ use authorizer::saf::{Delivery, Stored};
 use authorizer::tables::Tables;
 use authorizer::verify::{Judgement, ProofId};
 use codecs::ParseError;
-use codecs::iso8583::{Dialect, Message, Mti, Plans};
+use codecs::iso8583::{Dialect, MACS, Message, Mti, Plans};
 use codecs::value::Pan;
 
 use crate::acquirer::link::AcquirerPort;
@@ -31,8 +31,10 @@ use crate::envelope::{Envelope, Envelopes, Sender};
 use crate::frame::{self, NotSent};
 use crate::hop::{Hop, Overflow};
 use crate::issuer::link::IssuerPort;
+use crate::issuer::translate::Passing;
 use crate::kept;
 use crate::link::READ_BYTES;
+use crate::mac::Macs;
 use crate::metrics::Tally;
 use crate::rules::{OwnRules, Rules};
 use crate::setup::{Setup, links_of};
@@ -58,6 +60,8 @@ pub(crate) struct Edge {
     pub(crate) read_buffer: RefCell<Vec<u8>>,
     pub(crate) tally: RefCell<Tally>,
     pub(crate) crypto: RefCell<Crypto>,
+    /// Messages whose codes are checked or made.
+    pub(crate) macs: Macs,
     pub(crate) stopping: Cell<bool>,
 }
 
@@ -121,6 +125,7 @@ impl Edge {
             read_buffer: RefCell::new(vec![0; READ_BYTES + FRAME_MAX]),
             tally: RefCell::new(Tally::new(&setup.start)),
             crypto: RefCell::new(crypto),
+            macs: Macs::default(),
             stopping: Cell::new(false),
             setup,
         })
@@ -291,6 +296,7 @@ impl Edge {
                 Some(provision) => self.happened(Event::Provision(provision)),
                 None => provision.asker.into_iter().for_each(|asker| self.setup.askers.forget(asker)),
             },
+            Waits::Mac(ticket) => self.mac_said(ticket, said),
         }
     }
 
@@ -329,17 +335,28 @@ impl Edge {
             tracing::info!(%trace, %issuer, link = leg.to.link, stan, "payment sent to its issuer");
         }
         let sent = match (port, self.issuer_shard(leg.to)) {
-            (Some(port), _) => port.wire.append_leg(leg, |out| self.encode_leg(envelope, leg, funding, out)),
+            (Some(port), _) => port.send_leg(self, leg, |out| self.encode_leg(envelope, leg, funding, out)),
             (None, shard) if shard != self.shard => {
                 let mut frame = Vec::new();
                 self.encode_leg(envelope, leg, funding, &mut frame)
                     .map(|()| self.send(shard, Hop::Forward(leg, frame)))
             }
-            (None, _) => return self.happened(Event::Unsent(leg, authorizer::event::Unsent::LinkLost)),
+            (None, _) => return self.happened(Event::Unsent(leg, Unsent::LinkLost)),
         };
         if let Err(error) = sent {
             tracing::debug!(issuer = %self.setup.start.issuers[leg.to.issuer.index()].name, ?error, "request cannot be said to its issuer");
-            self.happened(Event::Unsent(leg, authorizer::event::Unsent::NotEncodable));
+            self.happened(Event::Unsent(leg, Unsent::NotEncodable));
+        }
+    }
+
+    /// No byte of a leg was written: its shard asks elsewhere, or nobody.
+    pub(crate) fn unsent(&self, leg: Leg, why: Unsent) {
+        let owner = authorizer::issuer::shard_of(leg.stan, self.setup.shards());
+        let event = Event::Unsent(leg, why);
+        if owner == self.shard {
+            self.happened(event);
+        } else {
+            self.send(owner, Hop::Event(Box::new(event)));
         }
     }
 
@@ -356,13 +373,20 @@ impl Edge {
         else {
             return Err(NotSent::TooLong);
         };
-        let issuer = rules.issuer(leg.to.issuer);
-        let same = rules.acquirer(acquirer).dialect == issuer.dialect;
+        let (acquirer, issuer) = (rules.acquirer(acquirer), rules.issuer(leg.to.issuer));
+        let same = acquirer.dialect == issuer.dialect;
         let dialect = rules.dialect(issuer.dialect);
+        // A code is between two neighbours.
+        let is_passed = acquirer.mac.is_none() && issuer.mac.is_none();
+        let passing = match same {
+            _ if !is_passed && !message.present().intersection(MACS).is_empty() => Passing::WithoutMac,
+            true => Passing::Restamped,
+            false => Passing::Whole,
+        };
         // A funding card may stand where no number stood.
         let room = room_for(message.bytes().len(), same) + funding.map_or(0, |_| 64);
-        frame::append(out, issuer.framing, &[], room, |out| {
-            crate::issuer::translate::forward(&message, mti, leg.stan, dialect, same, funding, out)
+        frame::append(out, issuer.framing, &[], room, issuer.mac.as_ref().map(|_| dialect), |out| {
+            crate::issuer::translate::forward(&message, mti, leg.stan, dialect, passing, funding, out)
         })
     }
 
@@ -374,24 +398,25 @@ impl Edge {
         let issuer = rules.issuer(to.issuer);
         let dialect = rules.dialect(issuer.dialect);
         let leg = Leg { to: *to, stan: message.stan() };
+        let mac = issuer.mac.as_ref().map(|_| dialect);
         let mut frame = Vec::new();
         let written = match message {
             Stored::Reversal(reversal) => {
                 let room = crate::issuer::reversal::BYTES_MAX;
-                frame::append(&mut frame, issuer.framing, &[], room, |out| {
+                frame::append(&mut frame, issuer.framing, &[], room, mac, |out| {
                     crate::issuer::reversal::write(reversal, dialect, out)
                 })
             }
             Stored::Advice(advice) => {
                 let room = crate::issuer::advice::BYTES_MAX + 2 * advice.kept.0.len();
-                frame::append(&mut frame, issuer.framing, &[], room, |out| {
+                frame::append(&mut frame, issuer.framing, &[], room, mac, |out| {
                     crate::issuer::advice::write(advice, dialect, out)
                 })
             }
         };
         if let Err(error) = written {
             tracing::error!(issuer = %issuer.name, stan = leg.stan.number(), ?error, "a stored message cannot be said to its issuer");
-            return self.happened(Event::Unsent(leg, authorizer::event::Unsent::NotEncodable));
+            return self.happened(Event::Unsent(leg, Unsent::NotEncodable));
         }
         match self.issuer_shard(*to) {
             shard if shard == self.shard => self.append_delivery(leg, &frame),
@@ -402,7 +427,7 @@ impl Edge {
     /// Appends the frame of a stored message to a link of this shard.
     pub(crate) fn append_delivery(&self, leg: Leg, frame: &[u8]) {
         let Some(port) = self.issuer_port(leg.to) else { return };
-        let whole: Result<(), std::convert::Infallible> = port.wire.append(|out| {
+        let whole: Result<(), std::convert::Infallible> = port.send(self, |out| {
             out.extend_from_slice(frame);
             Ok(())
         });

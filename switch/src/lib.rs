@@ -57,6 +57,7 @@ mod life;
 mod link;
 mod live;
 pub mod log;
+mod mac;
 pub mod mentions;
 pub mod metrics;
 mod network;

@@ -68,6 +68,7 @@ impl Ports for Live {
     }
 
     fn take(&mut self, events: &mut Vec<Event>) {
+        self.edge.use_macs();
         std::mem::swap(&mut *self.edge.inbox.borrow_mut(), events);
         let journal = self.journal.as_ref();
         let is_low = journal.is_some_and(|journal| journal.durability().is_low.load(Ordering::Relaxed));
@@ -98,6 +99,7 @@ impl Ports for Live {
     }
 
     fn submit(&mut self) {
+        self.edge.put_macs(self.now.monotonic_us);
         self.edge
             .crypto
             .borrow_mut()
@@ -162,7 +164,7 @@ impl Live {
         let sent = if reply.link.shard == self.edge.shard {
             // A connection that ended since the decision changes nothing: the acquirer repeats or reverses.
             let Some(port) = self.edge.acquirer_port(reply.link) else { return };
-            port.wire.append(|out| self.encode(acquirer, request, answer, reply, out))
+            port.send(&self.edge, |out| self.encode(acquirer, request, answer, reply, out))
         } else {
             let mut frame = Vec::new();
             self.encode(acquirer, request, answer, reply, &mut frame).map(|()| self.send(reply.link, frame))
@@ -271,7 +273,8 @@ impl Live {
         let bytes = message.bytes().len() + answer.as_ref().map_or(0, |answer| answer.bytes().len());
         let answer = answer.as_ref().map(|message| Answered { message, funding: reply.funding });
         let mut write = |answer: Option<Answered<'_>>| {
-            frame::append(out, settings.framing, request.header(), room_for(bytes, false), |out| {
+            let (room, mac) = (room_for(bytes, false), settings.mac.as_ref().map(|_| dialect));
+            frame::append(out, settings.framing, request.header(), room, mac, |out| {
                 translate::reply(&message, dialect, digits, &reply.outcome, answer, out)
             })
         };

@@ -41,6 +41,8 @@ pub(crate) const CODES: [&str; 54] = [
 pub(crate) struct Tally {
     pub(crate) acquirers: Vec<AcquirerTally>,
     pub(crate) issuers: Vec<IssuerTally>,
+    /// Codes of messages, by peer (acquirers, then issuers) and [`MacOutcome`].
+    pub(crate) macs: Vec<[u64; MacOutcome::COUNT]>,
     /// Responses from acquirers, requests from issuers: dropped.
     pub(crate) misdirected: u64,
     /// Links that ended, by [`Goodbye::index`].
@@ -69,6 +71,24 @@ pub(crate) struct IssuerTally {
     pub(crate) glitches: u64,
 }
 
+/// What became of the code of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MacOutcome {
+    /// It is right.
+    Right,
+    /// It is wrong, or there is none.
+    Wrong,
+    /// The token did not say.
+    Unknown,
+    /// The token made none for a message of ours.
+    Unmade,
+}
+
+impl MacOutcome {
+    /// How many there are.
+    pub(crate) const COUNT: usize = 4;
+}
+
 impl Tally {
     /// All zero.
     pub(crate) fn new(config: &Config) -> Self {
@@ -80,6 +100,7 @@ impl Tally {
         Self {
             acquirers: vec![acquirer; acquirers],
             issuers: vec![IssuerTally::default(); issuers],
+            macs: vec![[0; MacOutcome::COUNT]; acquirers + issuers],
             misdirected: 0,
             ended: Default::default(),
             own: Own::default(),
@@ -107,6 +128,11 @@ impl Tally {
     /// A message of an issuer could not be read.
     pub(crate) fn issuer_glitch(&mut self, issuer: IssuerId) {
         self.issuers[issuer.index()].glitches += 1;
+    }
+
+    /// The code of a message was checked or made, or not.
+    pub(crate) fn mac(&mut self, peer: usize, outcome: MacOutcome) {
+        self.macs[peer][outcome as usize] += 1;
     }
 
     /// An answer cannot belong to anything.

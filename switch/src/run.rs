@@ -217,10 +217,9 @@ enum Tokens {
 const NEWS_MAX: usize = 1_024;
 
 impl Tokens {
-    /// Opens it. A switch whose programs could prove nothing does not start.
+    /// Opens it, if it is asked while the switch runs. A switch that could prove nothing does not start.
     fn open(config: &Config) -> Result<Self, Fault> {
-        // Without programs there is nothing to be asked of it while the switch runs.
-        let Some(hsm) = config.hsm.as_ref().filter(|_| !config.programs.is_empty()) else {
+        let Some(hsm) = config.hsm.as_ref().filter(|_| config.asks_token()) else {
             return Ok(Self::Nothing);
         };
         let shards = config.switch.shards;
@@ -264,12 +263,16 @@ impl Tokens {
     }
 }
 
-/// Why the token cannot be used; with the program whose key it is about.
+/// Why the token cannot be used; with the program or peer whose key it is about.
 fn unusable(config: &Config, why: String) -> Fault {
-    let program = config.programs.iter().find(|program| why.starts_with(&format!("key {:?} ", program.key)));
-    Fault::Config(match program {
-        Some(program) => format!("program {:?}: {why}", program.name),
-        None => why,
+    let is_about =
+        |key: &str| [key, &format!("{key}-left")].iter().any(|key| why.starts_with(&format!("key {key:?} ")));
+    let program = config.programs.iter().find(|program| is_about(&program.key));
+    let peer = config.macs().find(|(_, mac)| mac.is_some_and(|mac| is_about(&mac.key)));
+    Fault::Config(match (program, peer) {
+        (Some(program), _) => format!("program {:?}: {why}", program.name),
+        (None, Some((peer, _))) => format!("mac of {peer:?}: {why}"),
+        (None, None) => why,
     })
 }
 
@@ -403,7 +406,7 @@ fn announce(setup: &Setup, found: &Found) {
             "the wall clock is behind the journal: it was set back, and stamps go on from the last one"
         );
     }
-    if let Some(hsm) = setup.start.hsm.as_ref().filter(|_| !setup.start.programs.is_empty()) {
+    if let Some(hsm) = setup.start.hsm.as_ref().filter(|_| setup.start.asks_token()) {
         tracing::info!(
             token = hsm.token,
             module = %hsm.module.display(),
@@ -411,7 +414,7 @@ fn announce(setup: &Setup, found: &Found) {
             programs = setup.start.programs.len(),
             "the token was opened"
         );
-        if setup.start.journal.is_none() {
+        if setup.start.journal.is_none() && !setup.start.programs.is_empty() {
             tracing::warn!(
                 "cards, used ATCs and tries are in memory only: they are lost at the end of this process"
             );

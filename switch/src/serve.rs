@@ -149,20 +149,17 @@ fn deliver(edge: &Rc<Edge>, hop: Hop) {
         Hop::Answered(link, envelope) => answered(edge, link, envelope),
         Hop::Forward(leg, frame) => match edge.issuer_port(leg.to) {
             Some(port) => {
-                let whole: Result<(), std::convert::Infallible> = port.wire.append_leg(leg, |out| {
+                let whole: Result<(), std::convert::Infallible> = port.send_leg(edge, leg, |out| {
                     out.extend_from_slice(&frame);
                     Ok(())
                 });
                 debug_assert!(whole.is_ok());
             }
-            None => {
-                let owner = authorizer::issuer::shard_of(leg.stan, edge.setup.shards());
-                edge.send(owner, Hop::Event(Box::new(Event::Unsent(leg, Unsent::LinkLost))));
-            }
+            None => edge.unsent(leg, Unsent::LinkLost),
         },
         Hop::Reply(link, frame) => {
             if let Some(port) = edge.acquirer_port(link) {
-                let whole: Result<(), std::convert::Infallible> = port.wire.append(|out| {
+                let whole: Result<(), std::convert::Infallible> = port.send(edge, |out| {
                     out.extend_from_slice(&frame);
                     Ok(())
                 });
@@ -324,7 +321,8 @@ pub(crate) async fn serve_issuer(
         echo_wait_us: timers.echo_wait.as_micros() as u64,
     };
     let (life, action) = LinkLife::connected(link_rules, setup.now_us());
-    let port = Rc::new(IssuerPort::new(link, life, rules.config.limits.output_bytes_max));
+    let mac = setup.issuer_mac(link.issuer);
+    let port = Rc::new(IssuerPort::new(link, life, rules.config.limits.output_bytes_max, mac));
     edge.set_issuer(link, Some(port.clone()));
     setup.links.insert((link.issuer, link.link), "connected");
     tracing::info!(issuer = %settings.name, link = link.link, %peer, "issuer connected");
@@ -333,7 +331,7 @@ pub(crate) async fn serve_issuer(
     let mut conversation = IssuerConversation { edge: edge.clone(), port: port.clone() };
     let why = converse(&mut stream, settings.framing, &port.wire, &edge.read_buffer, &mut conversation).await;
     if why == Goodbye::Stopping {
-        let _ = timeout(FLUSH_WAIT, linger(&mut stream, &port.wire, || true)).await;
+        let _ = timeout(FLUSH_WAIT, linger(&mut stream, &port.wire, || port.is_idle())).await;
     }
     end_issuer(&edge, &port);
     log_end(&edge, "issuer", &settings.name, peer, why);
@@ -346,14 +344,8 @@ fn end_issuer(edge: &Edge, port: &IssuerPort) {
     edge.set_issuer(port.link, None);
     edge.setup.links.insert((port.link.issuer, port.link.link), "down");
     edge.happened_everywhere(Event::IssuerLink(port.link, LinkChange::SignedOff));
-    for leg in port.wire.take_unsent() {
-        let owner = authorizer::issuer::shard_of(leg.stan, edge.setup.shards());
-        let event = Event::Unsent(leg, Unsent::LinkLost);
-        if owner == edge.shard {
-            edge.happened(event);
-        } else {
-            edge.send(owner, Hop::Event(Box::new(event)));
-        }
+    for leg in port.take_unsent() {
+        edge.unsent(leg, Unsent::LinkLost);
     }
     edge.happened_everywhere(Event::IssuerLink(port.link, LinkChange::Lost));
 }
@@ -433,7 +425,8 @@ impl Edge {
         place.generation = place.generation.wrapping_add(1);
         let link = AcquirerLink { shard: self.shard, slot: slot as u16, generation: place.generation };
         let bytes_max = rules.config.limits.output_bytes_max;
-        let port = Rc::new(AcquirerPort::new(acquirer, link, life, settings.window, bytes_max));
+        let mac = self.setup.acquirer_mac(acquirer);
+        let port = Rc::new(AcquirerPort::new(acquirer, link, life, settings.window, bytes_max, mac));
         place.port = Some(port.clone());
         port
     }

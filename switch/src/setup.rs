@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use authorizer::event::{IssuerId, ShardId};
+use authorizer::event::{AcquirerId, IssuerId, ShardId};
 use dashmap::DashMap;
+use hsm::KeyId;
 use tokio::sync::mpsc;
 
 use crate::api::Askers;
 use crate::config::{Config, Issuer, Way};
+use crate::crypto;
 use crate::homes::Homes;
 use crate::hop::Mailbox;
 use crate::journal::IndexFigures;
@@ -26,6 +28,8 @@ pub(crate) struct Setup {
     /// The rules in force, for everybody but the shards, which are told with an event.
     rules: ArcSwap<Rules>,
     pub(crate) homes: Homes,
+    /// The keys of messages' codes on the token, by peer: acquirers, then issuers.
+    mac_keys: Vec<Option<KeyId>>,
     pub(crate) mailboxes: Vec<Mailbox>,
     /// By shard: what the door and the health page look at.
     pub(crate) gauges: Vec<ShardGauges>,
@@ -106,11 +110,12 @@ impl Setup {
     ) -> Arc<Self> {
         let start = rules.config.clone();
         let shards = usize::from(start.switch.shards);
-        let now_us = clock.now_us();
+        let (now_us, mac_keys) = (clock.now_us(), crypto::mac_keys(&start));
         Arc::new(Self {
             start,
             rules: ArcSwap::from_pointee(rules),
             homes,
+            mac_keys,
             mailboxes: (0..shards).map(|_| Mailbox::new()).collect(),
             gauges: (0..shards).map(|_| ShardGauges::seen_at(now_us)).collect(),
             links: DashMap::new(),
@@ -135,6 +140,16 @@ impl Setup {
     /// The moment at which the clock shows this.
     pub(crate) fn instant(&self, us: u64) -> Instant {
         self.clock.instant(us)
+    }
+
+    /// The key of an acquirer's codes, if its messages bear some.
+    pub(crate) fn acquirer_mac(&self, acquirer: AcquirerId) -> Option<KeyId> {
+        self.mac_keys[acquirer.index()]
+    }
+
+    /// The key of an issuer's codes, if its messages bear some.
+    pub(crate) fn issuer_mac(&self, issuer: IssuerId) -> Option<KeyId> {
+        self.mac_keys[self.start.acquirers.len() + issuer.index()]
     }
 
     /// How long the switch has been running, seconds.

@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::task::Waker;
 
 use authorizer::event::Leg;
@@ -129,6 +130,15 @@ impl Wire {
         }
         self.wake();
         done
+    }
+
+    /// The same for frames that are whole; there may be none.
+    pub(crate) fn append_whole(&self, frames: &[u8]) {
+        let whole: Result<(), Infallible> = self.append(|out| {
+            out.extend_from_slice(frames);
+            Ok(())
+        });
+        debug_assert!(whole.is_ok());
     }
 
     /// The same for the frame of a leg, which is remembered until its first byte was written.

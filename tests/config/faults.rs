@@ -22,7 +22,7 @@ const DIALECT: &str =
 const TIMEOUT: &str = "timeout = \"10s\"";
 const ROUTE: &str = "iin = \"99996\"\nissuer = \"maple\"";
 
-const FAULTS: [Fault; 37] = [
+const FAULTS: [Fault; 39] = [
     // Syntax and names.
     fault(NORTH, "name = \"north #!", &[]),
     fault(NORTH, "name = \"north\"\nlisten_on = 1 #!", &["listen_on"]),
@@ -54,6 +54,12 @@ const FAULTS: [Fault; 37] = [
         "[admin]",
         "[switch]\nprofile = \"production\"\n[hsm]\nplacement = \"inline\" #!\n[admin]",
         &["placement", "inline", "production"],
+    ),
+    fault(NORTH, "name = \"north\"\nmac = \"a-key\" #!", &["mac", "a table"]),
+    fault(
+        NORTH,
+        "name = \"north\"\nmac = { algorithm = \"aes-cmac\", key = \"k\", check_value = \"0A1B2C\" } #!",
+        &["mac", "[hsm]"],
     ),
     // Framings and dialects.
     fault(

@@ -47,6 +47,8 @@ mod on_softhsm {
     mod challenge;
     #[path = "enrolled.rs"]
     mod enrolled;
+    #[path = "mac.rs"]
+    mod mac;
     #[path = "rotating_atc.rs"]
     pub(crate) mod rotating_atc;
     #[path = "rotating_cvc3.rs"]
@@ -61,6 +63,8 @@ mod on_devtoken {
     mod challenge;
     #[path = "enrolled.rs"]
     mod enrolled;
+    #[path = "mac.rs"]
+    mod mac;
     #[path = "rotating_atc.rs"]
     mod rotating_atc;
     #[path = "rotating_cvc3.rs"]

@@ -10,6 +10,7 @@ pub mod books;
 pub mod fixtures;
 pub mod fuzz;
 pub mod left_behind;
+pub mod mac;
 pub mod message_text;
 pub mod rig;
 pub mod sim;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use codecs::iso8583::Dialect;
 use codecs::iso8583::dialect::built_in;
 
+use crate::mac::Mac;
 use crate::message_text::{Plain, hex};
 
 /// How a length is written in front of a message.
@@ -36,6 +37,8 @@ pub struct Wire {
     pub inclusive: bool,
     /// The fixed header this side writes; its length is the configured one.
     pub header: Vec<u8>,
+    /// The code that messages bear, both ways; it is put on what is sent and insisted on in what comes.
+    pub mac: Option<Mac>,
 }
 
 /// One message as it arrived.
@@ -57,7 +60,14 @@ impl Wire {
     pub fn named(dialect: &str) -> Wire {
         let is_1993 = dialect.starts_with("iso93");
         let dialect = built_in(dialect).unwrap_or_else(|| panic!("no built-in dialect {dialect}"));
-        Wire { dialect, is_1993, length: LengthText::Binary2, inclusive: false, header: Vec::new() }
+        Wire {
+            dialect,
+            is_1993,
+            length: LengthText::Binary2,
+            inclusive: false,
+            header: Vec::new(),
+            mac: None,
+        }
     }
 
     /// As the `dialect` and `framing` of a peer in the switch's configuration say.
@@ -65,6 +75,7 @@ impl Wire {
     pub fn of_peer(peer: &toml::Table) -> Wire {
         let dialect = peer.get("dialect").and_then(toml::Value::as_str).expect("a dialect");
         let mut wire = Wire::named(dialect);
+        wire.mac = peer.get("mac").and_then(toml::Value::as_table).map(Mac::of_table);
         let Some(framing) = peer.get("framing").and_then(toml::Value::as_table) else { return wire };
         wire.length = match framing.get("length").and_then(toml::Value::as_str) {
             Some("binary4") => LengthText::Binary4,
@@ -102,10 +113,19 @@ impl Wire {
         [&self.announce(self.header.len() + message.len()), &self.header, message].concat()
     }
 
+    /// The bytes of a message, with its code where it bears one.
+    #[must_use]
+    pub fn encode(&self, message: &Plain) -> Vec<u8> {
+        match self.mac {
+            Some(mac) => mac.seal(message, self.dialect),
+            None => message.encode(self.dialect),
+        }
+    }
+
     /// A whole frame around a message given as text.
     #[must_use]
     pub fn frame_text(&self, text: &str) -> Vec<u8> {
-        self.frame(&Plain::of(text).encode(self.dialect))
+        self.frame(&self.encode(&Plain::of(text)))
     }
 
     /// An expectation in this dialect's full widths.
@@ -117,6 +137,9 @@ impl Wire {
     /// Takes one message off the front of what has arrived.
     pub fn take(&self, arrived: &mut Vec<u8>) -> Option<Received> {
         let (header, bytes) = self.take_bytes(arrived)?;
+        if let Some(mac) = self.mac {
+            mac.insist(&bytes, self.dialect);
+        }
         let plain = Plain::decode(self.dialect, &bytes).unwrap_or_else(|why| {
             panic!("the switch sent a message that cannot be read: {why}: {}", hex(&bytes))
         });

@@ -247,7 +247,7 @@ fn padded(spec: &FieldSpec, len: u16, fixed: u16) -> Result<u16, EncodeFlaw> {
     }
 }
 
-const fn mti_bytes(text: Text) -> usize {
+pub(super) const fn mti_bytes(text: Text) -> usize {
     match text {
         Text::Bcd | Text::BcdLeft | Text::Raw => 2,
         Text::Ascii | Text::Ebcdic | Text::HexAscii | Text::HexEbcdic => 4,

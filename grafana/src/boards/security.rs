@@ -38,6 +38,21 @@ pub(super) fn board() -> Dashboard {
                             "{{program}} {{reason}}",
                         )],
                     ),
+                    graph(
+                        "Codes of messages",
+                        "reqps",
+                        "DE 64 and 128 that were wrong or missing, or of which the token said nothing; messages it made none for.",
+                        vec![
+                            query(
+                                "sum by (peer, outcome) (rate(signalbox_macs_total{@,outcome!=\"right\"}[$__rate_interval]))",
+                                "{{peer}} {{outcome}}",
+                            ),
+                            query(
+                                "sum by (peer) (rate(signalbox_macs_unmade_total{@}[$__rate_interval]))",
+                                "{{peer}} not made",
+                            ),
+                        ],
+                    ),
                 ],
             },
             Row {

@@ -66,6 +66,8 @@ pub enum Unsent {
     LinkLost,
     /// The request cannot be said in the issuer's dialect.
     NotEncodable,
+    /// The token made no code for it, without which its link takes nothing.
+    NoMac,
 }
 
 /// What became of a link.

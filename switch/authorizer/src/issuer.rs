@@ -433,7 +433,7 @@ impl Authorizer {
     }
 
     /// No byte of this leg was written, so nothing can have happened at the issuer: after a lost link another
-    /// one, or an alternate, is asked.
+    /// one, or an alternate, is asked. Without a code it would fare no better there: one token makes them all.
     pub(crate) fn unsent(&mut self, leg: Leg, why: Unsent, now: Now, out: &mut Effects) {
         if why == Unsent::NotEncodable && self.has_stored(leg.to.issuer, leg.stan) {
             return self.park(leg.to.issuer, leg.stan, out);
@@ -445,6 +445,7 @@ impl Authorizer {
         match why {
             Unsent::LinkLost => self.forward_again(id, now, out),
             Unsent::NotEncodable => self.conclude_unsent(id, DeclineReason::FormatError, now, out),
+            Unsent::NoMac => self.conclude_unsent(id, DeclineReason::TokenUnavailable, now, out),
         }
     }
 }

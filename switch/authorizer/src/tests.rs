@@ -301,6 +301,15 @@ fn q10_a_leg_that_was_never_begun_goes_to_the_alternate() {
 }
 
 #[test]
+fn s37_a_leg_for_which_no_code_was_made_is_96_and_goes_nowhere_else() {
+    let mut world = World::with(1, 4, &[MAPLE, OAK], |_| ());
+    world.ask(1);
+    let leg = Leg { to: to(MAPLE, 0), stan: Stan::new(1).unwrap() };
+    assert_eq!(world.tell(Event::Unsent(leg, Unsent::NoMac)), ["reply 1 on 0: 96"]);
+    assert_eq!(world.later(TIMEOUT_US + 1), Vec::<String>::new());
+}
+
+#[test]
 fn q12_a_late_approval_reaches_no_acquirer() {
     let mut world = World::new();
     world.ask(7);

@@ -10,7 +10,8 @@ use authorizer::decision::{DeclineReason, Outcome};
 use authorizer::event::{AcquirerId, AcquirerLink};
 use authorizer::network::LinkLife;
 use codecs::ParseError;
-use codecs::iso8583::{De, Message};
+use codecs::iso8583::{De, MACS, Message};
+use hsm::KeyId;
 
 use super::translate;
 use crate::edge::{self, Edge, room_for};
@@ -18,6 +19,7 @@ use crate::envelope::{Envelope, Sender};
 use crate::frame;
 use crate::life;
 use crate::link::Conversation;
+use crate::mac::End;
 use crate::network;
 use crate::wire::{Goodbye, Wire};
 
@@ -35,6 +37,10 @@ pub(crate) struct AcquirerPort {
     glitches: Cell<u32>,
     /// Its first misdirected message was logged; the others are only counted.
     was_told: Cell<bool>,
+    /// The key of its messages' codes on the token, if they bear some.
+    mac: Option<KeyId>,
+    /// Frames whose codes are being made.
+    making: Cell<u32>,
 }
 
 impl AcquirerPort {
@@ -45,6 +51,7 @@ impl AcquirerPort {
         life: LinkLife,
         window: u32,
         output_bytes_max: usize,
+        mac: Option<KeyId>,
     ) -> Self {
         Self {
             wire: Wire::new(output_bytes_max),
@@ -56,12 +63,34 @@ impl AcquirerPort {
             throttled_until_us: Cell::new(0),
             glitches: Cell::new(0),
             was_told: Cell::new(false),
+            mac,
+            making: Cell::new(0),
         }
     }
 
-    /// Whether nothing that came over it is still running.
+    /// Whether nothing that came over it is still running, and nothing is about to be sent.
     pub(crate) fn is_idle(&self) -> bool {
-        self.in_flight.get() == 0
+        self.in_flight.get() == 0 && self.making.get() == 0
+    }
+
+    /// Sends the whole frames that `write` appends, when their code was made where they bear one; nothing on an error.
+    pub(crate) fn send<E>(
+        self: &Rc<Self>,
+        edge: &Edge,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Some(key) = self.mac else { return self.wire.append(write) };
+        let mut frame = Vec::new();
+        write(&mut frame)?;
+        self.making.set(self.making.get() + 1);
+        edge.make_mac(key, frame, End::Acquirer(self.clone()), None);
+        Ok(())
+    }
+
+    /// The code of a frame was made, or will not be.
+    pub(crate) fn made(&self, frame: Option<&[u8]>) {
+        self.making.set(self.making.get().saturating_sub(1));
+        self.wire.append_whole(frame.unwrap_or_default());
     }
 
     /// One request that came over it has ended.
@@ -83,16 +112,13 @@ pub(crate) struct AcquirerConversation {
 
 impl Conversation for AcquirerConversation {
     fn message(&mut self, header: &[u8], message: &[u8], now_us: u64) -> Result<(), Goodbye> {
-        self.port.life.borrow_mut().heard(now_us);
         self.throttle(now_us);
         let sender = Sender::Acquirer(self.port.acquirer, self.port.link);
-        let mut envelope = self.edge.enveloped(header, message, sender, now_us);
-        let parsed = {
-            let rules = self.edge.rules_now();
-            let dialect = rules.acquirer_dialect(self.port.acquirer);
-            self.edge.parse(dialect, &mut envelope).and_then(|()| dialect.check_rules(&envelope.index))
-        };
-        self.read(envelope, parsed)
+        let envelope = self.edge.enveloped(header, message, sender, now_us);
+        let Some(key) = self.port.mac else { return self.authentic(envelope) };
+        self.port.in_flight.set(self.port.in_flight.get() + 1);
+        self.edge.check_mac(key, envelope, End::Acquirer(self.port.clone()));
+        Ok(())
     }
 
     fn keep_alive(&mut self) -> Result<(), Goodbye> {
@@ -115,6 +141,30 @@ impl Conversation for AcquirerConversation {
 }
 
 impl AcquirerConversation {
+    /// Reads a message of whom it claims to be from, as far as its link can tell.
+    pub(crate) fn authentic(&mut self, mut envelope: Box<Envelope>) -> Result<(), Goodbye> {
+        self.port.life.borrow_mut().heard(envelope.arrived_us);
+        let parsed = {
+            let rules = self.edge.rules_now();
+            let dialect = rules.acquirer_dialect(self.port.acquirer);
+            self.edge.parse(dialect, &mut envelope).and_then(|()| dialect.check_rules(&envelope.index))
+        };
+        let ends_with_mac = || self.edge.message(&envelope).is_some_and(|message| message.ends_with_mac());
+        if self.port.mac.is_some() && parsed.is_ok() && !ends_with_mac() {
+            return self.forged(envelope);
+        }
+        self.read(envelope, parsed)
+    }
+
+    /// A message without a right code. Nothing of it is used.
+    pub(crate) fn forged(&mut self, envelope: Box<Envelope>) -> Result<(), Goodbye> {
+        if self.port.glitches.get() == 0 {
+            let acquirer = self.name();
+            tracing::warn!(%acquirer, "a message of an acquirer bears a wrong code or none; dropped and counted");
+        }
+        self.glitch(envelope)
+    }
+
     /// Tells the kinds of message apart.
     fn read(&mut self, envelope: Box<Envelope>, parsed: Result<(), ParseError>) -> Result<(), Goodbye> {
         let Some(digits) = envelope.index.mti_digits() else { return self.glitch(envelope) };
@@ -192,9 +242,9 @@ impl AcquirerConversation {
             return;
         };
         let framing = self.edge.setup.start.acquirers[self.port.acquirer.index()].framing;
-        let room = room_for(message.bytes().len(), false);
-        let sent = self.port.wire.append(|out| {
-            frame::append(out, framing, envelope.header(), room, |out| encode(&message, digits, out))
+        let (room, mac) = (room_for(message.bytes().len(), false), self.port.mac.map(|_| message.dialect()));
+        let sent = self.port.send(&self.edge, |out| {
+            frame::append(out, framing, envelope.header(), room, mac, |out| encode(&message, digits, out))
         });
         if let Err(error) = sent {
             tracing::debug!(?error, "an answer made here cannot be encoded");
@@ -244,7 +294,7 @@ pub(crate) fn network_answer(
     code: &[u8],
     out: &mut [u8],
 ) -> Result<usize, codecs::EncodeError> {
-    let present = message.present().without(De::MAC_64).without(De::MAC_128).with(De::RESPONSE_CODE);
+    let present = message.present().minus(MACS).with(De::RESPONSE_CODE);
     let mut encoder = codecs::iso8583::Encoder::new_with_digits(message.dialect(), digits, present, out)?;
     for de in present.iter() {
         if de == De::RESPONSE_CODE {

@@ -40,8 +40,9 @@ pub struct Answered<'a> {
     pub funding: Option<Pan>,
 }
 
-/// What never goes back to an acquirer, even where an issuer echoes it.
-const NEVER_RETURNED: DeSet = DeSet::of(&[De::TRACK2, De::TRACK3, De::TRACK1, De::PIN]);
+/// What never goes back to an acquirer, even where an issuer echoes it. A code covers what is changed here.
+const NEVER_RETURNED: DeSet =
+    DeSet::of(&[De::TRACK2, De::TRACK3, De::TRACK1, De::PIN, De::MAC_64, De::MAC_128]);
 
 /// DE 25 of a message that only asks whether an account is good.
 const ACCOUNT_VERIFICATION: u64 = 51;

@@ -15,6 +15,7 @@ use super::Read::{self, Count, CountOfAll, Level, LevelOfAll, SecondsOfAll, Time
 use super::{At, Entry, World};
 use crate::board::{links_connected, links_up};
 use crate::config::Way;
+use crate::metrics::MacOutcome;
 use crate::metrics::Snapshot;
 use crate::token::Figures;
 use crate::wire::Goodbye;
@@ -300,11 +301,11 @@ static PROGRAMS: [Entry; 18] = [
     ),
     entry(
         "signalbox_token_up",
-        "Whether the token answers on every shard: 1 or 0; 0 without programs.",
+        "Whether the token answers on every shard: 1 or 0; 0 where nothing is asked of it.",
         &[],
         LevelOfAll(|world, _| {
             let is_up = world.shards().all(|shard| shard.token_up);
-            truth(!world.setup.start.programs.is_empty() && is_up)
+            truth(world.setup.start.asks_token() && is_up)
         }),
     ),
     entry(
@@ -429,7 +430,7 @@ static JOURNAL: [Entry; 9] = [
     ),
 ];
 
-static SECURITY: [Entry; 4] = [
+static SECURITY: [Entry; 6] = [
     entry("signalbox_connections_refused_total", "Connections refused.", &[Refusal], CountOfAll(refused)),
     entry(
         "signalbox_links_ended_total",
@@ -442,6 +443,18 @@ static SECURITY: [Entry; 4] = [
         "Responses from acquirers and requests from issuers, dropped.",
         &[],
         Count(|shard, _| shard.tally.misdirected),
+    ),
+    entry(
+        "signalbox_macs_total",
+        "Codes of messages that came (DE 64, 128) and were checked, on links that have them.",
+        &[Peer, Outcome],
+        Count(|shard, at| shard.tally.macs[at[0]][at[1]]),
+    ),
+    entry(
+        "signalbox_macs_unmade_total",
+        "Messages that were not sent because the token made no code for them.",
+        &[Peer],
+        Count(|shard, at| shard.tally.macs[at[0]][MacOutcome::Unmade as usize]),
     ),
     entry(
         "signalbox_certificate_expiry_timestamp_seconds",

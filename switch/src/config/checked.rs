@@ -10,7 +10,7 @@ use codecs::discretionary::Layout;
 use codecs::frame::FrameFormat;
 use codecs::iso8583::{Dialect, Mti};
 use codecs::value::{Currency, Iin, PartyId, ResponseCode};
-use hsm::Derivation;
+use hsm::{Derivation, Padding};
 
 /// Everything the switch is told at its start.
 #[derive(Clone, Debug)]
@@ -39,12 +39,25 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// Where facts are kept, if they are.
     pub journal: Option<Journal>,
-    /// The token that checks codes, if there is one.
+    /// The token that checks and makes codes, if there is one.
     pub hsm: Option<Hsm>,
     /// The programs that run on card ranges; at most 1 000, and only beside a token.
     pub programs: Vec<Program>,
     /// What is allowed but looks like a mistake, one line each.
     pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// The codes of messages, by peer: acquirers, then issuers.
+    pub(crate) fn macs(&self) -> impl Iterator<Item = (&str, Option<&Mac>)> {
+        let of_acquirers = self.acquirers.iter().map(|peer| (peer.name.as_str(), peer.mac.as_ref()));
+        of_acquirers.chain(self.issuers.iter().map(|peer| (peer.name.as_str(), peer.mac.as_ref())))
+    }
+
+    /// Whether the token is asked while the switch runs. The key of a journal needs it at the start alone.
+    pub(crate) fn asks_token(&self) -> bool {
+        !self.programs.is_empty() || self.macs().any(|(_, mac)| mac.is_some())
+    }
 }
 
 /// Threads, memory and stopping.
@@ -219,6 +232,8 @@ pub struct Acquirer {
     pub terminals: Vec<String>,
     /// How long it waits for an answer; longer than the timeout of every issuer.
     pub patience: Duration,
+    /// The code that every message bears, both ways; nothing by default.
+    pub mac: Option<Mac>,
     /// DE 39 of declines made here, by the name of the reason, where it differs from the default. Never an
     /// approval code.
     pub response_codes: Vec<(String, ResponseCode)>,
@@ -245,6 +260,8 @@ pub struct Issuer {
     pub sign_on: bool,
     /// Whether an idle link is tested with an echo.
     pub echo: bool,
+    /// The code that every message bears, both ways; nothing by default.
+    pub mac: Option<Mac>,
     /// What may be approved for it while it cannot be asked; nothing by default, and only beside a journal.
     pub stand_in: Option<StandIn>,
 }
@@ -262,6 +279,31 @@ pub struct StandIn {
     pub card_daily_minor: u64,
     /// The most for all cards in a day, on all shards; not less than that for one.
     pub daily_minor: u64,
+}
+
+/// The code that every message of a link bears, DE 64 or 128.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mac {
+    /// The label of its key on the token.
+    pub key: String,
+    /// That key's check value.
+    pub check_value: [u8; 3],
+    /// How it is made.
+    pub algorithm: MacAlgorithm,
+}
+
+/// How the code of a message is made. Eight bytes are presented.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MacAlgorithm {
+    /// Algorithm 3 of ISO/IEC 9797-1, with 3DES at its end.
+    Algorithm3 {
+        /// The check value of the key that is the left half twice, labelled as the other with `-left` behind.
+        left_check_value: [u8; 3],
+        /// How messages are made whole blocks.
+        padding: Padding,
+    },
+    /// CMAC with AES.
+    AesCmac,
 }
 
 /// How connections with a peer come about.

@@ -9,11 +9,12 @@ use std::path::Path;
 
 use codecs::discretionary::Layout;
 use codecs::frame::{FrameFormat, LengthForm};
-use hsm::Derivation;
+use hsm::{Derivation, Padding};
 use siphasher::sip::SipHasher13;
 
 use super::checked::{
-    Acquirer, Config, Door, Hsm, Issuer, Journal, JournalKey, Program, ProgramKind, ResponseKind, Way,
+    Acquirer, Config, Door, Hsm, Issuer, Journal, JournalKey, Mac, MacAlgorithm, Program, ProgramKind,
+    ResponseKind, Way,
 };
 use super::given::{Period, Size};
 
@@ -164,6 +165,7 @@ fn acquirer(list: &mut List, config: &Config, acquirer: &Acquirer) {
     list.put(Reload, "iins", texts(&acquirer.iins));
     list.put(Reload, "terminals", texts(&acquirer.terminals));
     list.put(Reload, "patience", Period(acquirer.patience));
+    mac(list, acquirer.mac.as_ref());
     for (reason, code) in &acquirer.response_codes {
         let code = String::from_utf8_lossy(code.as_bytes());
         list.put(Reload, &format!("response_codes.{reason}"), quoted(code));
@@ -179,6 +181,7 @@ fn issuer(list: &mut List, config: &Config, issuer: &Issuer) {
     list.put(Reload, "window", issuer.window);
     list.put(Reload, "sign_on", issuer.sign_on);
     list.put(Reload, "echo", issuer.echo);
+    mac(list, issuer.mac.as_ref());
     if let Some(agreed) = &issuer.stand_in {
         let iins = agreed.iins.iter().map(|iin| String::from_utf8_lossy(iin.digits()));
         let currency = agreed.currency.digits();
@@ -187,6 +190,20 @@ fn issuer(list: &mut List, config: &Config, issuer: &Issuer) {
         list.put(Restart, "stand_in.floor", agreed.floor_minor);
         list.put(Restart, "stand_in.card_per_day", agreed.card_daily_minor);
         list.put(Restart, "stand_in.per_day", agreed.daily_minor);
+    }
+}
+
+fn mac(list: &mut List, mac: Option<&Mac>) {
+    let Some(mac) = mac else { return };
+    list.put(Restart, "mac.key", quoted(&mac.key));
+    list.put(Restart, "mac.check_value", check_value_text(&mac.check_value));
+    match &mac.algorithm {
+        MacAlgorithm::Algorithm3 { left_check_value, padding } => {
+            list.put(Restart, "mac.algorithm", quoted("algorithm-3"));
+            list.put(Restart, "mac.left_check_value", check_value_text(left_check_value));
+            list.put(Restart, "mac.padding", if *padding == Padding::Zeros { 1 } else { 2 });
+        }
+        MacAlgorithm::AesCmac => list.put(Restart, "mac.algorithm", quoted("aes-cmac")),
     }
 }
 
@@ -301,10 +318,12 @@ pub(crate) fn merged(old: &Config, new: &Config) -> Option<Config> {
     for (mine, other) in merged.acquirers.iter_mut().zip(&new.acquirers) {
         let kept = std::mem::replace(mine, other.clone());
         (mine.door, mine.framing) = (door_of(&kept.door, &other.door), kept.framing);
+        mine.mac = kept.mac;
     }
     for (mine, other) in merged.issuers.iter_mut().zip(&new.issuers) {
         let kept = std::mem::replace(mine, other.clone());
         (mine.door, mine.framing) = (door_of(&kept.door, &other.door), kept.framing);
+        mine.mac = kept.mac;
         mine.links_per_address = kept.links_per_address;
     }
     if let (Some(mine), Some(other)) = (&mut merged.hsm, &new.hsm) {

@@ -33,8 +33,9 @@ mod tests;
 use std::path::Path;
 
 pub use checked::{
-    Acquirer, Admin, Config, Console, Cvc3Key, Door, Hsm, Issuer, Journal, JournalKey, Limits, Placement,
-    Profile, Program, ProgramKind, ResponseKind, Route, StandIn, Switch, Timers, TlsFiles, Way,
+    Acquirer, Admin, Config, Console, Cvc3Key, Door, Hsm, Issuer, Journal, JournalKey, Limits, Mac,
+    MacAlgorithm, Placement, Profile, Program, ProgramKind, ResponseKind, Route, StandIn, Switch, Timers,
+    TlsFiles, Way,
 };
 pub use effective::{ChangedBy, Setting, settings};
 pub use fault::{Fault, Faults, Place};

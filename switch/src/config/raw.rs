@@ -120,6 +120,7 @@ pub(super) struct Acquirer {
     pub(super) iins: Option<List<String>>,
     pub(super) terminals: Option<List<String>>,
     pub(super) patience: Option<Given<Period>>,
+    pub(super) mac: Option<Spanned<Mac>>,
     #[serde(default)]
     pub(super) response_codes: BTreeMap<Spanned<String>, Given<String>>,
 }
@@ -141,6 +142,7 @@ pub(super) struct Issuer {
     pub(super) window: Option<Given<u64>>,
     pub(super) sign_on: Option<Given<bool>>,
     pub(super) echo: Option<Given<bool>>,
+    pub(super) mac: Option<Spanned<Mac>>,
     pub(super) stand_in: Option<Spanned<StandIn>>,
 }
 
@@ -172,6 +174,16 @@ pub(super) struct Tls {
     pub(super) ca: Option<Given<String>>,
     pub(super) crl: Option<Given<String>>,
     pub(super) peer_name: Option<Given<String>>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Mac {
+    pub(super) algorithm: Option<Given<String>>,
+    pub(super) padding: Option<Given<u64>>,
+    pub(super) key: Option<Given<String>>,
+    pub(super) check_value: Option<Given<String>>,
+    pub(super) left_check_value: Option<Given<String>>,
 }
 
 #[derive(Deserialize, Debug)]

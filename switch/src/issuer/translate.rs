@@ -5,30 +5,41 @@ use authorizer::cards::Funding;
 use authorizer::event::{IssuerLink, Ticket};
 use authorizer::request::Answer;
 use codecs::EncodeError;
-use codecs::iso8583::{De, DeSet, Dialect, Encoder, Message, Mti};
+use codecs::iso8583::{De, DeSet, Dialect, Encoder, MACS, Message, Mti};
 use codecs::value::Stan;
 
 use crate::acquirer::translate::{class, match_keys};
 use crate::mentions::mentions;
 
-/// Writes a request as its issuer sees it: the acquirer's message byte for byte, with our trace number and
-/// without the repeat digit. Where the two dialects differ, every element is said anew in the issuer's.
+/// How a request is passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passing {
+    /// Byte for byte: the issuer's dialect is the acquirer's.
+    Restamped,
+    /// Every element said anew in the issuer's dialect.
+    Whole,
+    /// The same but for a code that is between the acquirer and us.
+    WithoutMac,
+}
+
+/// Writes a request as its issuer sees it: the acquirer's message, with our trace number and without the repeat digit.
 pub fn forward(
     request: &Message<'_>,
     mti: Mti,
     stan: Stan,
     dialect: &Dialect,
-    is_same_dialect: bool,
+    passing: Passing,
     funding: Option<Funding>,
     out: &mut [u8],
 ) -> Result<usize, EncodeError> {
     if let Some(funding) = funding {
         return forward_funded(request, mti, stan, dialect, &funding, out);
     }
-    if is_same_dialect {
-        return Encoder::restamp(request, mti.first(), stan, out);
-    }
-    let present = request.present();
+    let present = match passing {
+        Passing::Restamped => return Encoder::restamp(request, mti.first(), stan, out),
+        Passing::Whole => request.present(),
+        Passing::WithoutMac => request.present().minus(MACS),
+    };
     let mut encoder = Encoder::new(dialect, mti.first(), present, out)?;
     for de in present.iter() {
         if de == De::STAN {

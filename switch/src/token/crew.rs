@@ -22,6 +22,8 @@ use crate::crypto::{Said, Waits};
 
 /// Questions that may wait for one worker: what it answers in a deadline, and little enough for its socket.
 const WAITING_MAX: usize = 1_024;
+/// Of these, ones after which messages whose codes can wait do: the others are for cards.
+const ROOM: usize = WAITING_MAX / 2;
 /// A worker that owes something and says nothing for so long hangs, unless the deadline is longer.
 const SILENCE_US: u64 = 1_000_000;
 /// Characters of what a worker says that go into a log line.
@@ -153,17 +155,24 @@ impl Crew {
         Ok(())
     }
 
+    /// Whether a question that can wait is better put now. Where nobody could answer it, it is.
+    pub(crate) fn has_room(&self, card: u64) -> bool {
+        let at = (card % self.places.len() as u64) as usize;
+        let worker = self.places.get(at).and_then(|place| place.worker.as_ref());
+        worker.is_none_or(|worker| worker.waiting.len() < ROOM)
+    }
+
     /// Puts what was noted to the workers, one write each; gives up what is due, and worries about who is silent.
     pub(crate) fn submit(&mut self, now_us: u64, told: &impl Fn(Waits, Said<'_>)) {
         for at in 0..self.places.len() {
             let seat = Seat { shard: self.shard, place: at as u16 };
             let place = &mut self.places[at];
-            if let Some(why) = place.submit(seat, now_us, self.deadline_us, self.silence_us) {
+            if let Some(why) = place.submit(seat, now_us, (self.deadline_us, self.silence_us), told) {
                 self.lose(seat, why, told);
             }
             let place = &mut self.places[at];
             if let Some(mut left) = place.leaving.take_if(|leaving| {
-                place.given_up += leaving.give_up(now_us, self.deadline_us);
+                place.given_up += leaving.give_up(now_us, self.deadline_us, told);
                 leaving.submit().is_err() || !leaving.owes() || leaving.is_silent(now_us, self.silence_us)
             }) {
                 place.given_up += left.give_all_up(told);
@@ -247,9 +256,15 @@ impl Place {
     }
 
     /// Why the worker is lost, if it is.
-    fn submit(&mut self, seat: Seat, now_us: u64, deadline_us: u64, silence_us: u64) -> Option<&'static str> {
+    fn submit(
+        &mut self,
+        seat: Seat,
+        now_us: u64,
+        (deadline_us, silence_us): (u64, u64),
+        told: &impl Fn(Waits, Said<'_>),
+    ) -> Option<&'static str> {
         let worker = self.worker.as_mut()?;
-        let given_up = worker.give_up(now_us, deadline_us);
+        let given_up = worker.give_up(now_us, deadline_us, told);
         self.given_up += given_up;
         if given_up > 0 && self.breaker.open(now_us) {
             tracing::error!(
@@ -436,8 +451,9 @@ impl Worker {
         }
     }
 
-    /// Forgets questions that were not answered in time. The authorizer counts the same deadline, and has declined them.
-    fn give_up(&mut self, now_us: u64, deadline_us: u64) -> u64 {
+    /// Forgets questions that were not answered in time. The authorizer counts the same deadline, and has declined them;
+    /// a message has nobody else who counts for it.
+    fn give_up(&mut self, now_us: u64, deadline_us: u64, told: &impl Fn(Waits, Said<'_>)) -> u64 {
         let mut given_up = 0;
         while let Some(front) = self.waiting.front() {
             let is_over = front.waits.is_none();
@@ -449,7 +465,9 @@ impl Worker {
                 self.owed += 1;
             }
             self.first += 1;
-            self.waiting.pop_front();
+            if let Some(Waiting { waits: Some(waits @ Waits::Mac(_)), .. }) = self.waiting.pop_front() {
+                told(waits, None);
+            }
         }
         given_up
     }

@@ -11,6 +11,7 @@ use authorizer::verify::{Judgement, ProofId};
 use super::*;
 use crate::config::Placement;
 use crate::crypto::judgement;
+use crate::mac::MacTicket;
 
 const DEADLINE_US: u64 = 250_000;
 
@@ -296,4 +297,30 @@ fn a_deadline_that_a_reload_changes_holds_from_then_on() {
     assert!(stage.crew.is_up());
     stage.submit(10_000);
     assert!(!stage.crew.is_up());
+}
+
+#[test]
+fn a_message_is_told_that_nothing_was_said_of_its_code() {
+    let mut stage = Stage::new();
+    assert!(stage.ask(1_000));
+    assert!(stage.crew.ask(7, Waits::Mac(MacTicket(0)), &question(), 2_000).is_ok());
+    stage.submit(3_000);
+    assert_eq!(stage.judged(), []);
+    // The request before it is not told: the authorizer has declined it by then.
+    stage.submit(2_000 + DEADLINE_US);
+    assert_eq!(stage.judged(), [Judgement::Unknown]);
+    assert_eq!(stage.figures().given_up, 2);
+}
+
+#[test]
+fn messages_leave_room_for_cards() {
+    let mut stage = Stage::new();
+    for asked in 0..ROOM {
+        assert!(stage.crew.has_room(7), "{asked}");
+        assert!(stage.ask(1_000));
+    }
+    assert!(!stage.crew.has_room(7) && stage.ask(1_000));
+    // Where nobody sits, waiting would not help.
+    stage.crew.lost(0, 1, "gone", &|_, _| ());
+    assert!(stage.crew.has_room(7));
 }

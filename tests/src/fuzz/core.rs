@@ -205,7 +205,8 @@ impl Shard {
             }
             12 => {
                 let leg = Leg { to: to(steps)?, stan: stan(steps)? };
-                let why = [Unsent::LinkLost, Unsent::NotEncodable][usize::from(steps.below(2)?)];
+                let why =
+                    [Unsent::LinkLost, Unsent::NotEncodable, Unsent::NoMac][usize::from(steps.below(3)?)];
                 self.happen(Event::Unsent(leg, why));
             }
             13 => {

@@ -61,7 +61,7 @@ impl Acquirer {
     pub fn send(&mut self, text: &str) {
         let message = Plain::of(text);
         self.canaries.note(&message);
-        let frame = self.wire.frame(&message.encode(self.wire.dialect));
+        let frame = self.wire.frame(&self.wire.encode(&message));
         self.send_bytes(&frame);
     }
 
@@ -69,7 +69,7 @@ impl Acquirer {
     pub fn try_send(&mut self, text: &str) -> bool {
         let message = Plain::of(text);
         self.canaries.note(&message);
-        let frame = self.wire.frame(&message.encode(self.wire.dialect));
+        let frame = self.wire.frame(&self.wire.encode(&message));
         self.try_send_bytes(&frame)
     }
 

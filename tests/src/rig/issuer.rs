@@ -265,7 +265,7 @@ impl Issuer {
     pub fn answer_in_pieces(&self, requests: &[Seen], changes: &str) {
         let wire = &self.shared.wire;
         let frames = requests.iter().map(|seen| honest_answer(wire, seen.plain()).with(changes));
-        let bytes: Vec<u8> = frames.flat_map(|answer| wire.frame(&answer.encode(wire.dialect))).collect();
+        let bytes: Vec<u8> = frames.flat_map(|answer| wire.frame(&wire.encode(&answer))).collect();
         for piece in bytes.chunks(7) {
             self.send_bytes_on(requests[0].link, piece);
         }

@@ -82,9 +82,16 @@ impl TestToken {
     /// Puts a key of known value on the token and tells its check value.
     #[must_use]
     pub fn import(&self, label: &str, usage: &str, value: &str) -> String {
+        self.import_all(label, usage, value).pop().expect("a check value")
+    }
+
+    /// The same with a key that comes with another of its left half, whose check value is the second one.
+    #[must_use]
+    pub fn import_all(&self, label: &str, usage: &str, value: &str) -> Vec<String> {
         let file = self.secret(label, value).display().to_string();
         let said = self.keys("import", &["--label", label, "--usage", usage, "--danger-clear-file", &file]);
-        said.trim().rsplit(' ').next().expect("a check value").to_owned()
+        let check_value = |line: &str| line.rsplit(' ').next().expect("a check value").to_owned();
+        said.trim().lines().map(check_value).collect()
     }
 
     /// Runs `signalbox keys` on the token and tells what it says.

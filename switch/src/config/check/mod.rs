@@ -8,6 +8,7 @@
 mod console;
 mod door;
 mod journal;
+mod mac;
 mod peer;
 mod production;
 mod program;

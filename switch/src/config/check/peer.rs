@@ -57,6 +57,7 @@ impl Check<'_, '_> {
         let framing = self.framing(&raw.framing);
         let mtis = self.mtis(raw, version);
         let response_codes = self.response_codes(raw, version, approvals);
+        let mac = self.mac(&raw.mac, dialect, framing);
 
         let report = &mut *self.report;
         let sign_on = report.or(&raw.sign_on, false);
@@ -84,6 +85,7 @@ impl Check<'_, '_> {
             iins,
             terminals,
             patience: patience?,
+            mac: mac?,
             response_codes,
         })
     }
@@ -103,6 +105,7 @@ impl Check<'_, '_> {
         });
         let dialect = self.dialect(&raw.dialect);
         let framing = self.framing(&raw.framing);
+        let mac = self.mac(&raw.mac, dialect, framing);
 
         let report = &mut *self.report;
         let links_per_address = report.count(&raw.links_per_address, 1, 1..=64);
@@ -121,6 +124,7 @@ impl Check<'_, '_> {
             window: window?,
             sign_on: sign_on?,
             echo: echo?,
+            mac: mac?,
             stand_in: stand_in.map_or(Some(None), |stand_in| stand_in.map(Some))?,
         })
     }

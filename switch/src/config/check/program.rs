@@ -251,7 +251,7 @@ impl Check<'_, '_> {
         self.check_value_of(given, at, "check_value")
     }
 
-    fn check_value_of(
+    pub(super) fn check_value_of(
         &mut self,
         given: &Option<Given<String>>,
         at: &Range<usize>,

@@ -25,6 +25,7 @@ impl Check<'_, '_> {
         self.windows(raw);
         self.stand_ins(raw);
         self.journal_key_needs_token(raw);
+        self.macs_need_token(raw);
         for (is_absent, kind) in [(raw.acquirer.is_empty(), "acquirer"), (raw.issuer.is_empty(), "issuer")] {
             if is_absent {
                 self.report.fault(&(0..0), format!("no {kind}"), format!("at least one [[{kind}]]"));

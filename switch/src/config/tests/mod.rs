@@ -2,6 +2,7 @@
 
 mod environment;
 mod faults;
+mod mac;
 mod programs;
 mod tls;
 

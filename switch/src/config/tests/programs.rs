@@ -20,7 +20,7 @@ fn with_program(changes: &str) -> Vec<String> {
 }
 
 /// A file for its owner alone.
-fn tempfile() -> std::path::PathBuf {
+pub(super) fn tempfile() -> std::path::PathBuf {
     use std::os::unix::fs::OpenOptionsExt;
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);

@@ -150,7 +150,7 @@ impl Shared {
         if header.len() == wire.header.len() {
             header.clone_into(&mut wire.header);
         }
-        let _ = stream.write_all(&wire.frame(&message.encode(wire.dialect)));
+        let _ = stream.write_all(&wire.frame(&wire.encode(message)));
     }
 
     fn is_down(&self) -> bool {
