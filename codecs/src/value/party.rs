@@ -1,17 +1,28 @@
 //! Who takes part: institutions (DE 32, 33, 100), terminal (DE 41), merchant (DE 42 and 18).
 
 use core::fmt;
+use core::num::NonZeroU64;
 
 use crate::text;
 
 /// An institution of up to 11 digits. Leading zeros do not count: `000123` and `123` are the same.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PartyId(u64);
+pub struct PartyId(
+    /// One more than the number, so that one which is not there takes no room of its own.
+    NonZeroU64,
+);
 
 impl PartyId {
     /// Up to 11 digits.
+    #[inline]
     pub const fn new(number: u64) -> Option<PartyId> {
-        if number <= 99_999_999_999 { Some(PartyId(number)) } else { None }
+        if number > 99_999_999_999 {
+            return None;
+        }
+        match NonZeroU64::new(number.saturating_add(1)) {
+            Some(above) => Some(PartyId(above)),
+            None => None,
+        }
     }
 
     /// Reads 1 to 11 ASCII digits.
@@ -20,23 +31,24 @@ impl PartyId {
         if ascii.len() > 11 {
             return None;
         }
-        super::number(ascii).map(PartyId)
+        super::number(ascii).and_then(PartyId::new)
     }
 
     /// The digits as a number.
+    #[inline]
     pub const fn number(self) -> u64 {
-        self.0
+        self.0.get().saturating_sub(1)
     }
 
     /// Eleven ASCII digits with leading zeros, as DE 90 has them.
     pub const fn digits(self) -> [u8; 11] {
-        super::digits(self.0)
+        super::digits(self.number())
     }
 }
 
 impl fmt::Display for PartyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        fmt::Display::fmt(&self.number(), f)
     }
 }
 
