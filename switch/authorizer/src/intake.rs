@@ -10,7 +10,7 @@ use crate::decision::{DeclineReason, Outcome};
 use crate::effect::{Effect, Effects, Reply};
 use crate::event::{Now, ShardId};
 use crate::fact::Fact;
-use crate::memory::{Entry, Full, State};
+use crate::memory::{Entry, State};
 use crate::planted::{Planted, is_planted};
 use crate::request::Request;
 
@@ -28,9 +28,8 @@ impl Authorizer {
             return self.reversed(request, now, out);
         }
         match self.home_of(request, now) {
-            Ok(home) if home == self.shard => self.admitted(request, now, out),
-            Ok(home) => out.free.push(Effect::Hand { ticket: request.ticket, to: home }),
-            Err(Full) => self.declined_stateless(request, DeclineReason::Overloaded, out),
+            home if home == self.shard => self.admitted(request, now, out),
+            home => out.free.push(Effect::Hand { ticket: request.ticket, to: home }),
         }
     }
 
@@ -74,26 +73,18 @@ impl Authorizer {
 
     /// Where the request's account lives. A known identity keeps the home of its first message, so that a
     /// repeat with another card number still meets its original.
-    fn home_of(&mut self, request: &Request, now: Now) -> Result<ShardId, Full> {
-        if let Some(entry) = self.remembered_entry(request, now) {
-            return Ok(match entry.state {
-                State::Elsewhere(home) => home,
-                _ => self.shard,
-            });
+    fn home_of(&mut self, request: &Request, now: Now) -> ShardId {
+        // With one shard the answer is always here; `admitted` looks it up, once.
+        if self.is_alone || self.memory.find(request.identity, now.monotonic_us).is_some() {
+            return self.shard;
+        }
+        if let Some(home) = self.memory.home_elsewhere(request.identity, now.monotonic_us) {
+            return home;
         }
         if request.home != self.shard {
-            self.memory.insert(entry_of(request, State::Elsewhere(request.home), now))?;
+            self.memory.insert_elsewhere(request.identity, request.home, now.monotonic_us);
         }
-        Ok(request.home)
-    }
-
-    fn remembered_entry(&self, request: &Request, now: Now) -> Option<Entry> {
-        // With one shard the answer is always here; `admitted` looks it up, once.
-        if self.is_alone {
-            return None;
-        }
-        let place = self.memory.find(request.identity, now.monotonic_us)?;
-        self.memory.get(place).copied()
+        request.home
     }
 
     /// For planted mistakes: what is remembered counts for nothing.
@@ -142,7 +133,6 @@ impl Authorizer {
                 self.counters.acquirer(request.acquirer, |acquirer| add_one(&mut acquirer.duplicates));
                 out.visible.push(Effect::Reply(reply_to(request, outcome)));
             }
-            State::Elsewhere(to) => out.free.push(Effect::Hand { ticket: request.ticket, to }),
             State::Forgotten | State::Tombstone | State::Undone | State::InDoubt => {
                 out.free.push(Effect::Release(request.ticket))
             }

@@ -137,7 +137,7 @@ impl Authorizer {
             proofs: Proofs::default(),
             cards: Cards::new(limits.cards_max),
             pending_max: usize::try_from(limits.pending_max).unwrap_or(usize::MAX),
-            memory: Memory::new(limits.recent_entries, limits.recent_window_us),
+            memory: Memory::new(limits.recent_entries, limits.recent_window_us, shards <= 1),
             deadlines: Deadlines::new(tables.issuers.len()),
             saf: issuers.iter().map(|_| Saf::default()).collect(),
             stood_in: issuers.iter().map(|_| StoodIn::default()).collect(),

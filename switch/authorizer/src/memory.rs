@@ -1,4 +1,4 @@
-//! What the switch remembers of identities: running, ended with which outcome, or at home on another shard.
+//! What the switch remembers of identities: running, ended with which outcome, or where their accounts live.
 //!
 //! A repeat gets the stored answer and never becomes a second authorization, for as long as it is
 //! remembered: a window of time, bounded in entries. The oldest ended entry makes room for a new one; a
@@ -9,14 +9,16 @@
 use alloc::vec::Vec;
 
 use codecs::value::Stan;
-use hashbrown::HashTable;
 
+use self::ring::{Known, Ring};
 use crate::decision::Outcome;
 use crate::event::ShardId;
 use crate::request::{Fingerprint, Identity};
 use crate::saf::{Reversal, Why};
 use crate::transaction::{Sent, TransactionId};
 use crate::verify::ProofId;
+
+mod ring;
 
 /// One identity.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -73,8 +75,6 @@ pub enum State {
     Running(TransactionId),
     /// It ended, and this is what was told.
     Ended(Outcome),
-    /// Its account lives on another shard, which knows the rest.
-    Elsewhere(ShardId),
     /// It may come again as if it never had: an advice that could not be delivered.
     Forgotten,
     /// It never came; a reversal of it did.
@@ -97,35 +97,59 @@ impl State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
-/// The memory: a ring of entries in order of arrival, and an index by identity.
+impl Known for Entry {
+    fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    fn since_us(&self) -> u64 {
+        self.since_us
+    }
+
+    fn is_running(&self) -> bool {
+        self.state.is_running()
+    }
+}
+
+/// An identity whose account lives on another shard, which knows the rest.
+#[derive(Clone, Copy, Debug)]
+struct Elsewhere {
+    identity: Identity,
+    since_us: u64,
+    home: ShardId,
+}
+
+impl Known for Elsewhere {
+    fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    fn since_us(&self) -> u64 {
+        self.since_us
+    }
+
+    fn is_running(&self) -> bool {
+        false
+    }
+}
+
+/// The memory of one shard.
 #[derive(Debug)]
 pub struct Memory {
-    ring: Vec<Entry>,
-    /// Place of the oldest entry.
-    oldest: usize,
-    held: usize,
-    capacity: usize,
-    window_us: u64,
-    index: HashTable<u32>,
-    evicted: u64,
+    here: Ring<Entry>,
+    elsewhere: Ring<Elsewhere>,
     /// Where entries in doubt were put, some of which have ended since: only while facts are read.
     doubted: Vec<u32>,
 }
 
 impl Memory {
-    /// Room for `capacity` identities, each for `window_us` microseconds.
+    /// Room for `capacity` identities of requests that are decided here, and as many that are where there are other
+    /// shards; each for `window_us` microseconds.
     #[must_use]
-    pub fn new(capacity: u32, window_us: u64) -> Self {
-        let capacity = usize::try_from(capacity.max(1)).unwrap_or(usize::MAX);
+    pub fn new(capacity: u32, window_us: u64, is_alone: bool) -> Self {
         Self {
-            // Reserved now, touched as it fills: growing later would stop the shard for milliseconds.
-            ring: Vec::with_capacity(capacity),
-            oldest: 0,
-            held: 0,
-            capacity,
-            window_us,
-            index: HashTable::with_capacity(capacity),
-            evicted: 0,
+            here: Ring::new(capacity, window_us),
+            elsewhere: Ring::new(if is_alone { 1 } else { capacity }, window_us),
             doubted: Vec::new(),
         }
     }
@@ -133,34 +157,40 @@ impl Memory {
     /// How many identities are remembered.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.held
+        self.here.len().saturating_add(self.elsewhere.len())
     }
 
     /// Whether none is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.held == 0
+        self.len() == 0
     }
 
-    /// Ended entries that were forgotten before their time, since the start.
+    /// Identities that were forgotten before their time, since the start.
     #[must_use]
     pub fn evicted(&self) -> u64 {
-        self.evicted
+        self.here.evicted().wrapping_add(self.elsewhere.evicted())
     }
 
-    /// The place of an identity that is still remembered.
+    /// The place of an identity that is still remembered, of a request that is decided here.
     #[must_use]
     pub fn find(&self, identity: Identity, now_us: u64) -> Option<u32> {
-        let place = *self.index.find(hash(identity), |place| self.is_at(*place, identity))?;
-        let entry = self.get(place)?;
-        let running = entry.state.is_running();
-        (running || !self.is_old(entry, now_us)).then_some(place)
+        self.here.find(identity, now_us)
     }
 
     /// The entry at a place.
     #[must_use]
     pub fn get(&self, place: u32) -> Option<&Entry> {
-        self.ring.get(usize::try_from(place).ok()?)
+        self.here.get(place)
+    }
+
+    /// The shard where a request of this identity is decided, where that is another one.
+    #[must_use]
+    pub fn home_elsewhere(&self, identity: Identity, now_us: u64) -> Option<ShardId> {
+        if self.elsewhere.len() == 0 {
+            return None;
+        }
+        self.elsewhere.get(self.elsewhere.find(identity, now_us)?).map(|known| known.home)
     }
 
     /// Remembers a new identity and says where. The caller has asked [`Self::find`] before.
@@ -168,65 +198,64 @@ impl Memory {
     /// # Errors
     /// [`Full`] when the oldest entry is still running.
     pub fn insert(&mut self, entry: Entry) -> Result<u32, Full> {
-        self.make_room(entry.since_us)?;
-        // An aged entry of the same identity may still be indexed: it must not shadow the new one.
-        self.unindex(entry.identity);
-        Ok(self.put(entry))
+        let place = self.here.insert(entry)?;
+        self.doubt(place, &entry);
+        Ok(place)
     }
 
-    /// Remembers one of the identities of a snapshot, each of which is there once.
+    /// Remembers where a request is decided. The caller has asked [`Self::home_elsewhere`] before.
+    pub fn insert_elsewhere(&mut self, identity: Identity, home: ShardId, since_us: u64) {
+        // Nothing in it is running, so that there always is room.
+        let _ = self.elsewhere.insert(Elsewhere { identity, since_us, home });
+    }
+
+    /// Remembers one of many identities that earlier processes knew. It is found after [`Self::index_restored`].
     ///
     /// # Errors
     /// [`Full`] when the oldest entry is in doubt.
     pub fn restore(&mut self, entry: Entry) -> Result<u32, Full> {
-        self.make_room(0)?;
-        Ok(self.put(entry))
+        let place = self.here.restore(entry)?;
+        self.doubt(place, &entry);
+        Ok(place)
     }
 
-    fn put(&mut self, entry: Entry) -> u32 {
-        let place = self.place_after_newest();
-        match self.ring.get_mut(place) {
-            Some(old) => *old = entry,
-            None => self.ring.push(entry),
-        }
-        self.held = self.held.saturating_add(1);
-        let place = u32::try_from(place).unwrap_or(u32::MAX);
+    /// The same of a request that is decided elsewhere.
+    pub fn restore_elsewhere(&mut self, identity: Identity, home: ShardId, since_us: u64) {
+        let _ = self.elsewhere.restore(Elsewhere { identity, since_us, home });
+    }
+
+    /// Lets all be found that were restored. What was known of an identity already stays what is known of it.
+    pub fn index_restored(&mut self) {
+        self.here.index_restored();
+        self.elsewhere.index_restored();
+    }
+
+    fn doubt(&mut self, place: u32, entry: &Entry) {
         if entry.state == State::InDoubt {
             self.doubted.push(place);
         }
-        let ring = &self.ring;
-        let rehash = |place: &u32| {
-            usize::try_from(*place)
-                .ok()
-                .and_then(|place| ring.get(place))
-                .map_or(0, |entry| hash(entry.identity))
-        };
-        self.index.insert_unique(hash(entry.identity), place, rehash);
-        place
     }
 
     /// Writes down what became of the entry at a place.
     pub fn conclude(&mut self, place: u32, state: State) {
-        let Some(entry) = usize::try_from(place).ok().and_then(|place| self.ring.get_mut(place)) else {
-            return;
-        };
+        let Some(entry) = self.here.get_mut(place) else { return };
         entry.state = state;
         if state == State::Forgotten {
             let identity = entry.identity;
-            self.unindex(identity);
+            self.here.unindex(identity);
         }
     }
 
     /// Writes down what an issuer is asked.
     pub fn send(&mut self, place: u32, sent: Sent) {
-        if let Some(entry) = self.get_mut(place) {
+        if let Some(entry) = self.here.get_mut(place) {
             entry.sent = Some(sent);
         }
     }
 
     /// Writes down what stays of a request that was undone.
     pub fn leave(&mut self, place: u32, left_minor: u64) {
-        if let Some(entry) = self.get_mut(place) {
+        if let Some(entry) = self.here.get_mut(place) {
             entry.left_minor = Some(left_minor);
             if left_minor == 0 {
                 entry.state = State::Undone;
@@ -238,7 +267,7 @@ impl Memory {
     /// reversal, or an advice.
     pub fn undone_by(&mut self, place: u32, reversal: &Reversal) -> Option<Stan> {
         let Reversal { stan, why, left_minor, .. } = *reversal;
-        let entry = self.get_mut(place)?;
+        let entry = self.here.get_mut(place)?;
         // An advice must be there before it can be undone.
         let advice = entry.sent.filter(|sent| sent.asked.class.is_advice()).map(|sent| sent.stan);
         entry.undo.replace(Undo { stan, why, left_minor }).map(|before| before.stan).or(advice)
@@ -246,22 +275,15 @@ impl Memory {
 
     /// Puts another entry of the same identity in the place of one.
     pub fn replace(&mut self, place: u32, entry: Entry) {
-        if let Some(old) = self.get_mut(place).filter(|old| old.identity == entry.identity) {
+        if let Some(old) = self.here.get_mut(place).filter(|old| old.identity == entry.identity) {
             *old = entry;
-            if entry.state == State::InDoubt {
-                self.doubted.push(place);
-            }
+            self.doubt(place, &entry);
         }
     }
 
-    /// Everything that is remembered at a moment, oldest first.
+    /// Everything that is remembered at a moment of what is decided here, oldest first.
     pub fn entries(&self, now_us: u64) -> impl Iterator<Item = &Entry> {
-        (0..self.held).filter_map(move |nth| {
-            let place = u32::try_from(self.nth(nth)).ok()?;
-            let entry = self.get(place)?;
-            let is_known = self.index.find(hash(entry.identity), |known| *known == place).is_some();
-            (is_known && (entry.state.is_running() || !self.is_old(entry, now_us))).then_some(entry)
-        })
+        self.here.iter(now_us)
     }
 
     /// The places of all whose outcome was not written down, asked once. A look at each of a million entries would keep a
@@ -273,91 +295,6 @@ impl Memory {
         places.retain(|place| self.get(*place).is_some_and(|entry| entry.state == State::InDoubt));
         places
     }
-
-    fn get_mut(&mut self, place: u32) -> Option<&mut Entry> {
-        self.ring.get_mut(usize::try_from(place).ok()?)
-    }
-
-    fn make_room(&mut self, now_us: u64) -> Result<(), Full> {
-        // Two aged entries leave for each new one, so the memory shrinks to its window without a pause.
-        for _ in 0..2 {
-            if self.held > 0 && self.oldest_entry().is_some_and(|entry| self.may_go(entry, now_us)) {
-                self.drop_oldest();
-            }
-        }
-        if self.held < self.capacity {
-            return Ok(());
-        }
-        match self.oldest_entry().map(|entry| entry.state) {
-            Some(state) if state.is_running() => Err(Full),
-            _ => {
-                self.evicted = self.evicted.wrapping_add(1);
-                self.drop_oldest();
-                Ok(())
-            }
-        }
-    }
-
-    fn drop_oldest(&mut self) {
-        let Some(identity) = self.oldest_entry().map(|entry| entry.identity) else { return };
-        let place = u32::try_from(self.oldest).unwrap_or(u32::MAX);
-        if let Ok(entry) = self.index.find_entry(hash(identity), |known| *known == place) {
-            entry.remove();
-        }
-        self.oldest = self.after(self.oldest);
-        self.held = self.held.saturating_sub(1);
-    }
-
-    fn unindex(&mut self, identity: Identity) {
-        let ring = &self.ring;
-        let found = self.index.find_entry(hash(identity), |place| {
-            usize::try_from(*place)
-                .ok()
-                .and_then(|place| ring.get(place))
-                .is_some_and(|entry| entry.identity == identity)
-        });
-        if let Ok(entry) = found {
-            entry.remove();
-        }
-    }
-
-    fn oldest_entry(&self) -> Option<&Entry> {
-        self.ring.get(self.oldest)
-    }
-
-    fn may_go(&self, entry: &Entry, now_us: u64) -> bool {
-        self.is_old(entry, now_us) && !entry.state.is_running()
-    }
-
-    fn is_old(&self, entry: &Entry, now_us: u64) -> bool {
-        now_us.saturating_sub(entry.since_us) > self.window_us
-    }
-
-    fn is_at(&self, place: u32, identity: Identity) -> bool {
-        self.get(place).is_some_and(|entry| entry.identity == identity)
-    }
-
-    fn place_after_newest(&self) -> usize {
-        self.nth(self.held)
-    }
-
-    /// The place of the `nth` entry behind the oldest.
-    fn nth(&self, nth: usize) -> usize {
-        let place = self.oldest.saturating_add(nth);
-        if place >= self.capacity { place.saturating_sub(self.capacity) } else { place }
-    }
-
-    fn after(&self, place: usize) -> usize {
-        let next = place.saturating_add(1);
-        if next >= self.capacity { 0 } else { next }
-    }
-}
-
-/// An identity is a keyed hash already; its low half is as good as any.
-fn hash(identity: Identity) -> u64 {
-    let bytes = identity.0.to_le_bytes();
-    let [a, b, c, d, e, f, g, h, ..] = bytes;
-    u64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
 
 #[cfg(test)]
@@ -373,7 +310,7 @@ mod tests {
 
     #[test]
     fn remembers_until_the_window_has_passed() {
-        let mut memory = Memory::new(8, 100);
+        let mut memory = Memory::new(8, 100, true);
         memory.insert(entry(1, 0)).unwrap();
         assert!(memory.find(Identity(1), 100).is_some());
         assert!(memory.find(Identity(1), 101).is_none());
@@ -384,7 +321,7 @@ mod tests {
 
     #[test]
     fn the_oldest_ended_one_makes_room_and_is_counted() {
-        let mut memory = Memory::new(3, 1_000_000);
+        let mut memory = Memory::new(3, 1_000_000, true);
         for identity in 0..5 {
             memory.insert(entry(identity, 0)).unwrap();
         }
@@ -395,7 +332,7 @@ mod tests {
 
     #[test]
     fn a_running_one_is_never_forgotten() {
-        let mut memory = Memory::new(2, 10);
+        let mut memory = Memory::new(2, 10, true);
         memory.insert(Entry { state: State::Running(TransactionId(7)), ..entry(1, 0) }).unwrap();
         memory.insert(entry(2, 0)).unwrap();
         assert_eq!(memory.insert(entry(3, 1_000)), Err(Full));
@@ -404,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_forgotten_one_may_come_again() {
-        let mut memory = Memory::new(4, 1_000);
+        let mut memory = Memory::new(4, 1_000, true);
         let place = memory.insert(entry(1, 0)).unwrap();
         memory.conclude(place, State::Forgotten);
         assert!(memory.find(Identity(1), 0).is_none());
@@ -413,8 +350,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_restored_is_found_when_it_is_indexed_and_never_hides_what_was_known() {
+        let mut memory = Memory::new(8, 100, true);
+        let aged = memory.insert(entry(1, 0)).unwrap();
+        let known = memory.insert(entry(2, 90)).unwrap();
+        let told = [1, 2, 3].map(|identity| memory.restore(entry(identity, 150)).unwrap());
+        assert_eq!(memory.find(Identity(3), 150), None);
+        memory.index_restored();
+        assert_eq!(memory.find(Identity(1), 150), Some(told[0]));
+        assert_eq!(memory.find(Identity(2), 150), Some(known));
+        assert_eq!(memory.find(Identity(3), 150), Some(told[2]));
+        assert_ne!(aged, told[0]);
+    }
+
+    #[test]
+    fn more_than_there_is_room_for_leaves_the_newest() {
+        let mut memory = Memory::new(4, 1_000, true);
+        for identity in 0..11 {
+            memory.restore(entry(identity, 0)).unwrap();
+        }
+        memory.index_restored();
+        let found: Vec<u128> = (0..11).filter(|one| memory.find(Identity(*one), 0).is_some()).collect();
+        assert_eq!(found, [7, 8, 9, 10]);
+    }
+
+    #[test]
     fn agrees_with_a_plain_list_over_many_turns() {
-        let mut memory = Memory::new(64, 50);
+        let mut memory = Memory::new(64, 50, true);
         let mut plain: Vec<Entry> = Vec::new();
         let mut seed = 88_172_645_463_325_252_u64;
         for now_us in 0..20_000_u64 {

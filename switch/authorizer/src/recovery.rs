@@ -88,11 +88,12 @@ impl Authorizer {
         }
     }
 
-    /// An identity that another shard is home to lives at the account home that wrote this fact.
-    pub fn recover_elsewhere(&mut self, identity: Identity, home: ShardId, at_us: u64) {
-        if self.memory.find(identity, at_us).is_none() {
-            let _ = self.memory.insert(Entry::new(identity, at_us, State::Elsewhere(home)));
+    /// Identities that this shard is home to, whose accounts live on others: which wrote facts about them, and when.
+    pub fn recover_elsewhere(&mut self, told: impl Iterator<Item = (Identity, ShardId, u64)>) {
+        for (identity, home, at_us) in told {
+            self.memory.restore_elsewhere(identity, home, at_us);
         }
+        self.memory.index_restored();
     }
 
     fn recover_intent(&mut self, sent: &Sent, at_us: u64) {

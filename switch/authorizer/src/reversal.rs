@@ -36,12 +36,12 @@ impl Authorizer {
             return self.reversal_excepted(request, DeclineReason::ReversalMismatch, out);
         }
         let Some(place) = self.memory.find(original.identity, now.monotonic_us) else {
-            return self.buried(request, &original, now, out);
+            return match self.memory.home_elsewhere(original.identity, now.monotonic_us) {
+                Some(to) => out.free.push(Effect::Hand { ticket: request.ticket, to }),
+                None => self.buried(request, &original, now, out),
+            };
         };
         let Some(entry) = self.memory.get(place).copied() else { return };
-        if let State::Elsewhere(to) = entry.state {
-            return out.free.push(Effect::Hand { ticket: request.ticket, to });
-        }
         let is_undone = matches!(entry.state, State::Tombstone | State::Undone);
         let differs = entry.sent.is_some_and(|sent| differs(request, &sent, &entry));
         if !is_undone && differs && !self.has_planted(Planted::MismatchUndoes) {
@@ -70,7 +70,6 @@ impl Authorizer {
             State::Ended(_) | State::Undone | State::Tombstone | State::Forgotten | State::InDoubt => {
                 self.reversal_taken(request, out);
             }
-            State::Elsewhere(_) => {}
         }
     }
 

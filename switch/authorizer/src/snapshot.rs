@@ -64,8 +64,7 @@ impl Authorizer {
         let remembered = self
             .memory
             .entries(now_us)
-            // The shard that is home to the account tells the rest.
-            .filter(|entry| !matches!(entry.state, State::Elsewhere(_) | State::Forgotten))
+            .filter(|entry| entry.state != State::Forgotten)
             .filter(|entry| {
                 entry.state != State::Tombstone || !self.has_planted(Planted::SnapshotWithoutTombstones)
             })
@@ -79,7 +78,8 @@ impl Authorizer {
         newest.chain(remembered).chain(stored).chain(stood_in).chain(cards)
     }
 
-    /// Takes one piece of what an earlier process knew, before any fact that came after it.
+    /// Takes one piece of what an earlier process knew, before any fact that came after it, and before
+    /// [`Self::restored`].
     pub fn restore(&mut self, piece: Piece) {
         match piece {
             Piece::Newest(issuer, stan) => {
@@ -113,6 +113,11 @@ impl Authorizer {
             // Where a bound was lowered there is no one to tell.
             Piece::Card(hash, card) => drop(self.cards.add(hash, card)),
         }
+    }
+
+    /// The last piece was taken.
+    pub fn restored(&mut self) {
+        self.memory.index_restored();
     }
 
     fn leg_of(&self, entry: &Entry) -> Leg {

@@ -10,7 +10,7 @@ use authorizer::Authorizer;
 use authorizer::event::ShardId;
 
 use super::archive::{Archive, Fresh};
-use super::fold::{Fold, Folded};
+use super::fold::{Elsewhere, Fold, Folded};
 use super::index::{self, Index};
 use super::mark::Mark;
 use super::segment::Tail;
@@ -92,13 +92,11 @@ impl Directory {
             found.last_us = found.last_us.max(folded.tail.at_us);
             found.torn_bytes += folded.tail.torn_bytes;
             authorizers.push(folded.authorizer);
-            elsewhere.extend(folded.elsewhere.into_iter().map(|told| (shard, told)));
+            elsewhere.push((shard, folded.elsewhere));
             self.tails.push(folded.tail);
         }
         self.mark.insist(&self.tails)?;
-        for (shard, (home, identity, at_us)) in elsewhere {
-            authorizers[usize::from(home.0)].recover_elsewhere(identity, shard, at_us);
-        }
+        recover_elsewhere(&mut authorizers, &elsewhere);
         Ok((authorizers, found))
     }
 
@@ -146,6 +144,19 @@ impl Directory {
         let shards = journals.iter().map(|journal| journal.durability().clone()).collect();
         Archive::start(self, shards, fresh)
     }
+}
+
+/// Each shard is told which identities it is home to have their accounts elsewhere, all shards at once.
+fn recover_elsewhere(authorizers: &mut [Authorizer], elsewhere: &[(ShardId, Elsewhere)]) {
+    std::thread::scope(|scope| {
+        for (home, authorizer) in authorizers.iter_mut().enumerate() {
+            let told = elsewhere.iter().flat_map(move |(shard, told)| {
+                let here = told.get(home).into_iter().flatten();
+                here.map(|(identity, at_us)| (*identity, *shard, *at_us))
+            });
+            scope.spawn(move || authorizer.recover_elsewhere(told));
+        }
+    });
 }
 
 fn open_private(path: &Path) -> std::io::Result<File> {

@@ -37,6 +37,9 @@ pub(super) struct Fold<'a> {
     pub(super) until: Option<u64>,
 }
 
+/// Identities that live on a shard and are at home on others, and when they came: by those others.
+pub(super) type Elsewhere = Vec<Vec<(Identity, u64)>>;
+
 /// What it came to.
 pub(super) struct Folded {
     pub(super) authorizer: Authorizer,
@@ -45,8 +48,7 @@ pub(super) struct Folded {
     pub(super) snapshot: u64,
     /// Facts that were read after it.
     pub(super) facts: u64,
-    /// Identities that live here and are at home on other shards, and when they came.
-    pub(super) elsewhere: Vec<(ShardId, Identity, u64)>,
+    pub(super) elsewhere: Elsewhere,
 }
 
 impl Fold<'_> {
@@ -78,10 +80,14 @@ impl Fold<'_> {
     /// From a snapshot, or from the beginning where its number is 0.
     fn from(&self, number: u64) -> Result<Folded, Fault> {
         let mut authorizer = (self.fresh)();
-        let mut elsewhere = Vec::new();
+        let mut elsewhere = Elsewhere::new();
         let mut came = |identity, at_us| {
-            let home = self.homes.map(|homes| homes.of_identity(identity));
-            elsewhere.extend(home.filter(|home| *home != self.shard).map(|home| (home, identity, at_us)));
+            let Some(home) = self.homes.map(|homes| homes.of_identity(identity)) else { return };
+            if home != self.shard {
+                let home = usize::from(home.0);
+                elsewhere.resize_with(elsewhere.len().max(home + 1), Vec::new);
+                elsewhere[home].push((identity, at_us));
+            }
         };
         let mut renumber = Renumber::new(&self.settings.names);
         let keys: Option<&Keys> = Some(&self.settings.keys);
@@ -94,6 +100,7 @@ impl Fold<'_> {
                 authorizer.restore(piece);
             })?,
         };
+        authorizer.restored();
         let mut facts = 0;
         let span = Span { after: Some(begin), until: self.until, since_us: None };
         let tail = segment::read(self.directory, self.shard, keys, span, &mut |recorded| {

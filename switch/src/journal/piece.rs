@@ -79,11 +79,7 @@ impl Writer<'_> {
             State::Tombstone => self.u8(2),
             State::Undone => self.u8(3),
             // Facts alone leave nothing running but what is in doubt; the others are never in a snapshot.
-            State::InDoubt
-            | State::Proving(_)
-            | State::Running(_)
-            | State::Elsewhere(_)
-            | State::Forgotten => self.u8(4),
+            State::InDoubt | State::Proving(_) | State::Running(_) | State::Forgotten => self.u8(4),
         }
         self.option(entry.sent, |w, sent| w.sent(&sent));
         self.option(entry.left_minor, Self::u64);

@@ -104,6 +104,7 @@ impl Disk {
             }
             fresh.restore(piece);
         }
+        fresh.restored();
         for (fact, at_us) in &self.facts[from..until] {
             fresh.recover(fact, *at_us);
             match fact {

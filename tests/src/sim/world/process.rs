@@ -38,11 +38,13 @@ impl World {
                 }
             }
         }
-        for (shard, identity, at_us) in elsewhere {
-            let home = self.home_of(identity.0);
-            if home != shard {
-                authorizers[usize::from(home)].recover_elsewhere(identity, ShardId(shard), at_us);
-            }
+        for (home, authorizer) in (0..).zip(&mut authorizers) {
+            let told = elsewhere
+                .iter()
+                .copied()
+                .filter(|(shard, identity, _)| *shard != home && self.home_of(identity.0) == home);
+            authorizer
+                .recover_elsewhere(told.map(|(shard, identity, at_us)| (identity, ShardId(shard), at_us)));
         }
         self.caps = Caps::default();
         for shard in 0..usize::from(count) {

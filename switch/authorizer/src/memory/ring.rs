@@ -1,0 +1,230 @@
+//! A window of identities: a ring of entries in order of arrival, and an index by identity. The oldest ended entry makes
+//! room for a new one; a running one never goes.
+//!
+//! Not here: what an entry says beyond its identity, its age and whether it is running.
+
+use alloc::vec::Vec;
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry as Slot;
+
+use super::Full;
+use crate::request::Identity;
+
+/// What a ring must know of an entry.
+pub(super) trait Known: Copy {
+    /// Which message.
+    fn identity(&self) -> Identity;
+    /// When it came, monotonic microseconds.
+    fn since_us(&self) -> u64;
+    /// Whether its outcome is still to come.
+    fn is_running(&self) -> bool;
+}
+
+#[derive(Debug)]
+pub(super) struct Ring<T> {
+    entries: Vec<T>,
+    /// Place of the oldest entry.
+    oldest: usize,
+    held: usize,
+    capacity: usize,
+    window_us: u64,
+    index: HashTable<u32>,
+    evicted: u64,
+    /// How many of the newest are not in the index yet: only while an earlier process's memory is read.
+    unindexed: usize,
+}
+
+impl<T: Known> Ring<T> {
+    /// Room for `capacity` identities, each for `window_us` microseconds.
+    pub(super) fn new(capacity: u32, window_us: u64) -> Self {
+        let capacity = usize::try_from(capacity.max(1)).unwrap_or(usize::MAX);
+        Self {
+            // Reserved now, touched as it fills: growing later would stop the shard for milliseconds.
+            entries: Vec::with_capacity(capacity),
+            oldest: 0,
+            held: 0,
+            capacity,
+            window_us,
+            index: HashTable::with_capacity(capacity),
+            evicted: 0,
+            unindexed: 0,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.held
+    }
+
+    /// Ended entries that were forgotten before their time, since the start.
+    pub(super) fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// The place of an identity that is still remembered.
+    pub(super) fn find(&self, identity: Identity, now_us: u64) -> Option<u32> {
+        let place = *self.index.find(hash(identity), |place| self.is_at(*place, identity))?;
+        let entry = self.get(place)?;
+        (entry.is_running() || !self.is_old(entry, now_us)).then_some(place)
+    }
+
+    pub(super) fn get(&self, place: u32) -> Option<&T> {
+        self.entries.get(usize::try_from(place).ok()?)
+    }
+
+    pub(super) fn get_mut(&mut self, place: u32) -> Option<&mut T> {
+        self.entries.get_mut(usize::try_from(place).ok()?)
+    }
+
+    /// Remembers a new identity and says where. The caller has asked [`Self::find`] before.
+    pub(super) fn insert(&mut self, entry: T) -> Result<u32, Full> {
+        self.make_room(entry.since_us())?;
+        let place = self.put(entry);
+        self.index(place, hash(entry.identity()));
+        Ok(place)
+    }
+
+    /// Remembers one of many identities that earlier processes knew. It is found after [`Self::index_restored`].
+    pub(super) fn restore(&mut self, entry: T) -> Result<u32, Full> {
+        self.make_room(0)?;
+        self.unindexed = self.unindexed.saturating_add(1);
+        Ok(self.put(entry))
+    }
+
+    /// Lets all be found that were restored. What was known of an identity already stays what is known of it.
+    pub(super) fn index_restored(&mut self) {
+        let first = self.held.saturating_sub(core::mem::take(&mut self.unindexed));
+        let in_ring = (first..self.held).filter_map(|nth| {
+            let place = u32::try_from(self.nth(nth)).ok()?;
+            Some((hash(self.get(place)?.identity()), place))
+        });
+        let mut in_index: Vec<(u64, u32)> = in_ring.collect();
+        // In the order of the index itself, and without a look at the entries: in any other way, each of a million waits for
+        // memory that is in no cache.
+        let mask = u64::try_from(self.index.num_buckets()).unwrap_or(u64::MAX).saturating_sub(1);
+        in_index.sort_unstable_by_key(|(hash, place)| (hash & mask, *place));
+        for (hash, place) in in_index {
+            let known = self.index.find(hash, |known| self.is_same(*known, place));
+            if known.is_none_or(|known| self.gives_way(*known, place)) {
+                self.index(place, hash);
+            }
+        }
+    }
+
+    /// Lets an identity be found no more.
+    pub(super) fn unindex(&mut self, identity: Identity) {
+        let entries = &self.entries;
+        let is_it = |place: &u32| {
+            usize::try_from(*place)
+                .ok()
+                .and_then(|place| entries.get(place))
+                .is_some_and(|entry| entry.identity() == identity)
+        };
+        if let Ok(entry) = self.index.find_entry(hash(identity), is_it) {
+            entry.remove();
+        }
+    }
+
+    /// Everything that is remembered at a moment, oldest first.
+    pub(super) fn iter(&self, now_us: u64) -> impl Iterator<Item = &T> {
+        (0..self.held).filter_map(move |nth| {
+            let place = u32::try_from(self.nth(nth)).ok()?;
+            let entry = self.get(place)?;
+            let is_known = self.index.find(hash(entry.identity()), |known| *known == place).is_some();
+            (is_known && (entry.is_running() || !self.is_old(entry, now_us))).then_some(entry)
+        })
+    }
+
+    fn put(&mut self, entry: T) -> u32 {
+        let place = self.nth(self.held);
+        match self.entries.get_mut(place) {
+            Some(old) => *old = entry,
+            None => self.entries.push(entry),
+        }
+        self.held = self.held.saturating_add(1);
+        u32::try_from(place).unwrap_or(u32::MAX)
+    }
+
+    /// Lets the entry at a place be found. An aged one of the same identity, which nobody finds, gives way.
+    fn index(&mut self, place: u32, of: u64) {
+        let entries = &self.entries;
+        let identity = |place: &u32| {
+            usize::try_from(*place).ok().and_then(|place| entries.get(place)).map(Known::identity)
+        };
+        let is_same = |known: &u32| identity(known) == identity(&place);
+        let rehash = |place: &u32| identity(place).map_or(0, hash);
+        match self.index.entry(of, is_same, rehash) {
+            Slot::Occupied(mut known) => *known.get_mut() = place,
+            Slot::Vacant(free) => drop(free.insert(place)),
+        }
+    }
+
+    fn is_same(&self, known: u32, place: u32) -> bool {
+        self.get(known).map(Known::identity) == self.get(place).map(Known::identity)
+    }
+
+    /// Whether what was known of an identity is too old beside what is at a place.
+    fn gives_way(&self, known: u32, place: u32) -> bool {
+        let since_us = self.get(place).map_or(0, Known::since_us);
+        self.get(known).is_none_or(|known| self.may_go(known, since_us))
+    }
+
+    fn make_room(&mut self, now_us: u64) -> Result<(), Full> {
+        // Two aged entries leave for each new one, so the memory shrinks to its window without a pause.
+        for _ in 0..2 {
+            if self.held > 0 && self.oldest_entry().is_some_and(|entry| self.may_go(entry, now_us)) {
+                self.drop_oldest();
+            }
+        }
+        if self.held < self.capacity {
+            return Ok(());
+        }
+        match self.oldest_entry() {
+            Some(entry) if entry.is_running() => Err(Full),
+            _ => {
+                self.evicted = self.evicted.wrapping_add(1);
+                self.drop_oldest();
+                Ok(())
+            }
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        let Some(identity) = self.oldest_entry().map(Known::identity) else { return };
+        let place = u32::try_from(self.oldest).unwrap_or(u32::MAX);
+        if let Ok(entry) = self.index.find_entry(hash(identity), |known| *known == place) {
+            entry.remove();
+        }
+        self.oldest = self.nth(1);
+        self.held = self.held.saturating_sub(1);
+    }
+
+    fn oldest_entry(&self) -> Option<&T> {
+        self.entries.get(self.oldest)
+    }
+
+    fn may_go(&self, entry: &T, now_us: u64) -> bool {
+        self.is_old(entry, now_us) && !entry.is_running()
+    }
+
+    fn is_old(&self, entry: &T, now_us: u64) -> bool {
+        now_us.saturating_sub(entry.since_us()) > self.window_us
+    }
+
+    fn is_at(&self, place: u32, identity: Identity) -> bool {
+        self.get(place).is_some_and(|entry| entry.identity() == identity)
+    }
+
+    /// The place of the `nth` entry behind the oldest.
+    fn nth(&self, nth: usize) -> usize {
+        let place = self.oldest.saturating_add(nth);
+        if place >= self.capacity { place.saturating_sub(self.capacity) } else { place }
+    }
+}
+
+/// An identity is a keyed hash already; its low half is as good as any.
+fn hash(identity: Identity) -> u64 {
+    let bytes = identity.0.to_le_bytes();
+    let [a, b, c, d, e, f, g, h, ..] = bytes;
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
