@@ -6,7 +6,7 @@
 use sha1::{Digest, Sha1};
 use zeroize::Zeroizing;
 
-use crate::digits::{Pan, Psn, decimalised, packed};
+use crate::digits::{Pan, Psn};
 use crate::token::Recipe;
 
 /// One card of an account.
@@ -30,8 +30,8 @@ pub enum Derivation {
 /// The block Y of a 3DES card key.
 pub(crate) fn card_block(card: &Card, derivation: Derivation) -> Zeroizing<[u8; 8]> {
     match derivation {
-        Derivation::OptionB if card.pan.danger_clear_digits().len() > 16 => hashed(card),
-        Derivation::OptionA | Derivation::OptionB => Zeroizing::new(rightmost(card)),
+        Derivation::OptionB if card.pan.len() > 16 => Zeroizing::new(hashed(card).to_be_bytes()),
+        Derivation::OptionA | Derivation::OptionB => Zeroizing::new((digits(card) as u64).to_be_bytes()),
     }
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn left_half_twice(y: &[u8; 8]) -> Recipe {
 /// What a token encrypts to make an AES card key as long as its master (option C): number and sequence number, with
 /// zeros in front; for more than 128 bits its complement too.
 pub(crate) fn aes_key(card: &Card, key_bytes: usize) -> Recipe {
-    let y = Zeroizing::new(packed::<16>(&*zero_filled::<32>(card)));
+    let y = Zeroizing::new(digits(card).to_be_bytes());
     if key_bytes == 16 {
         return Recipe::sixteen(&y);
     }
@@ -88,27 +88,22 @@ fn joined(first: &[u8; 8], second: &[u8; 8]) -> Zeroizing<[u8; 16]> {
     both
 }
 
-fn rightmost(card: &Card) -> [u8; 8] {
-    packed(&*zero_filled::<16>(card))
+/// Number and sequence number in a row, four bits each, with zeros in front.
+fn digits(card: &Card) -> u128 {
+    let number = card.pan.danger_packed() >> (128 - 4 * card.pan.len());
+    number << 8 | u128::from(card.psn.packed())
 }
 
-/// The rightmost `N` digits of number and sequence number, with zeros in front of shorter ones.
-fn zero_filled<const N: usize>(card: &Card) -> Zeroizing<[u8; N]> {
-    let mut digits = Zeroizing::new([b'0'; N]);
-    let psn = card.psn.digits();
-    let from_the_right = psn.iter().rev().chain(card.pan.danger_clear_digits().iter().rev());
-    digits.iter_mut().rev().zip(from_the_right).for_each(|(digit, of_card)| *digit = *of_card);
-    digits
-}
-
-/// The first 16 decimal digits of a SHA-1 over all digits, packed, with a zero in front of an odd number.
-fn hashed(card: &Card) -> Zeroizing<[u8; 8]> {
-    // 22 digits hold any number and its sequence number; the leading zeros that are not wanted are cut.
-    let digits = zero_filled::<22>(card);
-    let unused = 22 - (card.pan.danger_clear_digits().len() + 2).next_multiple_of(2);
-    let bytes = Zeroizing::new(packed::<11>(&*digits));
-    let hash = Zeroizing::new(<[u8; 20]>::from(Sha1::digest(&bytes[unused / 2..])));
-    Zeroizing::new(packed(&*decimalised(&*hash)))
+/// The first 16 decimal digits of a SHA-1 over all digits, with a zero in front of an odd number of them. Decimal are first
+/// those that are so already, then the others, A to F, each less ten.
+fn hashed(card: &Card) -> u64 {
+    let bytes = Zeroizing::new(digits(card).to_be_bytes());
+    let used = (card.pan.len() + 2).div_ceil(2);
+    let hash = Zeroizing::new(<[u8; 20]>::from(Sha1::digest(&bytes[bytes.len() - used..])));
+    let nibbles = || hash.iter().flat_map(|byte| [byte >> 4, byte & 0x0F]);
+    let decimal = nibbles().filter(|nibble| *nibble < 10);
+    let others = nibbles().filter(|nibble| *nibble >= 10).map(|nibble| nibble - 10);
+    decimal.chain(others).take(16).fold(0, |digits, digit| digits << 4 | u64::from(digit))
 }
 
 #[cfg(test)]

@@ -45,34 +45,33 @@ pub(crate) fn translate<'q>(
         return Err(Cause::NotThatKey);
     }
     let may_change_pan = to.may_change_pan;
-    let allowed = || asked.clone().filter(|asked| is_allowed(asked, may_change_pan));
+    let allowed = asked.clone().map(|asked| is_allowed(asked, may_change_pan).then_some(asked));
     let pins = match from.cipher() {
-        Cipher::TripleDes => open(from, room, allowed())?,
-        Cipher::Aes => open_aes(from, room, allowed())?,
+        Cipher::TripleDes => open(from, room, allowed)?,
+        Cipher::Aes => open_aes(from, room, allowed)?,
         Cipher::Hmac => return Err(Cause::NotThatKey),
     };
-    // What is no PIN block stays wrong.
-    let readable = || {
-        let filled = allowed().zip(pins.iter()).zip(random.chunks_exact(FILL_BYTES));
-        filled.filter_map(|((asked, pin), fill)| Some((asked, Pin::of(*pin)?, fill)))
-    };
-    let mut opened = pins.iter();
-    let tell_all = |made: &mut dyn Iterator<Item = PinBlock>| {
-        for asked in asked.clone() {
-            tell(if !is_allowed(asked, may_change_pan) {
-                Answer::Refused
-            } else if opened.next().is_none_or(|pin| Pin::of(*pin).is_none()) {
-                Answer::Wrong
-            } else {
-                made.next().map_or(Answer::Wrong, Answer::PinBlock)
-            });
-        }
+    let filled = asked.clone().zip(pins.iter().map(|pin| Pin::of(*pin))).zip(random.as_chunks().0);
+    let filled = filled.map(|((asked, pin), fill)| Filled { asked, pin, fill });
+    let tell = |filled: Filled<'_>, block: &[u8]| {
+        tell(if !is_allowed(filled.asked, may_change_pan) {
+            Answer::Refused
+        } else {
+            filled.pin.and_then(|_| PinBlock::new(block)).map_or(Answer::Wrong, Answer::PinBlock)
+        });
     };
     match to.stream.cipher() {
-        Cipher::TripleDes => close(&mut to.stream, room, readable(), tell_all),
-        Cipher::Aes => close_aes(&mut to.stream, room, readable(), tell_all),
+        Cipher::TripleDes => close(&mut to.stream, room, filled, tell),
+        Cipher::Aes => close_aes(&mut to.stream, room, filled, tell),
         Cipher::Hmac => Err(Cause::NotThatKey),
     }
+}
+
+/// What goes out: what was asked, the PIN if one came in, and random bytes.
+struct Filled<'q> {
+    asked: &'q TranslatePin,
+    pin: Option<Pin>,
+    fill: &'q [u8; FILL_BYTES],
 }
 
 impl TranslatePin {
@@ -88,86 +87,95 @@ fn fits(format: PinFormat, cipher: Cipher) -> bool {
 /// Clear PINs, each as [`Pin`] holds it; zero where there is none.
 type Pins = Zeroizing<Vec<u64>>;
 
+// What is not allowed or is no PIN block keeps its place among the others, as a block of zeros: its result is not looked at.
+
 /// Decrypts blocks of 3DES.
 fn open<'q>(
     from: &mut Stream,
     room: &mut Room,
-    asked: impl Iterator<Item = &'q TranslatePin> + Clone,
+    asked: impl Iterator<Item = Option<&'q TranslatePin>> + Clone,
 ) -> Result<Pins, Cause> {
-    let blocks = asked.clone().filter_map(|asked| asked.block.as_bytes().try_into().ok());
-    room.pass::<8, _>(from, blocks, |clear| {
-        let mut pins = Zeroizing::new(Vec::with_capacity(clear.len()));
-        pins.extend(asked.zip(clear).map(|(asked, block)| {
-            let with_number = matches!(asked.from_format, PinFormat::Iso0 | PinFormat::Iso3);
-            let number = if with_number { pan_field(&asked.pan) } else { 0 };
-            decode(asked.from_format, u64::from_be_bytes(*block) ^ number).map_or(0, |pin| pin.0)
-        }));
-        pins
-    })
+    let came = |asked: &TranslatePin| asked.block.as_bytes().try_into().unwrap_or_default();
+    let mut blocks = room.take::<8>(asked.clone().map(|asked| asked.map_or([0; 8], came)));
+    blocks.pass(from)?;
+    Ok(decoded(asked, blocks.iter_mut().map(|block| u64::from_be_bytes(*block)), |asked| {
+        let with_number = matches!(asked.from_format, PinFormat::Iso0 | PinFormat::Iso3);
+        if with_number { pan_field(&asked.pan) } else { 0 }
+    }))
 }
 
 /// Decrypts blocks of AES, in which the card's number is between two encryptions.
 fn open_aes<'q>(
     from: &mut Stream,
     room: &mut Room,
-    asked: impl Iterator<Item = &'q TranslatePin> + Clone,
+    asked: impl Iterator<Item = Option<&'q TranslatePin>> + Clone,
 ) -> Result<Pins, Cause> {
-    let blocks = asked.clone().filter_map(|asked| asked.block.as_bytes().try_into().ok());
-    let inner = room.pass::<16, _>(from, blocks, |outer| {
-        let mut inner = Zeroizing::new(Vec::with_capacity(outer.len()));
-        let added = asked.clone().zip(outer);
-        inner.extend(added.map(|(asked, block)| u128::from_be_bytes(*block) ^ aes_pan_field(&asked.pan)));
-        inner
-    })?;
-    room.pass::<16, _>(from, inner.iter().map(|block| block.to_be_bytes()), |clear| {
-        let mut pins = Zeroizing::new(Vec::with_capacity(clear.len()));
-        pins.extend(asked.zip(clear).map(|(asked, block)| {
-            let field = u64::from_be_bytes(*block.first_chunk().expect("eight of sixteen bytes"));
-            decode(asked.from_format, field).map_or(0, |pin| pin.0)
-        }));
-        pins
-    })
+    let came = |asked: &TranslatePin| asked.block.as_bytes().try_into().unwrap_or_default();
+    let mut blocks = room.take::<16>(asked.clone().map(|asked| asked.map_or([0; 16], came)));
+    blocks.pass(from)?;
+    for (asked, block) in asked.clone().zip(blocks.iter_mut()) {
+        add(block, asked.map_or(0, |asked| aes_pan_field(&asked.pan)));
+    }
+    blocks.pass(from)?;
+    Ok(decoded(asked, blocks.iter_mut().map(|block| (u128::from_be_bytes(*block) >> 64) as u64), |_| 0))
+}
+
+/// The PINs in clear blocks to which something is added.
+fn decoded<'q>(
+    asked: impl Iterator<Item = Option<&'q TranslatePin>>,
+    blocks: impl ExactSizeIterator<Item = u64>,
+    added: impl Fn(&TranslatePin) -> u64,
+) -> Pins {
+    let mut pins = Zeroizing::new(Vec::with_capacity(blocks.len()));
+    pins.extend(asked.zip(blocks).map(|(asked, block)| {
+        asked.and_then(|asked| decode(asked.from_format, block ^ added(asked))).map_or(0, |pin| pin.0)
+    }));
+    pins
 }
 
 /// Makes blocks of 3DES.
 fn close<'q>(
     to: &mut Stream,
     room: &mut Room,
-    readable: impl Iterator<Item = (&'q TranslatePin, Pin, &'q [u8])>,
-    tell: impl FnOnce(&mut dyn Iterator<Item = PinBlock>),
+    filled: impl Iterator<Item = Filled<'q>> + Clone,
+    mut tell: impl FnMut(Filled<'q>, &[u8]),
 ) -> Result<(), Cause> {
-    let blocks = readable.map(|(asked, pin, fill)| {
+    let mut blocks = room.take(filled.clone().map(|Filled { asked, pin, fill }| {
         let with_number = matches!(asked.to_format, PinFormat::Iso0 | PinFormat::Iso3);
         let number = if with_number { pan_field(asked.pan_behind()) } else { 0 };
-        (encode(asked.to_format, pin, fill) ^ number).to_be_bytes()
-    });
-    room.pass::<8, _>(to, blocks, |made| tell(&mut made.iter().filter_map(|block| PinBlock::new(block))))
+        pin.map_or([0; 8], |pin| (encode(asked.to_format, pin, fill) ^ number).to_be_bytes())
+    }));
+    blocks.pass(to)?;
+    filled.zip(blocks.iter_mut()).for_each(|(filled, block)| tell(filled, block));
+    Ok(())
 }
 
 /// Makes blocks of AES.
 fn close_aes<'q>(
     to: &mut Stream,
     room: &mut Room,
-    readable: impl Iterator<Item = (&'q TranslatePin, Pin, &'q [u8])> + Clone,
-    tell: impl FnOnce(&mut dyn Iterator<Item = PinBlock>),
+    filled: impl Iterator<Item = Filled<'q>> + Clone,
+    mut tell: impl FnMut(Filled<'q>, &[u8]),
 ) -> Result<(), Cause> {
-    let blocks = readable.clone().map(|(asked, pin, fill)| {
+    let mut blocks = room.take(filled.clone().map(|Filled { asked, pin, fill }| {
         let mut block = [0; 16];
-        block[..8].copy_from_slice(&encode(asked.to_format, pin, fill).to_be_bytes());
-        block[8..].copy_from_slice(&fill[..8]);
+        if let Some(pin) = pin {
+            block[..8].copy_from_slice(&encode(asked.to_format, pin, fill).to_be_bytes());
+            block[8..].copy_from_slice(&fill[..8]);
+        }
         block
-    });
-    let outer = room.pass::<16, _>(to, blocks, |inner| {
-        let mut outer = Zeroizing::new(Vec::with_capacity(inner.len()));
-        outer.extend(
-            readable
-                .zip(inner)
-                .map(|((asked, ..), block)| u128::from_be_bytes(*block) ^ aes_pan_field(asked.pan_behind())),
-        );
-        outer
-    })?;
-    let outer = outer.iter().map(|block| block.to_be_bytes());
-    room.pass::<16, _>(to, outer, |made| tell(&mut made.iter().filter_map(|block| PinBlock::new(block))))
+    }));
+    blocks.pass(to)?;
+    for (filled, block) in filled.clone().zip(blocks.iter_mut()) {
+        add(block, aes_pan_field(filled.asked.pan_behind()));
+    }
+    blocks.pass(to)?;
+    filled.zip(blocks.iter_mut()).for_each(|(filled, block)| tell(filled, block));
+    Ok(())
+}
+
+fn add(block: &mut [u8; 16], number: u128) {
+    *block = (u128::from_be_bytes(*block) ^ number).to_be_bytes();
 }
 
 /// Four to twelve digits: their number, then the digits, four bits each, with zeros behind.
@@ -220,10 +228,9 @@ fn decode(format: PinFormat, block: u64) -> Option<Pin> {
 }
 
 /// A clear block, or the first half of one of format 4, to which no number is added.
-fn encode(format: PinFormat, pin: Pin, random: &[u8]) -> u64 {
-    let fill_with = |digit: fn(u8) -> u8| {
-        random.iter().take(FILL_BYTES).fold(0, |fill, byte| fill << 4 | u64::from(digit(*byte)))
-    };
+fn encode(format: PinFormat, pin: Pin, random: &[u8; FILL_BYTES]) -> u64 {
+    let fill_with =
+        |digit: fn(u8) -> u8| random.iter().fold(0, |fill, byte| fill << 4 | u64::from(digit(*byte)));
     let fill = match format {
         PinFormat::Iso0 => u64::MAX,
         PinFormat::Iso1 => fill_with(|byte| byte & 0x0F),
@@ -236,18 +243,13 @@ fn encode(format: PinFormat, pin: Pin, random: &[u8]) -> u64 {
 
 /// Four zeros, and the twelve rightmost digits of the number without its check digit.
 fn pan_field(pan: &Pan) -> u64 {
-    let (_, digits) = pan.danger_clear_digits().split_last().expect("at least eight digits");
-    let last = digits.get(digits.len().saturating_sub(12)..).unwrap_or_default();
-    last.iter().fold(0, |field, digit| field << 4 | u64::from(digit & 0x0F))
+    (pan.danger_packed() >> (4 * (32 - pan.len() + 1))) as u64 & 0xFFFF_FFFF_FFFF
 }
 
 /// How many digits more than twelve the number has, and the number, with zeros behind; a shorter one has them in front.
 fn aes_pan_field(pan: &Pan) -> u128 {
-    let digits = pan.danger_clear_digits();
-    let more = digits.len().saturating_sub(12);
-    let number = digits.iter().fold(more as u128, |field, digit| field << 4 | u128::from(digit & 0x0F));
-    // The first digit is the length's; of a short number it is zero, and so are those in front.
-    number << (4 * (31 - digits.len().max(12)))
+    let (more, fewer) = (pan.len().saturating_sub(12), 12_usize.saturating_sub(pan.len()));
+    (more as u128) << 124 | pan.danger_packed() >> (4 * (1 + fewer))
 }
 
 /// Random bytes for one block: fourteen nibbles of fill, or eight bytes of format 4.
@@ -284,7 +286,7 @@ mod tests {
             assert_eq!(&digits[..pin.len() as usize], vector.text("pin"), "{}", vector.id());
             let mut random = hex(vector.input("random_iso4"));
             random.resize(FILL_BYTES, 0);
-            let mut made = encode(to, pin, &random);
+            let mut made = encode(to, pin, random.first_chunk().expect("fill"));
             if matches!(to, PinFormat::Iso0 | PinFormat::Iso3) {
                 made ^= pan_field(&pan(vector.input("pan_out")));
             }

@@ -6,26 +6,23 @@ use crate::algorithm3::Padding;
 use crate::card::cvv::CvvKey;
 use crate::card::{cryptogram, cvc3, cvv, dynamic_cvv};
 use crate::challenge;
-use crate::enrolled::{self, Asked};
+use crate::enrolled::{self, Asked, Pepper};
 use crate::error::{Cause, HsmError};
 use crate::mac::{self, MacKey};
 use crate::pin::{self, FILL_BYTES, PinOut};
-use crate::question::{Answer, KeyId, Kind, PinFormat, Question};
+use crate::question::{Answer, KeyId, Kind, Outline, PinFormat, Question};
 use crate::room::Room;
 use crate::rotating;
 use crate::token::{CardKeys, KeyError, KeyFlaw, KeySpec, Master, Stream, Token, Usage};
 
-/// What is asked by questions that are all of this kind, and nothing else than that.
-macro_rules! only {
-    ($questions:expr, $kind:path) => {{
-        if !$questions.clone().all(|question| matches!(question, $kind(_))) {
-            return Err(Cause::NotThatKey);
-        }
-        $questions.filter_map(|question| match question {
+/// What is asked by a question of this kind. A batch has no other: one that had would be told too little, which is an error.
+macro_rules! of {
+    ($kind:path) => {
+        |question| match question {
             $kind(asked) => Some(asked),
             _ => None,
-        })
-    }};
+        }
+    };
 }
 
 /// A token with the keys that its questions name.
@@ -48,7 +45,7 @@ enum Key {
     Master(Master),
     /// Tells private counters: exposure `session`.
     ExposedCounters(Stream),
-    Pepper(Stream),
+    Pepper(Pepper),
     PinIn(Stream),
     PinOut(PinOut),
     Mac(MacKey),
@@ -118,7 +115,7 @@ impl Verifier {
     /// Loads a key that makes tags of enrolled responses by AES.
     pub fn load_pepper(&mut self, spec: &KeySpec) -> Result<KeyId, KeyError> {
         let pepper = self.stream(spec, Usage::ResponsePepper)?;
-        Ok(self.keep(Key::Pepper(pepper)))
+        Ok(self.keep(Key::Pepper(Pepper::new(pepper))))
     }
 
     /// Loads a key that makes tags of enrolled responses by HMAC.
@@ -180,7 +177,8 @@ impl Verifier {
         match self.keys.get(usize::from(key)) {
             Some(Key::CardVerification(key)) => key.whole.is_copy() && key.left.is_copy(),
             Some(Key::Master(master)) => master.is_copy,
-            Some(Key::ExposedCounters(stream) | Key::Pepper(stream) | Key::PinIn(stream)) => stream.is_copy(),
+            Some(Key::ExposedCounters(stream) | Key::PinIn(stream)) => stream.is_copy(),
+            Some(Key::Pepper(pepper)) => pepper.stream.is_copy(),
             Some(Key::PinOut(out)) => out.stream.is_copy(),
             Some(Key::Mac(MacKey::Algorithm3 { whole, left, .. })) => whole.is_copy && left.is_copy,
             Some(Key::Mac(MacKey::TripleDesCmac(key) | MacKey::AesCmac(key))) => key.is_copy,
@@ -208,20 +206,19 @@ impl Verifier {
     ) {
         let mut batched = std::mem::take(&mut self.batched);
         for (place, question) in questions.iter().enumerate() {
-            if !is_wanted(place) || !question.has_its_digits() {
+            let outline = question.outline();
+            if !is_wanted(place) || !outline.has_its_digits {
                 continue;
             }
-            match self.batch_of(question) {
-                Some(keys) => batched.push(Batched { kind: question.kind(), keys, place }),
-                None => {
-                    answers[place] =
-                        self.one(question).map_err(|cause| HsmError::new(question.kind(), cause));
-                }
+            if self.is_batched(&outline) {
+                batched.push(Batched { group: outline.group(), place });
+            } else {
+                answers[place] = self.one(question).map_err(|cause| HsmError::new(outline.kind, cause));
             }
         }
         // Stable, so that one key's questions stay in their order.
-        batched.sort_by_key(Batched::group);
-        for batch in batched.chunk_by(|one, other| one.group() == other.group()) {
+        batched.sort_by_key(|asked| asked.group);
+        for batch in batched.chunk_by(|one, other| one.group == other.group) {
             for part in batch.chunks(MAX_BATCH) {
                 self.batch(part, questions, answers);
             }
@@ -239,12 +236,15 @@ impl Verifier {
         is_wanted: impl Fn(usize) -> bool,
         answers: &mut [Result<Answer, HsmError>],
     ) {
+        if !answers.iter().any(|answer| matches!(answer, Ok(Answer::Wrong))) {
+            return;
+        }
         let mut known: Vec<((KeyId, KeyId), Result<(), Cause>)> = Vec::new();
         for (place, (question, answer)) in questions.iter().zip(answers).enumerate() {
             if !matches!(answer, Ok(Answer::Wrong)) || !is_wanted(place) {
                 continue;
             }
-            let keys = question.keys();
+            let Outline { kind, keys, .. } = question.outline();
             let outcome = match known.iter().find(|(of, _)| *of == keys) {
                 Some((_, outcome)) => *outcome,
                 None => {
@@ -256,7 +256,7 @@ impl Verifier {
                 }
             };
             if let Err(cause) = outcome {
-                *answer = Err(HsmError::new(question.kind(), cause));
+                *answer = Err(HsmError::new(kind, cause));
             }
         }
     }
@@ -266,9 +266,8 @@ impl Verifier {
         match self.keys.get_mut(usize::from(key)) {
             Some(Key::CardVerification(key)) => key.whole.still_right().and_then(|()| key.left.still_right()),
             Some(Key::Master(master)) => self.token.still_right(master.usage),
-            Some(Key::ExposedCounters(stream) | Key::Pepper(stream) | Key::PinIn(stream)) => {
-                stream.still_right()
-            }
+            Some(Key::ExposedCounters(stream) | Key::PinIn(stream)) => stream.still_right(),
+            Some(Key::Pepper(pepper)) => pepper.stream.still_right(),
             Some(Key::PinOut(out)) => out.stream.still_right(),
             Some(Key::Mac(MacKey::Algorithm3 { whole, left, .. })) => {
                 self.token.still_right(whole.usage).and_then(|()| self.token.still_right(left.usage))
@@ -334,23 +333,14 @@ impl Verifier {
         }
     }
 
-    /// The keys under which a question is put together with others of its kind, if it is.
-    fn batch_of(&self, question: &Question) -> Option<(KeyId, KeyId)> {
-        let key = |KeyId(key): KeyId| self.keys.get(usize::from(key));
-        match question {
-            Question::StaticCode(asked) => Some((asked.key, asked.key)),
-            Question::RotatingCode(asked) if matches!(key(asked.key), Some(Key::ExposedCounters(_))) => {
-                Some((asked.key, asked.key))
-            }
-            Question::RotatingCvc3(asked) => Some((asked.counters, asked.key)),
-            Question::EnrolResponse(asked) if matches!(key(asked.key), Some(Key::Pepper(_))) => {
-                Some((asked.key, asked.key))
-            }
-            Question::EnrolledResponse(asked) if matches!(key(asked.key), Some(Key::Pepper(_))) => {
-                Some((asked.key, asked.key))
-            }
-            Question::TranslatePin(asked) => Some((asked.from, asked.to)),
-            _ => None,
+    /// Whether a question is put together with others of its kind and keys.
+    fn is_batched(&self, asked: &Outline) -> bool {
+        let key = || self.keys.get(usize::from(asked.keys.0.0));
+        match asked.kind {
+            Kind::StaticCode | Kind::RotatingCvc3 | Kind::TranslatePin => true,
+            Kind::RotatingCode => matches!(key(), Some(Key::ExposedCounters(_))),
+            Kind::EnrolResponse | Kind::EnrolledResponse => matches!(key(), Some(Key::Pepper(_))),
+            _ => false,
         }
     }
 
@@ -366,7 +356,7 @@ impl Verifier {
         let outcome = outcome.and_then(|()| places.next().map_or(Ok(()), |_| Err(Cause::WrongLength)));
         if let Err(cause) = outcome {
             for asked in batch {
-                answers[asked.place] = Err(HsmError::new(asked.kind, cause));
+                answers[asked.place] = Err(HsmError::new(questions[asked.place].kind(), cause));
             }
         }
     }
@@ -379,19 +369,21 @@ impl Verifier {
         tell: impl FnMut(Answer),
     ) -> Result<(), Cause> {
         let Verifier { keys, kept, token, room, .. } = self;
-        let Some(&Batched { keys: (KeyId(one), KeyId(other)), .. }) = batch.first() else { return Ok(()) };
+        let Some(first) = batch.first() else { return Ok(()) };
+        let first = &questions[first.place];
+        let (KeyId(one), KeyId(other)) = first.outline().keys;
         let questions = batch.iter().map(|asked| &questions[asked.place]);
         if one != other {
             let pair = keys.get_disjoint_mut([usize::from(one), usize::from(other)]);
-            return match pair.map_err(|_| Cause::NotThatKey)? {
-                [Key::ExposedCounters(counters), Key::Master(master)]
+            return match (first, pair.map_err(|_| Cause::NotThatKey)?) {
+                (Question::RotatingCvc3(_), [Key::ExposedCounters(counters), Key::Master(master)])
                     if master.usage == Usage::Cvc3Master =>
                 {
-                    let asked = only!(questions, Question::RotatingCvc3);
+                    let asked = questions.filter_map(of!(Question::RotatingCvc3));
                     rotating::check_cvc3((token, kept), (counters, master), room, asked, tell)
                 }
-                [Key::PinIn(from), Key::PinOut(to)] => {
-                    let asked = only!(questions, Question::TranslatePin);
+                (Question::TranslatePin(_), [Key::PinIn(from), Key::PinOut(to)]) => {
+                    let asked = questions.filter_map(of!(Question::TranslatePin));
                     let mut random = Zeroizing::new(vec![0; batch.len() * FILL_BYTES]);
                     if asked.clone().any(|asked| asked.to_format != PinFormat::Iso0) {
                         token.random(&mut random)?;
@@ -401,45 +393,34 @@ impl Verifier {
                 _ => Err(Cause::NotThatKey),
             };
         }
-        match keys.get_mut(usize::from(one)) {
-            Some(Key::CardVerification(key)) => {
-                cvv::check(key, room, only!(questions, Question::StaticCode), tell)
+        match (first, keys.get_mut(usize::from(one))) {
+            (Question::StaticCode(_), Some(Key::CardVerification(key))) => {
+                cvv::check(key, room, questions.filter_map(of!(Question::StaticCode)), tell)
             }
-            Some(Key::ExposedCounters(counters)) => {
-                rotating::check_exposed(counters, room, only!(questions, Question::RotatingCode), tell)
+            (Question::RotatingCode(_), Some(Key::ExposedCounters(counters))) => rotating::check_exposed(
+                counters,
+                room,
+                questions.filter_map(of!(Question::RotatingCode)),
+                tell,
+            ),
+            (Question::EnrolResponse(_), Some(Key::Pepper(pepper))) => {
+                let asked = questions.filter_map(of!(Question::EnrolResponse)).map(Asked::Enrol);
+                pepper.answer(room, asked, tell)
             }
-            Some(Key::Pepper(pepper)) => {
-                if !questions.clone().all(|question| of_response(question).is_some()) {
-                    return Err(Cause::NotThatKey);
-                }
-                enrolled::answer(pepper, room, questions.filter_map(of_response), tell)
+            (Question::EnrolledResponse(_), Some(Key::Pepper(pepper))) => {
+                let asked = questions.filter_map(of!(Question::EnrolledResponse)).map(Asked::Check);
+                pepper.answer(room, asked, tell)
             }
             _ => Err(Cause::NotThatKey),
         }
     }
 }
 
-/// What is asked of an enrolled response.
-fn of_response(question: &Question) -> Option<Asked<'_>> {
-    match question {
-        Question::EnrolResponse(asked) => Some(Asked::Enrol(asked)),
-        Question::EnrolledResponse(asked) => Some(Asked::Check(asked)),
-        _ => None,
-    }
-}
-
 /// A question that is put together with others of its kind and keys.
 #[derive(Clone, Copy)]
 struct Batched {
-    kind: Kind,
-    keys: (KeyId, KeyId),
+    group: u64,
     place: usize,
-}
-
-impl Batched {
-    fn group(&self) -> (u8, u16, u16) {
-        (self.kind as u8, self.keys.0.0, self.keys.1.0)
-    }
 }
 
 fn master(keys: &[Key], KeyId(key): KeyId, usage: Usage) -> Result<&Master, Cause> {

@@ -7,9 +7,8 @@
 use zeroize::Zeroizing;
 
 use crate::algorithm3::{self, Padding};
-use crate::compare::which_code;
+use crate::compare::which_ends_in;
 use crate::derive::{card_block, left_half_twice, whole_key};
-use crate::digits::low_digits;
 use crate::error::Cause;
 use crate::question::{Answer, Cvc3, EnrolCvc3, Ivcvc3, MAX_CANDIDATES, TrackData, UnpredictableNumber};
 use crate::token::{CardKeys, KeyInUse, Master, Token, Work};
@@ -54,9 +53,7 @@ pub(super) fn check_with(key: KeyInUse<'_>, asked: &Cvc3) -> Result<Answer, Caus
     let mut made = Zeroizing::new([[0; 8]; MAX_CANDIDATES]);
     let used = ..atcs.len();
     key.encrypt(blocks[used].as_flattened(), made[used].as_flattened_mut())?;
-    let codes: Vec<_> = made[used].iter().map(code).collect();
-    let from = CODE_DIGITS - asked.length.digits();
-    let place = which_code(codes.iter().map(|code| &code[from..]), &asked.presented);
+    let place = which_ends_in(made[used].iter().map(code), asked.length, &asked.presented);
     Ok(place.map_or(Answer::Wrong, |place| Answer::RightFor(atcs[usize::from(place)])))
 }
 
@@ -65,12 +62,9 @@ fn input(Ivcvc3(iv): Ivcvc3, UnpredictableNumber(un): UnpredictableNumber, atc: 
     [iv[0], iv[1], un[0], un[1], un[2], un[3], atc[0], atc[1]]
 }
 
-fn code(block: &[u8; 8]) -> Zeroizing<[u8; CODE_DIGITS]> {
-    low_digits(u16::from_be_bytes([block[6], block[7]]).into())
+fn code(block: &[u8; 8]) -> u64 {
+    u64::from_be_bytes(*block) & 0xFFFF
 }
-
-/// Decimal digits of a number of two bytes.
-const CODE_DIGITS: usize = 5;
 
 #[cfg(test)]
 mod tests {

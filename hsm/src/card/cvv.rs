@@ -4,11 +4,8 @@
 //! of the decimal digits of 3DES(DES(A) xor B): single DES under the left half of the key, then 3DES under
 //! all of it.
 
-use zeroize::Zeroizing;
-
-use crate::algorithm3::xor;
-use crate::compare::code_is;
-use crate::digits::{decimalised, packed};
+use crate::compare::begins;
+use crate::digits::{Pan, decimalised};
 use crate::error::Cause;
 use crate::question::{Answer, Printed, StaticCode};
 use crate::room::Room;
@@ -29,31 +26,25 @@ pub(crate) fn check<'q>(
     asked: impl Iterator<Item = &'q StaticCode> + Clone,
     mut tell: impl FnMut(Answer),
 ) -> Result<(), Cause> {
-    let of = |code: &StaticCode| blocks(code.pan.danger_clear_digits(), &code.printed);
-    let mixed: Zeroizing<Vec<u64>> =
-        room.pass(&mut key.left, asked.clone().map(|code| of(code).0), |made| {
-            let mut mixed = Zeroizing::new(Vec::with_capacity(made.len()));
-            let both = asked.clone().zip(made).map(|(code, block)| xor(block, &of(code).1));
-            mixed.extend(both.map(u64::from_ne_bytes));
-            mixed
-        })?;
-    room.pass(&mut key.whole, mixed.iter().map(|block| block.to_ne_bytes()), |made| {
-        asked.zip(made).for_each(|(code, block)| tell(judge(code, block)));
-    })
+    let mut blocks = room.take(asked.clone().map(|code| blocks(&code.pan, &code.printed).0.to_be_bytes()));
+    blocks.pass(&mut key.left)?;
+    for (code, block) in asked.clone().zip(blocks.iter_mut()) {
+        let (_, second) = self::blocks(&code.pan, &code.printed);
+        *block = (u64::from_be_bytes(*block) ^ second).to_be_bytes();
+    }
+    blocks.pass(&mut key.whole)?;
+    for (code, block) in asked.zip(blocks.iter_mut()) {
+        let digits = decimalised(u64::from_be_bytes(*block));
+        tell(Answer::of(begins(digits, code.length, &code.presented)));
+    }
+    Ok(())
 }
 
-fn judge(code: &StaticCode, block: &[u8; 8]) -> Answer {
-    let digits = decimalised(block);
-    Answer::of(code_is(&digits[..code.length.digits()], &code.presented))
-}
-
-/// The blocks A and B of a card number of up to 19 ASCII digits.
-pub(crate) fn blocks(number: &[u8], printed: &Printed) -> ([u8; 8], [u8; 8]) {
-    let mut digits = Zeroizing::new([b'0'; 32]);
-    let (of_card, behind) = digits.split_at_mut(number.len());
-    of_card.copy_from_slice(number);
-    behind[..7].copy_from_slice(&printed.digits());
-    (packed(&digits[..16]), packed(&digits[16..]))
+/// The blocks A and B.
+pub(crate) fn blocks(pan: &Pan, printed: &Printed) -> (u64, u64) {
+    // The last of what is printed is a zero already.
+    let both = pan.danger_packed() | u128::from(printed.packed()) << (96 - 4 * pan.len());
+    ((both >> 64) as u64, both as u64)
 }
 
 #[cfg(test)]
@@ -63,11 +54,10 @@ mod tests {
     #[test]
     fn number_expiry_and_service_code_fill_two_blocks() {
         let printed = Printed::stripe(*b"8701", *b"101").expect("digits");
-        let [long, short] =
-            [&b"4123456789012345"[..], b"4123456789012"].map(|number| blocks(number, &printed));
-        assert_eq!(long.0, 0x4123_4567_8901_2345_u64.to_be_bytes());
-        assert_eq!(long.1, 0x8701_1010_0000_0000_u64.to_be_bytes());
-        assert_eq!(short.0, 0x4123_4567_8901_2870_u64.to_be_bytes());
-        assert_eq!(short.1, 0x1101_0000_0000_0000_u64.to_be_bytes());
+        let of = |number: &[u8]| blocks(&Pan::parse(number).expect("a number"), &printed);
+        assert_eq!(of(b"4123456789012345"), (0x4123_4567_8901_2345, 0x8701_1010_0000_0000));
+        assert_eq!(of(b"4123456789012"), (0x4123_4567_8901_2870, 0x1101_0000_0000_0000));
+        assert_eq!(of(b"4123456789012345678"), (0x4123_4567_8901_2345, 0x6788_7011_0100_0000));
+        assert_eq!(of(b"41234567"), (0x4123_4567_8701_1010, 0));
     }
 }

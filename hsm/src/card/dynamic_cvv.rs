@@ -7,9 +7,9 @@ use zeroize::Zeroizing;
 
 use super::cvv;
 use crate::algorithm3;
-use crate::compare::code_is;
+use crate::compare::begins;
 use crate::derive::{Derivation, card_block, left_half_twice, whole_key};
-use crate::digits::{decimalised, low_digits};
+use crate::digits::{decimalised, packed_low_four};
 use crate::error::Cause;
 use crate::question::{Answer, DynamicCvv};
 use crate::token::{CardKeys, KeyInUse, Master, Token, Work};
@@ -34,15 +34,11 @@ pub(super) fn check_with(
     asked: &DynamicCvv,
 ) -> Result<Answer, Cause> {
     let made = algorithm3::mac(whole, left, &*blocks(asked))?;
-    Ok(Answer::of(code_is(&decimalised(&*made)[..asked.length.digits()], &asked.presented)))
+    Ok(Answer::of(begins(decimalised(u64::from_be_bytes(*made)), asked.length, &asked.presented)))
 }
 
 fn blocks(asked: &DynamicCvv) -> Zeroizing<[u8; 16]> {
-    let mut number = Zeroizing::new(asked.card.pan.danger_clear_digits().to_vec());
-    number[..4].copy_from_slice(&*low_digits::<4>(asked.atc.into()));
-    let (first, second) = cvv::blocks(&number, &asked.printed);
-    let mut both = Zeroizing::new([0; 16]);
-    both[..8].copy_from_slice(&first);
-    both[8..].copy_from_slice(&second);
-    both
+    let (first, second) = cvv::blocks(&asked.card.pan, &asked.printed);
+    let first = first & u64::MAX >> 16 | u64::from(packed_low_four(asked.atc)) << 48;
+    Zeroizing::new((u128::from(first) << 64 | u128::from(second)).to_be_bytes())
 }

@@ -13,7 +13,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use crate::derive::{Card, Derivation};
-use crate::digits::{Challenge, Code, CodeLength, Pan};
+use crate::digits::{Challenge, Code, CodeLength, Pan, packed_eight};
 
 pub use cryptogram::{CardStatus, Cryptogram, CryptogramVersion, IssuerAnswer, IssuerAuthentication};
 pub use message::{CheckMac, Covered, MakeMac, PinBlock, PinFormat, TranslatePin};
@@ -134,6 +134,13 @@ impl Printed {
         Printed::stripe(expiry, *b"999")
     }
 
+    /// Expiry and service code in a row, four bits each, and a zero behind.
+    pub(crate) fn packed(&self) -> u32 {
+        let mut digits = [0; 8];
+        digits[..7].copy_from_slice(&self.digits());
+        packed_eight(digits)
+    }
+
     /// Expiry and service code in a row.
     pub(crate) fn digits(&self) -> [u8; 7] {
         let mut digits = [0; 7];
@@ -202,7 +209,7 @@ impl UnpredictableNumber {
         let mut digits = [b'0'; 8];
         let from = digits.len().checked_sub(ascii.len())?;
         digits[from..].copy_from_slice(ascii);
-        ascii.iter().all(u8::is_ascii_digit).then(|| UnpredictableNumber(crate::digits::packed(&digits)))
+        ascii.iter().all(u8::is_ascii_digit).then(|| UnpredictableNumber(packed_eight(digits).to_be_bytes()))
     }
 }
 
@@ -374,58 +381,62 @@ impl KeyId {
 impl Question {
     /// What is asked, without any of its content.
     pub fn kind(&self) -> Kind {
-        match self {
-            Question::StaticCode(_) => Kind::StaticCode,
-            Question::EnrolCvc3(_) => Kind::EnrolCvc3,
-            Question::Cvc3(_) => Kind::Cvc3,
-            Question::DynamicCvv(_) => Kind::DynamicCvv,
-            Question::RotatingCode(_) => Kind::RotatingCode,
-            Question::RotatingCvc3(_) => Kind::RotatingCvc3,
-            Question::Response(_) => Kind::Response,
-            Question::EnrolResponse(_) => Kind::EnrolResponse,
-            Question::EnrolledResponse(_) => Kind::EnrolledResponse,
-            Question::Cryptogram(_) => Kind::Cryptogram,
-            Question::TranslatePin(_) => Kind::TranslatePin,
-            Question::MakeMac(_) => Kind::MakeMac,
-            Question::CheckMac(_) => Kind::CheckMac,
-        }
+        self.outline().kind
     }
 
+    /// All that is to be known of a question before the token is asked, in one look.
+    #[inline(always)]
+    pub(crate) fn outline(&self) -> Outline {
+        let of = |kind, key, has_its_digits| Outline { kind, keys: (key, key), has_its_digits };
+        match self {
+            Question::StaticCode(asked) => {
+                of(Kind::StaticCode, asked.key, asked.length.fits(&asked.presented))
+            }
+            Question::EnrolCvc3(asked) => of(Kind::EnrolCvc3, asked.key, true),
+            Question::Cvc3(asked) => of(Kind::Cvc3, asked.key, asked.length.fits(&asked.presented)),
+            Question::DynamicCvv(asked) => {
+                of(Kind::DynamicCvv, asked.key, asked.length.fits(&asked.presented))
+            }
+            Question::RotatingCode(asked) => {
+                of(Kind::RotatingCode, asked.key, asked.length.fits(&asked.presented))
+            }
+            Question::RotatingCvc3(asked) => Outline {
+                kind: Kind::RotatingCvc3,
+                keys: (asked.counters, asked.key),
+                has_its_digits: asked.length.fits(&asked.presented),
+            },
+            Question::Response(asked) => of(Kind::Response, asked.key, asked.length.fits(&asked.presented)),
+            Question::EnrolResponse(asked) => {
+                of(Kind::EnrolResponse, asked.key, asked.length.fits(&asked.response))
+            }
+            Question::EnrolledResponse(asked) => {
+                of(Kind::EnrolledResponse, asked.key, asked.length.fits(&asked.presented))
+            }
+            Question::Cryptogram(asked) => of(Kind::Cryptogram, asked.key(), asked.presented().is_some()),
+            Question::TranslatePin(asked) => {
+                Outline { kind: Kind::TranslatePin, keys: (asked.from, asked.to), has_its_digits: true }
+            }
+            Question::MakeMac(asked) => of(Kind::MakeMac, asked.key, true),
+            Question::CheckMac(asked) => of(Kind::CheckMac, asked.key, asked.presented.is_some()),
+        }
+    }
+}
+
+/// A question without its content.
+#[derive(Clone, Copy)]
+pub(crate) struct Outline {
+    pub(crate) kind: Kind,
     /// The keys that it names; twice the same where it names one.
-    pub(crate) fn keys(&self) -> (KeyId, KeyId) {
-        let key = match self {
-            Question::StaticCode(asked) => asked.key,
-            Question::EnrolCvc3(asked) => asked.key,
-            Question::Cvc3(asked) => asked.key,
-            Question::DynamicCvv(asked) => asked.key,
-            Question::RotatingCode(asked) => asked.key,
-            Question::RotatingCvc3(asked) => return (asked.counters, asked.key),
-            Question::Response(asked) => asked.key,
-            Question::EnrolResponse(asked) => asked.key,
-            Question::EnrolledResponse(asked) => asked.key,
-            Question::Cryptogram(asked) => asked.key(),
-            Question::TranslatePin(asked) => return (asked.from, asked.to),
-            Question::MakeMac(asked) => asked.key,
-            Question::CheckMac(asked) => asked.key,
-        };
-        (key, key)
-    }
-
+    pub(crate) keys: (KeyId, KeyId),
     /// Whether a code of the length that the profile asks for was presented, where one is needed.
-    pub(crate) fn has_its_digits(&self) -> bool {
-        match self {
-            Question::StaticCode(asked) => asked.length.fits(&asked.presented),
-            Question::EnrolCvc3(_) | Question::TranslatePin(_) | Question::MakeMac(_) => true,
-            Question::Cvc3(asked) => asked.length.fits(&asked.presented),
-            Question::DynamicCvv(asked) => asked.length.fits(&asked.presented),
-            Question::RotatingCode(asked) => asked.length.fits(&asked.presented),
-            Question::RotatingCvc3(asked) => asked.length.fits(&asked.presented),
-            Question::Response(asked) => asked.length.fits(&asked.presented),
-            Question::EnrolResponse(asked) => asked.length.fits(&asked.response),
-            Question::EnrolledResponse(asked) => asked.length.fits(&asked.presented),
-            Question::Cryptogram(asked) => asked.presented().is_some(),
-            Question::CheckMac(asked) => asked.presented.is_some(),
-        }
+    pub(crate) has_its_digits: bool,
+}
+
+impl Outline {
+    /// A number that questions of one kind and the same keys have in common, and no others.
+    pub(crate) fn group(&self) -> u64 {
+        let (KeyId(one), KeyId(other)) = self.keys;
+        (self.kind as u64) << 32 | u64::from(one) << 16 | u64::from(other)
     }
 }
 

@@ -262,8 +262,7 @@ pub(super) fn take_pan(from: &mut Take<'_>) -> Option<Pan> {
 
 pub(super) fn put_card(out: &mut Vec<u8>, card: &Card, derivation: Derivation) {
     put_pan(out, &card.pan);
-    let [tens, ones] = card.psn.digits();
-    out.push((tens - b'0') * 10 + (ones - b'0'));
+    out.push(card.psn.number());
     out.push(match derivation {
         Derivation::OptionA => 0,
         Derivation::OptionB => 1,
