@@ -169,16 +169,14 @@ impl FrameFormat {
 }
 
 fn read_length(form: LengthForm, prefix: &[u8]) -> Result<u32, FrameError> {
-    // At most four bytes or four digits: no overflow.
-    let mut sum = 0_u32;
-    for &byte in prefix {
-        sum = match form {
-            LengthForm::Binary2 | LengthForm::Binary4 => (sum << 8) | u32::from(byte),
-            LengthForm::Bcd2 => append_digit(append_digit(sum, byte >> 4)?, byte & 0x0F)?,
-            LengthForm::Ascii4 => append_digit(sum, byte ^ b'0')?,
-        };
+    match (form, prefix) {
+        (LengthForm::Binary2, &[high, low]) => Ok(u32::from_be_bytes([0, 0, high, low])),
+        (LengthForm::Binary4, &[a, b, c, d]) => Ok(u32::from_be_bytes([a, b, c, d])),
+        (LengthForm::Bcd2, digits) => {
+            digits.iter().try_fold(0, |sum, byte| append_digit(append_digit(sum, byte >> 4)?, byte & 0x0F))
+        }
+        (_, digits) => digits.iter().try_fold(0, |sum, byte| append_digit(sum, byte ^ b'0')),
     }
-    Ok(sum)
 }
 
 fn append_digit(number: u32, digit: u8) -> Result<u32, FrameError> {
@@ -190,14 +188,20 @@ fn append_digit(number: u32, digit: u8) -> Result<u32, FrameError> {
 
 /// `value` is within the form's range; `prefix` has the form's size.
 fn write_length(form: LengthForm, value: u32, prefix: &mut [u8]) {
+    match (form, prefix) {
+        (LengthForm::Binary2, [high, low]) => [_, _, *high, *low] = value.to_be_bytes(),
+        (LengthForm::Binary4, [a, b, c, d]) => [*a, *b, *c, *d] = value.to_be_bytes(),
+        (LengthForm::Bcd2, bytes) => {
+            write_digits(value, bytes, 100, |rest| ((rest / 10 % 10) << 4) | (rest % 10));
+        }
+        (_, bytes) => write_digits(value, bytes, 10, |rest| (rest % 10) | 0x30),
+    }
+}
+
+fn write_digits(value: u32, bytes: &mut [u8], base: u32, byte_of: impl Fn(u32) -> u32) {
     let mut rest = value;
-    for byte in prefix.iter_mut().rev() {
-        let (low, base) = match form {
-            LengthForm::Binary2 | LengthForm::Binary4 => (rest & 0xFF, 256),
-            LengthForm::Bcd2 => (((rest / 10 % 10) << 4) | (rest % 10), 100),
-            LengthForm::Ascii4 => ((rest % 10) | 0x30, 10),
-        };
-        *byte = u8::try_from(low).unwrap_or_default();
+    for byte in bytes.iter_mut().rev() {
+        *byte = u8::try_from(byte_of(rest)).unwrap_or_default();
         rest = rest.checked_div(base).unwrap_or_default();
     }
 }

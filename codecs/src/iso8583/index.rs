@@ -14,7 +14,15 @@ pub struct Index {
     /// Bytes of the message.
     pub(super) end: u16,
     /// Only those of `present` mean anything; the others are left over from earlier messages.
-    spans: [Span; 129],
+    spans: [Span; PLACES],
+}
+
+const PLACES: usize = 128;
+
+/// Of 128 elements the last has the place that the message type does not need, so that no number is beyond the end.
+#[inline(always)]
+fn place(de: De) -> usize {
+    usize::from(de.number()) % PLACES
 }
 
 /// Where one element lies, in bytes from the start of the message: four numbers of 16 bits side by side, so that they can
@@ -72,7 +80,7 @@ impl Span {
 impl Index {
     /// An index of no message.
     pub const fn new() -> Index {
-        Index { mti_digits: None, mti: None, present: DeSet::EMPTY, end: 0, spans: [Span::NOWHERE; 129] }
+        Index { mti_digits: None, mti: None, present: DeSet::EMPTY, end: 0, spans: [Span::NOWHERE; PLACES] }
     }
 
     /// Forgets the message.
@@ -105,12 +113,12 @@ impl Index {
     /// The last entry for an element, also of an earlier message.
     #[inline(always)]
     pub(super) fn get(&self, de: De) -> Option<Span> {
-        self.spans.get(usize::from(de.number())).copied()
+        self.spans.get(place(de)).copied()
     }
 
     #[inline(always)]
     pub(super) fn put(&mut self, de: De, span: Span) {
-        if let Some(place) = self.spans.get_mut(usize::from(de.number())) {
+        if let Some(place) = self.spans.get_mut(place(de)) {
             *place = span;
         }
     }

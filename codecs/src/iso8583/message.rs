@@ -98,7 +98,7 @@ impl<'a> Message<'a> {
     }
 
     /// The same, but without a copy where the canonical form stands on the wire: `out` is then not needed.
-    #[inline]
+    #[inline(always)]
     pub(super) fn canonical<'b>(&self, de: De, out: &'b mut [u8]) -> Option<&'b [u8]>
     where
         'a: 'b,
@@ -107,23 +107,19 @@ impl<'a> Message<'a> {
         if text::is_canonical_on_the_wire(spec) {
             return Some(value);
         }
-        text::decode(spec, value, span.units(), out)
+        translated(spec, value, span.units(), out)
     }
 
     /// An element of at most 18 digits as a number.
-    #[inline]
+    #[inline(always)]
     pub fn number(&self, de: De) -> Option<u64> {
         let (spec, span, value) = self.found(de)?;
         if spec.kind != Kind::Digits || span.units() > 18 {
             return None;
         }
         match spec.text {
-            Text::Bcd => Some(text::packed_number(value)),
             Text::Ascii | Text::Ebcdic => Some(text::number(value)),
-            _ => {
-                let mut digits = [0; 18];
-                text::decode(spec, value, span.units(), &mut digits).map(text::number)
-            }
+            _ => number_of_packed(spec, span.units(), value),
         }
     }
 
@@ -330,11 +326,14 @@ impl<'a> Message<'a> {
         flaw: Flaw,
         parse: impl FnOnce(&[u8]) -> Option<T>,
     ) -> Result<Option<T>, ParseError> {
-        if !self.has(de) {
-            return Ok(None);
-        }
-        let mut canonical = [0; LONGEST_VALUE];
-        match self.canonical(de, &mut canonical).and_then(parse) {
+        let Some(span) = self.span(de) else { return Ok(None) };
+        let mut room = [0; LONGEST_VALUE];
+        let canonical = match (self.dialect.field(de), self.slice(span)) {
+            (Some(spec), Some(value)) if text::is_canonical_on_the_wire(spec) => Some(value),
+            (Some(spec), Some(value)) => translated(spec, value, span.units(), &mut room),
+            _ => None,
+        };
+        match canonical.and_then(parse) {
             Some(value) => Ok(Some(value)),
             None => Err(self.flawed(de, flaw)),
         }
@@ -354,6 +353,21 @@ impl fmt::Debug for Message<'_> {
             .field("present", &self.present())
             .finish_non_exhaustive()
     }
+}
+
+/// Out of line: most elements are read from the wire as they stand there.
+#[inline(never)]
+fn translated<'b>(spec: &FieldSpec, value: &[u8], units: u16, out: &'b mut [u8]) -> Option<&'b [u8]> {
+    text::decode(spec, value, units, out)
+}
+
+#[inline(never)]
+fn number_of_packed(spec: &FieldSpec, units: u16, value: &[u8]) -> Option<u64> {
+    if spec.text == Text::Bcd {
+        return Some(text::packed_number(value));
+    }
+    let mut digits = [0; 18];
+    text::decode(spec, value, units, &mut digits).map(text::number)
 }
 
 /// Characters of DE 90 and DE 95, the longest elements that a value is read from.

@@ -13,12 +13,6 @@ pub(super) fn every(bytes: &[u8], test: impl Fn(u8) -> bool) -> bool {
         .unwrap_or_else(|| bytes.iter().all(|byte| test(*byte)))
 }
 
-/// Whether a few bytes, whose number is known when the crate is built, all pass a test.
-#[inline(always)]
-pub(super) fn each<const N: usize>(bytes: &[u8; N], test: impl Fn(u8) -> bool) -> bool {
-    bytes.iter().fold(true, |all, byte| all & test(*byte))
-}
-
 /// The answer in blocks of `N`; nothing for fewer bytes than one block has. The last block overlaps the one
 /// before it if the bytes are no multiple.
 #[inline(always)]

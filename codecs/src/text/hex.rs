@@ -1,6 +1,6 @@
 //! Bytes shown as two hexadecimal characters each.
 
-use super::every::{each, every};
+use super::every::every;
 use super::{ebcdic, nibbles};
 
 /// Whether all bytes are hexadecimal characters, in ASCII.
@@ -37,9 +37,24 @@ pub(super) fn read(value: &[u8], out: &mut [u8], to_ascii: impl Fn(u8) -> u8) {
 /// Eight bytes from sixteen characters; nothing when one of them is not hexadecimal.
 #[inline(always)]
 pub(crate) fn read_array(characters: [u8; 16]) -> Option<[u8; 8]> {
-    let mut bytes = [0; 8];
-    read(&characters, &mut bytes, |byte| byte);
-    each(&characters, is_hexadecimal).then_some(bytes)
+    let (eights, _) = characters.as_chunks();
+    let [first, last] = eights else { return None };
+    let ([a, b, c, d], [e, f, g, h]) = (nibbles::join(values(*first)), nibbles::join(values(*last)));
+    let sound = are_hexadecimal(u64::from_ne_bytes(*first)) & are_hexadecimal(u64::from_ne_bytes(*last));
+    sound.then_some([a, b, c, d, e, f, g, h])
+}
+
+/// Whether eight characters are hexadecimal, in any order.
+#[inline(always)]
+const fn are_hexadecimal(word: u64) -> bool {
+    // As what stands above '0', and as what stands above '`' in lower case; nothing is carried from a byte to the next
+    // where none is above 0x7F.
+    let above_zero = word ^ nibbles::all(b'0');
+    let above_letters = (word | nibbles::all(0x20)) ^ nibbles::all(b'`');
+    let no_digit = above_zero.wrapping_add(nibbles::all(0x80 - 10));
+    let beyond_f = above_letters.wrapping_add(nibbles::all(0x80 - 7));
+    let from_a = above_letters.wrapping_add(nibbles::all(0x80 - 1));
+    (word | no_digit & (beyond_f | !from_a)) & nibbles::all(0x80) == 0
 }
 
 /// Writes `bytes` in upper case into `out`, which is twice as long.
@@ -95,6 +110,13 @@ mod tests {
     fn only_hexadecimal_characters() {
         for byte in 0..=255_u8 {
             assert_eq!(fits_ascii(&[byte, b'0']), byte.is_ascii_hexdigit(), "{byte:#x}");
+            for place in 0..16 {
+                for other in [b'0', b'f'] {
+                    let mut sixteen = [other; 16];
+                    sixteen[place] = byte;
+                    assert_eq!(read_array(sixteen).is_some(), byte.is_ascii_hexdigit(), "{sixteen:?}");
+                }
+            }
         }
         assert!(fits_ebcdic(&[0xF0, 0xC1]) && !fits_ebcdic(b"01"));
     }

@@ -50,18 +50,37 @@ fn words(characters: &[u8]) -> Option<[u64; 2]> {
 /// The number that digits spell, in ASCII or EBCDIC: only the lower half of each character is looked at. At most 18 of them.
 #[inline]
 pub(crate) fn number(digits: &[u8]) -> u64 {
-    let (first, eights) = digits.as_rchunks();
-    let first =
-        first.iter().fold(0, |sum: u64, digit| sum.wrapping_mul(10).wrapping_add(u64::from(digit & 0x0F)));
-    eights
-        .iter()
-        .fold(first, |sum, eight| sum.wrapping_mul(100_000_000).wrapping_add(number_of_eight(*eight)))
+    // What the last digits have as well is shifted out of the first.
+    match digits.len() {
+        8..=16 => {
+            let (Some(first), Some(last)) = (digits.first_chunk(), digits.last_chunk()) else { return 0 };
+            let unread = 16_usize.wrapping_sub(digits.len());
+            let first = shifted_out(u64::from_le_bytes(*first), unread);
+            number_of_eight(first)
+                .wrapping_mul(100_000_000)
+                .wrapping_add(number_of_eight(u64::from_le_bytes(*last)))
+        }
+        4..=7 => {
+            let (Some(first), Some(last)) = (digits.first_chunk(), digits.last_chunk()) else { return 0 };
+            let unread = 8_usize.wrapping_sub(digits.len());
+            let first = shifted_out(u64::from(u32::from_le_bytes(*first)), unread) & 0xFFFF_FFFF;
+            number_of_eight(first | u64::from(u32::from_le_bytes(*last)) << 32)
+        }
+        _ => digits.iter().fold(0, |sum, digit| sum.wrapping_mul(10).wrapping_add(u64::from(digit & 0x0F))),
+    }
+}
+
+/// So many characters fewer, from the end on: at most eight.
+#[inline(always)]
+fn shifted_out(characters: u64, count: usize) -> u64 {
+    let bits = u32::try_from(count).unwrap_or_default().wrapping_mul(8);
+    characters.checked_shl(bits).unwrap_or_default()
 }
 
 /// Neighbours are joined, then pairs, then fours.
 #[inline(always)]
-fn number_of_eight(digits: [u8; 8]) -> u64 {
-    let ones = u64::from_le_bytes(digits) & all(0x0F);
+fn number_of_eight(digits: u64) -> u64 {
+    let ones = digits & all(0x0F);
     let pairs = ones.wrapping_mul(10).wrapping_add(ones >> 8) & 0x00FF_00FF_00FF_00FF;
     let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_FFFF_0000_FFFF;
     fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xFFFF_FFFF
