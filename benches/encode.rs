@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use authorizer::decision::{Outcome, Verdict};
 use benches::{APPROVAL, AUTHORIZATION, message};
-use codecs::iso8583::{Index, Message, built_in};
+use codecs::iso8583::{Index, Message, Weaves, built_in};
 use codecs::value::{ApprovalCode, ResponseCode, Stan};
 use criterion::{Criterion, criterion_group, criterion_main};
 use switch::issuer::translate::Passing;
@@ -52,6 +52,7 @@ fn encode(criterion: &mut Criterion) {
         approval_code: ApprovalCode::parse(b"A12345"),
         approved_minor: None,
     };
+    let mut weaves = Weaves::new();
     group.bench_function("0110 from the issuer's answer", |bencher| {
         bencher.iter(|| {
             acquirer::translate::reply(
@@ -60,13 +61,15 @@ fn encode(criterion: &mut Criterion) {
                 *b"0110",
                 &outcome,
                 Some(acquirer::translate::Answered { message: &answer, funding: None }),
+                &mut weaves,
                 &mut out,
             )
         });
     });
     group.bench_function("0110 made here", |bencher| {
         bencher.iter(|| {
-            acquirer::translate::reply(black_box(&request), ascii, *b"0110", &outcome, None, &mut out)
+            let request = black_box(&request);
+            acquirer::translate::reply(request, ascii, *b"0110", &outcome, None, &mut weaves, &mut out)
         });
     });
     group.finish();

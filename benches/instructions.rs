@@ -9,7 +9,7 @@ use authorizer::event::{AcquirerId, AcquirerLink, ShardId, Ticket};
 use authorizer::request::Class;
 use benches::path::Path;
 use benches::{APPROVAL, AUTHORIZATION, message, tables};
-use codecs::iso8583::{Dialect, Index, Message, Mti, Plans, built_in};
+use codecs::iso8583::{Dialect, Index, Message, Mti, Plans, Weaves, built_in};
 use codecs::value::{Amount, ApprovalCode, Currency, Pan, ResponseCode, Stan};
 use switch::acquirer::translate::{Answered, Received};
 use switch::homes::Homes;
@@ -138,6 +138,7 @@ fn reply(count: u64) {
     let (request, answer) = (authorization(), approval());
     let outcome = approved();
     let mut out = vec![0; 1_024];
+    let mut weaves = Weaves::new();
     for _ in 0..count {
         let answered = Answered { message: &answer.message(), funding: None };
         let _ = black_box(acquirer::translate::reply(
@@ -146,6 +147,7 @@ fn reply(count: u64) {
             *b"0110",
             &outcome,
             Some(answered),
+            &mut weaves,
             &mut out,
         ));
     }

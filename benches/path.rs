@@ -11,7 +11,7 @@ use authorizer::provision::{Asker, Told};
 use authorizer::request::Class;
 use authorizer::{Answer, Authorizer};
 use codecs::frame::{Cut, FrameFormat, LengthForm};
-use codecs::iso8583::{De, Dialect, Index, Message, Plans, built_in};
+use codecs::iso8583::{De, Dialect, Index, Message, Plans, Weaves, built_in};
 use switch::acquirer::translate::{Answered, Received};
 use switch::homes::Homes;
 use switch::issuer::translate::Passing;
@@ -48,6 +48,7 @@ struct Buffers {
     events: Vec<Event>,
     kept: Vec<Kept>,
     plans: Box<Plans>,
+    weaves: Box<Weaves>,
     to_issuer: Vec<u8>,
     to_acquirer: Vec<u8>,
     now_us: u64,
@@ -97,6 +98,7 @@ impl Ports for Buffers {
                         *b"0110",
                         &reply.outcome,
                         Some(Answered { message: &answer, funding: None }),
+                        &mut self.weaves,
                         out,
                     )
                 })
@@ -232,6 +234,7 @@ impl Path {
             ],
             kept: (0..2 * batch).map(|_| Kept { bytes: Vec::new(), index: Index::new() }).collect(),
             plans: Box::default(),
+            weaves: Box::default(),
             to_issuer: Vec::new(),
             to_acquirer: Vec::new(),
             now_us: 0,

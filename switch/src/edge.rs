@@ -21,7 +21,7 @@ use authorizer::saf::{Delivery, Stored};
 use authorizer::tables::Tables;
 use authorizer::verify::{Judgement, ProofId};
 use codecs::ParseError;
-use codecs::iso8583::{Dialect, MACS, Message, Mti, Plans};
+use codecs::iso8583::{Dialect, MACS, Message, Mti, Plans, Weaves};
 use codecs::value::Pan;
 
 use crate::acquirer::link::AcquirerPort;
@@ -53,6 +53,8 @@ pub(crate) struct Edge {
     pub(crate) envelopes: RefCell<Envelopes>,
     /// The ways over messages that were met before.
     plans: RefCell<Box<Plans>>,
+    /// The answers that were put together of a request and its answer before.
+    pub(crate) weaves: RefCell<Box<Weaves>>,
     pub(crate) acquirers: RefCell<Vec<Place>>,
     /// By issuer, then by link.
     pub(crate) issuers: RefCell<Vec<Vec<Option<Rc<IssuerPort>>>>>,
@@ -119,6 +121,7 @@ impl Edge {
             kick: Kick::default(),
             envelopes: RefCell::default(),
             plans: RefCell::default(),
+            weaves: RefCell::default(),
             acquirers: RefCell::default(),
             issuers: RefCell::new(places),
             overflow: Overflow::new(usize::from(setup.shards())),
@@ -334,14 +337,16 @@ impl Edge {
             let stan = leg.stan.number();
             tracing::info!(%trace, %issuer, link = leg.to.link, stan, "payment sent to its issuer");
         }
-        let sent = match (port, self.issuer_shard(leg.to)) {
-            (Some(port), _) => port.send_leg(self, leg, |out| self.encode_leg(envelope, leg, funding, out)),
-            (None, shard) if shard != self.shard => {
-                let mut frame = Vec::new();
-                self.encode_leg(envelope, leg, funding, &mut frame)
-                    .map(|()| self.send(shard, Hop::Forward(leg, frame)))
-            }
-            (None, _) => return self.happened(Event::Unsent(leg, Unsent::LinkLost)),
+        let sent = match port {
+            Some(port) => port.send_leg(self, leg, |out| self.encode_leg(envelope, leg, funding, out)),
+            None => match self.issuer_shard(leg.to) {
+                shard if shard != self.shard => {
+                    let mut frame = Vec::new();
+                    self.encode_leg(envelope, leg, funding, &mut frame)
+                        .map(|()| self.send(shard, Hop::Forward(leg, frame)))
+                }
+                _ => return self.happened(Event::Unsent(leg, Unsent::LinkLost)),
+            },
         };
         if let Err(error) = sent {
             tracing::debug!(issuer = %self.setup.start.issuers[leg.to.issuer.index()].name, ?error, "request cannot be said to its issuer");

@@ -275,7 +275,8 @@ impl Live {
         let mut write = |answer: Option<Answered<'_>>| {
             let (room, mac) = (room_for(bytes, false), settings.mac.as_ref().map(|_| dialect));
             frame::append(out, settings.framing, request.header(), room, mac, |out| {
-                translate::reply(&message, dialect, digits, &reply.outcome, answer, out)
+                let mut weaves = self.edge.weaves.borrow_mut();
+                translate::reply(&message, dialect, digits, &reply.outcome, answer, &mut weaves, out)
             })
         };
         let whole = write(answer);

@@ -119,14 +119,14 @@ impl DeSet {
         DeSet(self.0 & self.0.wrapping_sub(1))
     }
 
-    /// Elements not lower than `de`; none for [`De::END`].
+    /// Elements not lower than `de`.
     #[must_use]
     #[inline]
     pub const fn from(self, de: De) -> DeSet {
         DeSet(self.0 & !bit(de).wrapping_sub(1))
     }
 
-    /// Elements lower than `de`; all of them for [`De::END`].
+    /// Elements lower than `de`.
     #[must_use]
     #[inline]
     pub(crate) const fn below(self, de: De) -> DeSet {

@@ -108,9 +108,6 @@ impl De {
         De(number)
     }
 
-    /// Behind the last element: no element, but the end of any range of them.
-    pub const END: De = De(129);
-
     /// 1 to 128; 0 for [`De::MTI`].
     pub const fn number(self) -> u8 {
         self.0

@@ -53,12 +53,6 @@ impl<'a> Encoder<'a> {
         Ok(Encoder { dialect, writer, remaining: present, next: present.first() })
     }
 
-    /// The element to be written next; nothing when all that were announced are.
-    #[inline]
-    pub fn following(&self) -> Option<De> {
-        self.next
-    }
-
     /// Writes an element as another message has it: byte for byte where both dialects write it alike,
     /// otherwise anew.
     ///
@@ -81,36 +75,6 @@ impl<'a> Encoder<'a> {
             65..=512 => self.translate::<512>(de, from),
             _ => self.translate::<9_999>(de, from),
         }
-    }
-
-    /// Writes all announced elements below `end` as another message has them; neighbours that both dialects
-    /// write alike go in one piece. [`De::END`] stands for all that are left.
-    ///
-    /// # Errors
-    /// As [`copy`](Encoder::copy).
-    pub fn copy_until(&mut self, end: De, from: &Message<'_>) -> Result<(), EncodeError> {
-        let is_same = core::ptr::eq(self.dialect, from.dialect);
-        while let Some(de) = self.next.filter(|de| *de < end) {
-            if !is_same {
-                self.copy(de, from)?;
-                continue;
-            }
-            let absent = fail(de, EncodeFlaw::NotEncodable);
-            let first = from.span(de).ok_or(absent)?;
-            let mut last = first;
-            self.advance();
-            while let Some(next) = self.next.filter(|de| *de < end).and_then(|de| from.span(de)) {
-                if next.start() != last.end() {
-                    break;
-                }
-                last = next;
-                self.advance();
-            }
-            let piece =
-                from.bytes().get(usize::from(first.start())..usize::from(last.end())).ok_or(absent)?;
-            self.writer.put(piece).ok_or(fail(de, EncodeFlaw::Full))?;
-        }
-        Ok(())
     }
 
     /// Writes an element from its canonical form, which is what [`Message::decode`] gives: ASCII characters,
@@ -208,7 +172,11 @@ impl<'a> Encoder<'a> {
 }
 
 /// Prefix, padding and content of one element.
-fn write_element(spec: &FieldSpec, canonical: &[u8], writer: &mut Writer<'_>) -> Result<(), EncodeFlaw> {
+pub(super) fn write_element(
+    spec: &FieldSpec,
+    canonical: &[u8],
+    writer: &mut Writer<'_>,
+) -> Result<(), EncodeFlaw> {
     let len = u16::try_from(canonical.len()).map_err(|_| EncodeFlaw::TooLong)?;
     let (prefix_bytes, units) = match spec.length {
         Length::Fixed(units) if len == units => (0, units),
@@ -255,7 +223,7 @@ pub(super) const fn mti_bytes(text: Text) -> usize {
 }
 
 /// `out` has the size that [`mti_bytes`] gives.
-fn write_mti(text: Text, digits: [u8; 4], out: &mut [u8]) {
+pub(super) fn write_mti(text: Text, digits: [u8; 4], out: &mut [u8]) {
     let [a, b, c, d] = digits.map(|digit| digit & 0x0F);
     match text {
         Text::Bcd | Text::BcdLeft | Text::Raw => out.copy_from_slice(&[a << 4 | b, c << 4 | d]),
@@ -264,7 +232,7 @@ fn write_mti(text: Text, digits: [u8; 4], out: &mut [u8]) {
     }
 }
 
-fn write_bitmaps(text: BitmapText, present: DeSet, writer: &mut Writer<'_>) -> Option<()> {
+pub(super) fn write_bitmaps(text: BitmapText, present: DeSet, writer: &mut Writer<'_>) -> Option<()> {
     let count = if present.has_secondary() { 2 } else { 1 };
     let present = if present.has_secondary() { present.with(De::BITMAP) } else { present };
     let bitmaps = present.to_wire();

@@ -11,6 +11,8 @@ pub struct Index {
     pub(super) mti_digits: Option<[u8; 4]>,
     pub(super) mti: Option<Mti>,
     pub(super) present: DeSet,
+    /// All that was announced is sound.
+    pub(super) is_whole: bool,
     /// Bytes of the message.
     pub(super) end: u16,
     /// Only those of `present` mean anything; the others are left over from earlier messages.
@@ -80,7 +82,14 @@ impl Span {
 impl Index {
     /// An index of no message.
     pub const fn new() -> Index {
-        Index { mti_digits: None, mti: None, present: DeSet::EMPTY, end: 0, spans: [Span::NOWHERE; PLACES] }
+        Index {
+            mti_digits: None,
+            mti: None,
+            present: DeSet::EMPTY,
+            is_whole: false,
+            end: 0,
+            spans: [Span::NOWHERE; PLACES],
+        }
     }
 
     /// Forgets the message.
@@ -89,6 +98,7 @@ impl Index {
         self.mti_digits = None;
         self.mti = None;
         self.present = DeSet::EMPTY;
+        self.is_whole = false;
         self.end = 0;
     }
 

@@ -297,6 +297,18 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// Whether everything in it is sound, so that what stands between two elements is the elements between them.
+    #[inline(always)]
+    pub(super) fn is_whole(&self) -> bool {
+        self.index.is_whole
+    }
+
+    /// Where an element lies that is known to be present.
+    #[inline(always)]
+    pub(super) fn place(&self, de: De) -> Option<Span> {
+        self.index.get(de)
+    }
+
     #[inline(always)]
     pub(super) fn span(&self, de: De) -> Option<Span> {
         self.index.span(de)

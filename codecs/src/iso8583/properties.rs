@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use std::{sync::LazyLock, vec::Vec};
 
 use super::*;
-use crate::error::{Flaw, ParseError};
+use crate::error::{EncodeError, Flaw, ParseError};
 use crate::value::Stan;
 
 /// A message as a list of elements in canonical form.
@@ -48,10 +48,22 @@ fn message() -> impl Strategy<Value = (&'static Dialect, Elements)> {
     (0..DIALECTS.len(), vec(2..=128_u8, 0..24)).prop_flat_map(|(place, numbers)| {
         let dialect = &DIALECTS[place];
         assert_eq!(dialect.first_unsound(), None);
-        let present = DeSet::from_numbers(&numbers);
-        let elements: Vec<_> =
-            present.iter().filter_map(|de| dialect.field(de).map(|spec| (Just(de), content(spec)))).collect();
-        (Just(dialect), elements)
+        (Just(dialect), elements_of(dialect, &numbers))
+    })
+}
+
+/// Values for the elements of these numbers that the dialect has.
+fn elements_of(dialect: &'static Dialect, numbers: &[u8]) -> Vec<(Just<De>, BoxedStrategy<Vec<u8>>)> {
+    let present = DeSet::from_numbers(numbers);
+    present.iter().filter_map(|de| dialect.field(de).map(|spec| (Just(de), content(spec)))).collect()
+}
+
+/// A dialect, and two messages of it.
+fn two_messages() -> impl Strategy<Value = (&'static Dialect, Elements, Elements)> {
+    let numbers = || vec(2..=128_u8, 0..24);
+    (0..DIALECTS.len(), numbers(), numbers()).prop_flat_map(|(place, one, other)| {
+        let dialect = &DIALECTS[place];
+        (Just(dialect), elements_of(dialect, &one), elements_of(dialect, &other))
     })
 }
 
@@ -98,6 +110,10 @@ fn can_say(other: &Dialect, dialect: &Dialect, elements: &Elements) -> bool {
     other.version == dialect.version && elements.iter().all(|(de, _)| kind(other, *de) == kind(dialect, *de))
 }
 
+fn copy_all(encoder: &mut Encoder<'_>, message: &Message<'_>) -> Result<(), EncodeError> {
+    message.present().iter().try_for_each(|de| encoder.copy(de, message))
+}
+
 fn read(message: &Message<'_>) -> Elements {
     let mut out = [0; 1_024];
     message.present().iter().map(|de| (de, message.decode(de, &mut out).unwrap().to_vec())).collect()
@@ -137,7 +153,7 @@ fn look_everywhere(message: &Message<'_>) {
     for dialect in DIALECTS.iter() {
         let mti = Mti::from_digits(*b"0110").unwrap();
         if let Ok(mut encoder) = Encoder::new(dialect, mti, message.present(), &mut copy) {
-            let _ = encoder.copy_until(De::END, message);
+            let _ = copy_all(&mut encoder, message);
         }
     }
     let _ = Encoder::restamp(message, Mti::from_digits(*b"0101").unwrap(), Stan::new(7).unwrap(), &mut copy);
@@ -145,6 +161,12 @@ fn look_everywhere(message: &Message<'_>) {
 
 /// Beginnings that get noise past the message type.
 const HEADS: &[&[u8]] = &[b"", b"0100", b"\x01\x00", b"\xF0\xF1\xF0\xF0", b"0800FFFFFFFFFFFFFFFF"];
+
+/// The elements that were drawn.
+fn chosen(drawn: &[bool]) -> DeSet {
+    let numbers = (1..=128).filter(|number| drawn[usize::from(*number)]);
+    numbers.filter_map(De::new).collect()
+}
 
 proptest! {
     #![proptest_config(config())]
@@ -165,7 +187,7 @@ proptest! {
         let mut out = std::vec![0; bytes.len()];
         let mti = message.mti().unwrap();
         let mut copy = Encoder::new(dialect, mti, message.present(), &mut out).unwrap();
-        copy.copy_until(De::END, &message).unwrap();
+        copy_all(&mut copy, &message).unwrap();
         prop_assert_eq!(copy.finish(), Ok(bytes.len()));
         prop_assert_eq!(&out, &bytes);
         for other in DIALECTS.iter().filter(|other| can_say(other, dialect, &elements)) {
@@ -175,9 +197,62 @@ proptest! {
             let translated = Message::new(other, &translated, &index);
             let mut out = std::vec![0; bytes.len()];
             let mut back = Encoder::new(dialect, mti, message.present(), &mut out).unwrap();
-            back.copy_until(De::END, &translated).unwrap();
+            copy_all(&mut back, &translated).unwrap();
             prop_assert_eq!(back.finish(), Ok(bytes.len()));
             prop_assert_eq!(&out, &bytes);
+        }
+    }
+
+    #[test]
+    fn what_is_woven_of_two_messages_is_what_is_written_element_by_element(
+        (dialect, request, answer) in two_messages(),
+        (left_out, of_answer, said) in any::<([bool; 129], [bool; 129], [bool; 129])>()
+            .prop_map(|(a, b, c)| (chosen(&a), chosen(&b), chosen(&c))),
+        damage in any::<prop::sample::Index>(),
+    ) {
+        let (one, mut other) = (write(dialect, &request), write(dialect, &answer));
+        let (mut one_index, mut other_index) = (Index::new(), Index::new());
+        dialect.parse(&one, &mut one_index).unwrap();
+        dialect.parse(&other, &mut other_index).unwrap();
+        let mut weaves = Weaves::new();
+        let mut out = std::vec![0; 65_535];
+        {
+            let (one, other) =
+                (Message::new(dialect, &one, &one_index), Message::new(dialect, &other, &other_index));
+            let present = one.present().union(other.present()).minus(left_out);
+            let said = said.intersection(one.present()).intersection(present);
+            let of_answer = of_answer.union(present.minus(one.present())).intersection(other.present());
+            let of_answer = of_answer.intersection(present).minus(said);
+            let strands = Strands { request: &one, answer: &other, present, of_answer, said };
+            let say = |de: De| &*request.iter().find(|(one, _)| *one == de).unwrap().1;
+            let mut encoder = Encoder::new_with_digits(dialect, *b"0110", present, &mut out).unwrap();
+            for de in present {
+                let source = if of_answer.contains(de) { &other } else { &one };
+                encoder.copy(de, source).unwrap();
+            }
+            let written = encoder.finish().unwrap();
+            // The second time by a weave that is there.
+            for _ in 0..2 {
+                let mut woven = std::vec![0; 65_535];
+                prop_assert_eq!(weaves.write(dialect, *b"0110", &strands, say, &mut woven), Some(written));
+                prop_assert_eq!(&woven[..written], &out[..written]);
+                prop_assert_eq!(weaves.write(dialect, *b"0110", &strands, say, &mut woven[..written - 1]), None);
+            }
+            // An element that the request has not.
+            if let Some(de) = other.present().minus(one.present()).first() {
+                let strands = Strands { present: present.with(de), of_answer: of_answer.without(de), ..strands };
+                prop_assert_eq!(weaves.write(dialect, *b"0110", &strands, say, &mut out), None);
+            }
+        }
+        // With something unsound in it a message is not woven: what is left out would go along.
+        let place = damage.index(other.len());
+        other[place] ^= 0xFF;
+        if dialect.parse(&other, &mut other_index).is_err() {
+            let (one, other) =
+                (Message::new(dialect, &one, &one_index), Message::new(dialect, &other, &other_index));
+            let (present, of_answer, said) = (one.present(), DeSet::EMPTY, DeSet::EMPTY);
+            let strands = Strands { request: &one, answer: &other, present, of_answer, said };
+            prop_assert_eq!(weaves.write(dialect, *b"0110", &strands, |_| b"", &mut out), None);
         }
     }
 

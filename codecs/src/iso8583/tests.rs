@@ -351,9 +351,12 @@ fn a_request_is_answered_and_passed_on() {
             let echoed = dialect.echo.intersection(message.present()).with(De::RESPONSE_CODE);
             let mut reply =
                 Encoder::new(dialect, message.mti().unwrap().response(), echoed, &mut out).unwrap();
-            reply.copy_until(De::RESPONSE_CODE, &message).unwrap();
-            reply.put(De::RESPONSE_CODE, b"51").unwrap();
-            reply.copy_until(De::END, &message).unwrap();
+            for de in echoed {
+                match de {
+                    De::RESPONSE_CODE => reply.put(de, b"51").unwrap(),
+                    _ => reply.copy(de, &message).unwrap(),
+                }
+            }
             let len = reply.finish().unwrap();
             let zeros = "0".repeat(42);
             let expected = format!(
@@ -442,7 +445,9 @@ fn messages_that_cannot_be_written() {
         for room in 0..whole.len() {
             let mut out = vec![0; room];
             let encoder = Encoder::new(ascii, mti, message.present(), &mut out);
-            let error = encoder.and_then(|mut encoder| encoder.copy_until(De::END, &message)).unwrap_err();
+            let copied = encoder
+                .and_then(|mut copy| message.present().iter().try_for_each(|de| copy.copy(de, &message)));
+            let error = copied.unwrap_err();
             assert_eq!(error.flaw, EncodeFlaw::Full, "{room}");
             assert!(Encoder::restamp(&message, mti, Stan::new(1).unwrap(), &mut out).is_err());
         }

@@ -225,7 +225,8 @@ impl AcquirerConversation {
         let outcome = Outcome::declined(reason, code);
         self.edge.tally.borrow_mut().refused(self.port.acquirer, reason, code);
         self.send(&envelope, |message, digits, out| {
-            translate::reply(message, dialect, digits, &outcome, None, out)
+            let mut weaves = self.edge.weaves.borrow_mut();
+            translate::reply(message, dialect, digits, &outcome, None, &mut weaves, out)
         });
         self.edge.envelopes.borrow_mut().recycle(envelope);
         Ok(())

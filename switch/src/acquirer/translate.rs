@@ -5,7 +5,9 @@ use authorizer::cards::AccountHash;
 use authorizer::decision::Outcome;
 use authorizer::event::{AcquirerId, AcquirerLink, Ticket};
 use authorizer::request::{Class, MatchKeys, Original, Presented, Request};
-use codecs::iso8583::{Class as MtiClass, De, DeSet, Dialect, Encoder, Message, Mti, Version};
+use codecs::iso8583::{
+    Class as MtiClass, De, DeSet, Dialect, Encoder, Message, Mti, Strands, Version, Weaves,
+};
 
 use codecs::track::Track2;
 use codecs::value::{Amount, Currency, Expiry, Pan, PosEntry};
@@ -253,6 +255,7 @@ pub fn reply(
     mti: [u8; 4],
     outcome: &Outcome,
     answer: Option<Answered<'_>>,
+    weaves: &mut Weaves,
     out: &mut [u8],
 ) -> Result<usize, EncodeError> {
     // What names the card is the acquirer's own where the issuer was asked under another.
@@ -271,17 +274,19 @@ pub fn reply(
     if answer.is_none() && outcome.approved_minor.is_some() {
         said_here = said_here.with(De::AMOUNT);
     }
+    if let Some(answer) = answer {
+        let strands =
+            Strands { request, answer, present, of_answer: theirs.intersection(present), said: said_here };
+        if let Some(written) = weaves.write(dialect, mti, &strands, |de| said(de, outcome), out) {
+            return Ok(written);
+        }
+    }
     let mut encoder = Encoder::new_with_digits(dialect, mti, present, out)?;
-    while let Some(de) = encoder.following() {
+    for de in present {
         match answer {
             _ if said_here.contains(de) => say(&mut encoder, de, outcome)?,
-            // Neighbours of one source go in one piece.
-            Some(answer) if theirs.contains(de) => {
-                encoder.copy_until(present.minus(theirs).from(de).first().unwrap_or(De::END), answer)?;
-            }
-            _ => {
-                encoder.copy_until(theirs.union(said_here).from(de).first().unwrap_or(De::END), request)?;
-            }
+            Some(answer) if theirs.contains(de) => encoder.copy(de, answer)?,
+            _ => encoder.copy(de, request)?,
         }
     }
     encoder.finish()
@@ -290,11 +295,16 @@ pub fn reply(
 /// Writes an element that neither message gives.
 fn say(encoder: &mut Encoder<'_>, de: De, outcome: &Outcome) -> Result<(), EncodeError> {
     match de {
-        De::APPROVAL_CODE => {
-            encoder.put(de, outcome.approval_code.as_ref().map_or(&b""[..], |code| code.as_bytes()))
-        }
         De::AMOUNT => encoder.put_number(de, outcome.approved_minor.unwrap_or(0)),
-        _ => encoder.put(de, outcome.response_code.as_bytes()),
+        _ => encoder.put(de, said(de, outcome)),
+    }
+}
+
+/// DE 38 or 39 of an outcome.
+fn said(de: De, outcome: &Outcome) -> &[u8] {
+    match de {
+        De::APPROVAL_CODE => outcome.approval_code.as_ref().map_or(&b""[..], |code| code.as_bytes()),
+        _ => outcome.response_code.as_bytes(),
     }
 }
 

@@ -105,6 +105,11 @@ impl Dialect {
         Dialect { strides: Strides::of(&fields), likeness: Strides::likeness(&fields), fields, ..self }
     }
 
+    #[inline(always)]
+    pub(super) fn likeness(&self) -> u64 {
+        self.likeness
+    }
+
     /// How an element is written, if the dialect has it.
     #[inline(always)]
     pub fn field(&self, de: De) -> Option<&FieldSpec> {

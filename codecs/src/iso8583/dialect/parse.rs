@@ -29,7 +29,9 @@ impl Dialect {
         let announced = self.bitmaps(&mut reader)?;
         let mut walk = Walk { dialect: self, bytes, announced, index, flawed: DeSet::EMPTY, first };
         walk.elements(reader.at());
-        walk.first.map_or(Ok(()), Err)
+        let first = walk.first;
+        index.is_whole = first.is_none();
+        first.map_or(Ok(()), Err)
     }
 
     /// Gives back the flaw of a type that is four digits but none of this edition of the standard.

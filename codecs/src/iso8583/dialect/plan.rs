@@ -84,6 +84,7 @@ impl Plans {
         }
         plan.follow(dialect, bytes, reader.at(), index)?;
         index.present = announced;
+        index.is_whole = true;
         Some(())
     }
 
