@@ -53,8 +53,8 @@ fn decide(criterion: &mut Criterion) {
     let mut authorizer = Authorizer::new(ShardId(0), 1, tables(1_000), limits());
     let mut out = Effects::default();
     let mut now = Now { monotonic_us: 0, moment: 1_123_120_000, year: 2026, month: 11 };
-    authorizer.step(Event::AcquirerLink(LINK, AcquirerId(0), LinkChange::Up), now, &mut out);
-    authorizer.step(Event::IssuerLink(ISSUER, LinkChange::Up), now, &mut out);
+    authorizer.step(&Event::AcquirerLink(LINK, AcquirerId(0), LinkChange::Up), now, &mut out);
+    authorizer.step(&Event::IssuerLink(ISSUER, LinkChange::Up), now, &mut out);
     let request = request();
     let mut identity = 0x1234_5678_9ABC_DEF0_u128;
     criterion.bench_function("decide/request and answer", |bencher| {
@@ -64,7 +64,7 @@ fn decide(criterion: &mut Criterion) {
             // A multiplicative step visits the table at random places, as hashed identities do.
             identity = identity.wrapping_mul(0xDA94_2042_E4DD_58B5).wrapping_add(0x1405_7B7E_F767_814F);
             authorizer.step(
-                Event::Request(Request { identity: Identity(identity), ..request.clone() }),
+                &Event::Request(Request { identity: Identity(identity), ..request.clone() }),
                 now,
                 &mut out,
             );
@@ -83,8 +83,8 @@ fn decide(criterion: &mut Criterion) {
                 approval_code: None,
                 response_code: ResponseCode::of(b"00"),
             };
-            authorizer.step(Event::Answered(answer), now, &mut out);
-            authorizer.step(Event::Tick, now, &mut out);
+            authorizer.step(&Event::Answered(answer), now, &mut out);
+            authorizer.step(&Event::Tick, now, &mut out);
             assert_eq!(out.visible.len(), 2);
         });
     });

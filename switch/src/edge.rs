@@ -173,6 +173,7 @@ impl Edge {
     }
 
     /// Something happened that the authorizer must know in the next turn.
+    #[inline]
     pub(crate) fn happened(&self, event: Event) {
         self.inbox.borrow_mut().push(event);
         self.kick.set();
@@ -193,52 +194,58 @@ impl Edge {
 
     /// A request was read: it goes to the home of its identity, this shard or another. Refuses what
     /// contradicts itself by giving the message back with what is wrong.
-    pub(crate) fn submit(&self, mut envelope: Box<Envelope>) -> Result<(), (Box<Envelope>, DeclineReason)> {
-        let request = match self.read_request(&envelope, Ticket(0)) {
-            Some(request) => request,
-            None => return Err((envelope, DeclineReason::FormatError)),
+    pub(crate) fn submit(&self, envelope: Box<Envelope>) -> Result<(), (Box<Envelope>, DeclineReason)> {
+        let ticket = self.envelopes.borrow_mut().keep(envelope);
+        let taken = || self.envelopes.borrow_mut().take(ticket);
+        let Some(request) = self.read_request(ticket) else {
+            return taken().map_or(Ok(()), |envelope| Err((envelope, DeclineReason::FormatError)));
         };
-        envelope.identity = Some(request.identity);
         // A reversal goes where its original went.
         let named = request.original.map_or(request.identity, |original| original.identity);
         let home = self.setup.homes.of_identity(named);
         if home == self.shard {
-            let ticket = self.envelopes.borrow_mut().keep(envelope);
-            self.happened(Event::Request(Request { ticket, ..request }));
+            self.happened(Event::Request(request));
             return Ok(());
         }
-        match self.setup.mailbox(home).send(Hop::Request(envelope)) {
-            Ok(()) => Ok(()),
-            Err(Hop::Request(envelope)) => Err((envelope, DeclineReason::Overloaded)),
-            Err(_) => unreachable!("a refused hop comes back as it was"),
+        match taken().map(|envelope| self.setup.mailbox(home).send(Hop::Request(envelope))) {
+            None | Some(Ok(())) => Ok(()),
+            Some(Err(Hop::Request(envelope))) => Err((envelope, DeclineReason::Overloaded)),
+            Some(Err(_)) => unreachable!("a refused hop comes back as it was"),
         }
     }
 
     /// A request came from another shard, which has read it before.
-    pub(crate) fn arrived(&self, mut envelope: Box<Envelope>, event: impl FnOnce(Request) -> Event) {
-        let Some(request) = self.read_request(&envelope, Ticket(0)) else {
-            return self.envelopes.borrow_mut().recycle(envelope);
-        };
-        envelope.identity = Some(request.identity);
+    pub(crate) fn arrived(&self, envelope: Box<Envelope>, event: impl FnOnce(Request) -> Event) {
         let ticket = self.envelopes.borrow_mut().keep(envelope);
-        self.happened(event(Request { ticket, ..request }));
+        if let Some(request) = self.read_request(ticket) {
+            return self.happened(event(request));
+        }
+        let mut envelopes = self.envelopes.borrow_mut();
+        if let Some(envelope) = envelopes.take(ticket) {
+            envelopes.recycle(envelope);
+        }
     }
 
-    fn read_request(&self, envelope: &Envelope, ticket: Ticket) -> Option<Request> {
+    /// What a request says; the envelope learns its name.
+    #[inline]
+    fn read_request(&self, ticket: Ticket) -> Option<Request> {
+        let envelopes = self.envelopes.borrow();
+        let envelope = envelopes.get(ticket)?;
         let Sender::Acquirer(acquirer, link) = envelope.sender else { return None };
         let message = self.message(envelope)?;
         let mti = message.mti()?;
         let received = Received { ticket, link, acquirer };
         let class = translate::class(mti)?;
         let rules = envelope.rules()?;
-        let request =
+        let mut request =
             translate::request(&message, (mti, class), received, &self.setup.homes, &rules.programs).ok()?;
-        let kept = rules.keeps(&request).then(|| {
+        if rules.keeps(&request) {
             // The card of a program is a proxy.
             let proxy = request.pan.as_ref().filter(|_| request.program.is_some());
-            kept::of(&message, proxy)
-        });
-        Some(Request { kept, ..request })
+            request.kept = Some(kept::of(&message, proxy));
+        }
+        envelope.identity.set(Some(request.identity));
+        Some(request)
     }
 
     /// Notes what the token is asked about the code in a request's track.
@@ -312,7 +319,7 @@ impl Edge {
     /// The trace id of a request, if it is one of those that have lines in the log.
     pub(crate) fn traced(&self, envelope: &Envelope) -> Option<Trace> {
         let nth = envelope.rules()?.config.log_every_nth_payment;
-        let identity = envelope.identity?;
+        let identity = envelope.identity.get()?;
         (nth != 0 && (identity.0 as u32).is_multiple_of(nth)).then_some(Trace(identity))
     }
 

@@ -33,7 +33,7 @@ pub(crate) struct Envelope {
     /// When it was read, microseconds of the monotonic clock.
     pub(crate) arrived_us: u64,
     /// The request's name, once it was read: its trace id.
-    pub(crate) identity: Option<Identity>,
+    pub(crate) identity: Cell<Option<Identity>>,
     /// When it was handed to its issuer's link.
     pub(crate) forwarded_us: Cell<Option<u64>>,
     rules: Option<OwnRules>,
@@ -48,7 +48,7 @@ impl Envelope {
             index: Index::new(),
             sender: nobody,
             arrived_us: 0,
-            identity: None,
+            identity: Cell::new(None),
             forwarded_us: Cell::new(None),
             rules: None,
         }
@@ -69,7 +69,7 @@ impl Envelope {
         self.header_bytes = header.len();
         self.sender = sender;
         self.arrived_us = arrived_us;
-        self.identity = None;
+        self.identity.set(None);
         self.forwarded_us.set(None);
         self.rules = Some(OwnRules::clone(rules));
     }

@@ -195,7 +195,7 @@ impl Live {
     fn trace(&self, request: &Envelope, answer: Option<&Envelope>, reply: &Reply, now_us: u64) {
         let Sender::Acquirer(acquirer, _) = request.sender else { return };
         let (Some(_), Some(identity), Some(mti)) =
-            (self.edge.setup.start.log_otlp, request.identity, request.index.mti())
+            (self.edge.setup.start.log_otlp, request.identity.get(), request.index.mti())
         else {
             return;
         };
@@ -239,7 +239,7 @@ impl Live {
         Slow {
             at_us: now_us,
             acquirer,
-            identity: request.identity,
+            identity: request.identity.get(),
             code: reply.outcome.response_code,
             whole_us: now_us.saturating_sub(request.arrived_us),
             before_us: between(Some(request.arrived_us), forwarded_us),
@@ -271,9 +271,12 @@ impl Live {
         let dialect = rules.dialect(settings.dialect);
         let answer = answer.and_then(|answer| self.edge.message(answer));
         let bytes = message.bytes().len() + answer.as_ref().map_or(0, |answer| answer.bytes().len());
+        let is_same = answer.as_ref().is_none_or(|answer| std::ptr::eq(answer.dialect(), dialect));
+        // What is said here stands in neither.
+        let room = room_for(bytes, is_same) + 64;
         let answer = answer.as_ref().map(|message| Answered { message, funding: reply.funding });
         let mut write = |answer: Option<Answered<'_>>| {
-            let (room, mac) = (room_for(bytes, false), settings.mac.as_ref().map(|_| dialect));
+            let mac = settings.mac.as_ref().map(|_| dialect);
             frame::append(out, settings.framing, request.header(), room, mac, |out| {
                 let mut weaves = self.edge.weaves.borrow_mut();
                 translate::reply(&message, dialect, digits, &reply.outcome, answer, &mut weaves, out)

@@ -42,10 +42,11 @@ impl Shard {
     pub fn turn(&mut self, ports: &mut impl Ports) {
         let now = ports.now();
         ports.take(&mut self.events);
-        for event in self.events.drain(..) {
+        for event in &self.events {
             self.authorizer.step(event, now, &mut self.effects);
         }
-        self.authorizer.step(Event::Tick, now, &mut self.effects);
+        self.events.clear();
+        self.authorizer.step(&Event::Tick, now, &mut self.effects);
 
         for effect in self.effects.free.drain(..) {
             ports.perform(effect);
@@ -53,7 +54,6 @@ impl Shard {
         ports.submit();
         let position = ports.append(&self.effects.facts);
         self.effects.facts.clear();
-        self.held.extend(self.effects.visible.drain(..).map(|effect| (position, effect)));
         self.told.extend(self.effects.told.drain(..).map(|(asker, told)| (position, asker, told)));
         let durable = match self.authorizer.has_planted(Planted::SeenBeforeDurable) {
             true => Position::MAX,
@@ -61,6 +61,12 @@ impl Shard {
         };
         while let Some((_, effect)) = self.held.pop_front_if(|(position, _)| *position <= durable) {
             ports.perform(effect);
+        }
+        // Whatever is still held was decided before, and has a lower position or the same.
+        if position <= durable {
+            self.effects.visible.drain(..).for_each(|effect| ports.perform(effect));
+        } else {
+            self.held.extend(self.effects.visible.drain(..).map(|effect| (position, effect)));
         }
         while let Some((_, asker, told)) = self.told.pop_front_if(|(position, ..)| *position <= durable) {
             ports.tell(asker, told);

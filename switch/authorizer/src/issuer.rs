@@ -267,6 +267,11 @@ impl Legs {
         }
     }
 
+    fn get(&self, stan: Stan) -> Option<&LegEntry> {
+        let place = usize::try_from(self.number(stan)? & self.mask).ok()?;
+        self.ring.get(place)?.as_ref().filter(|leg| leg.stan == stan.number())
+    }
+
     fn get_mut(&mut self, stan: Stan) -> Option<&mut LegEntry> {
         let number = self.number(stan)?;
         self.place(number)?.as_mut().filter(|leg| leg.stan == stan.number())
@@ -290,44 +295,37 @@ impl Authorizer {
         if answer.class.is_reversal() || self.keeps(answer.class) {
             return self.delivery_answered(answer, now, out);
         }
-        match self.matched(answer) {
-            Some((id, transaction)) if now.monotonic_us <= transaction.deadline_us => {
-                self.counters.issuer(answer.link.issuer, |issuer| {
-                    add_one(&mut issuer.answered);
-                    issuer.round_trips.observe(now.monotonic_us.saturating_sub(transaction.forwarded_us));
-                });
-                if fits_content(&transaction, answer) || self.has_planted(Planted::ContentIgnored) {
-                    self.conclude_answered(id, &transaction, answer, now, out);
-                } else {
-                    self.counters.issuer(answer.link.issuer, |issuer| add_one(&mut issuer.invalid));
-                    self.conclude_without_answer(
-                        id,
-                        DeclineReason::InvalidAnswer,
-                        LegState::Answered,
-                        now,
-                        out,
-                    );
-                    out.visible.push(Effect::Release(answer.ticket));
-                }
-            }
-            // The deadline decides, even when answer and timer come out of one turn after a freeze.
-            Some((id, _)) => {
-                self.timed_out(id, now, out);
-                self.late(answer, now, out);
-            }
-            None => self.late(answer, now, out),
+        let Some((id, transaction)) = self.matched(answer) else { return self.late(answer, now, out) };
+        // The deadline decides, even when answer and timer come out of one turn after a freeze.
+        if now.monotonic_us > transaction.deadline_us {
+            self.timed_out(id, now, out);
+            return self.late(answer, now, out);
         }
+        let fits = fits_content(transaction, answer) || self.has_planted(Planted::ContentIgnored);
+        let round_trip_us = now.monotonic_us.saturating_sub(transaction.forwarded_us);
+        self.counters.issuer(answer.link.issuer, |issuer| {
+            add_one(&mut issuer.answered);
+            issuer.round_trips.observe(round_trip_us);
+            if !fits {
+                add_one(&mut issuer.invalid);
+            }
+        });
+        if fits {
+            return self.conclude_answered(id, answer, now, out);
+        }
+        self.conclude_without_answer(id, DeclineReason::InvalidAnswer, LegState::Answered, now, out);
+        out.visible.push(Effect::Release(answer.ticket));
     }
 
     /// The running transaction this answer belongs to: same issuer, trace number, class, and every key that
     /// both carry.
-    fn matched(&mut self, answer: &Answer) -> Option<(TransactionId, Transaction)> {
-        let leg = self.issuers.get_mut(answer.link.issuer.index())?.legs.get_mut(answer.stan)?;
+    fn matched(&self, answer: &Answer) -> Option<(TransactionId, &Transaction)> {
+        let leg = self.issuers.get(answer.link.issuer.index())?.legs.get(answer.stan)?;
         let LegState::Pending(id) = leg.state else { return None };
         let transaction = self.transactions.get(id)?;
         let fits = (leg.keys.fits(&answer.keys) && transaction.class == answer.class)
             || is_planted(&self.tables, Planted::MatchedByStanAlone);
-        fits.then_some((id, *transaction))
+        fits.then_some((id, transaction))
     }
 
     /// The answer belongs to no running transaction: it is late, or it answers nothing that was asked.
@@ -373,14 +371,8 @@ impl Authorizer {
         Some(reversal)
     }
 
-    fn conclude_answered(
-        &mut self,
-        id: TransactionId,
-        transaction: &Transaction,
-        answer: &Answer,
-        now: Now,
-        out: &mut Effects,
-    ) {
+    fn conclude_answered(&mut self, id: TransactionId, answer: &Answer, now: Now, out: &mut Effects) {
+        let Some(transaction) = self.close(id, LegState::Answered) else { return };
         let approved = self.tables.is_approval(answer.response_code);
         let verdict =
             if approved { Verdict::Approved } else { Verdict::Declined(DeclineReason::IssuerDeclined) };
@@ -393,10 +385,9 @@ impl Authorizer {
                 .amount_minor
                 .filter(|minor| approved && *minor != transaction.amount.minor()),
         };
-        self.close(id, LegState::Answered);
         match self.live.deliverable(transaction.link, transaction.acquirer) {
-            None if approved => self.undeliverable(transaction, answer, now, out),
-            _ => self.replied(transaction, outcome, Some(answer.ticket), now, out),
+            None if approved => self.undeliverable(&transaction, answer, now, out),
+            _ => self.replied(&transaction, outcome, Some(answer.ticket), now, out),
         }
     }
 

@@ -153,20 +153,20 @@ impl Authorizer {
     }
 
     /// Decides one event. Effects are appended to `out`; nothing is performed here.
-    pub fn step(&mut self, event: Event, now: Now, out: &mut Effects) {
+    pub fn step(&mut self, event: &Event, now: Now, out: &mut Effects) {
         match event {
-            Event::Request(request) => self.received(&request, now, out),
-            Event::Handed(request) => self.admitted(&request, now, out),
-            Event::Judged(proof, judgement) => self.judged(proof, judgement, now, out),
-            Event::Provision(change) => self.provisioned(&change, now, out),
-            Event::Operation(operation) => self.operated(operation, now, out),
-            Event::Answered(answer) => self.answered(&answer, now, out),
-            Event::Unsent(leg, why) => self.unsent(leg, why, now, out),
-            Event::IssuerLink(link, change) => self.issuer_link_changed(link, change, now, out),
-            Event::AcquirerLink(link, acquirer, change) => self.live.changed(link, acquirer, change),
-            Event::Tables(tables) => self.tables_changed(tables),
+            Event::Request(request) => self.received(request, now, out),
+            Event::Handed(request) => self.admitted(request, now, out),
+            Event::Judged(proof, judgement) => self.judged(*proof, *judgement, now, out),
+            Event::Provision(change) => self.provisioned(change, now, out),
+            Event::Operation(operation) => self.operated(*operation, now, out),
+            Event::Answered(answer) => self.answered(answer, now, out),
+            Event::Unsent(leg, why) => self.unsent(*leg, *why, now, out),
+            Event::IssuerLink(link, change) => self.issuer_link_changed(*link, *change, now, out),
+            Event::AcquirerLink(link, acquirer, change) => self.live.changed(*link, *acquirer, *change),
+            Event::Tables(tables) => self.tables_changed(tables.clone()),
             Event::Recovered => self.recovered(now, out),
-            Event::StoreLow(is_low) => self.store_is_low = is_low,
+            Event::StoreLow(is_low) => self.store_is_low = *is_low,
             Event::Drain => self.draining = true,
             Event::Stop => self.stopped(now, out),
             Event::Tick => self.expired(now, out),

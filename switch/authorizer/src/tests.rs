@@ -109,7 +109,7 @@ impl World {
     /// Decides an event and tells what follows, one effect a line.
     fn tell(&mut self, event: Event) -> Vec<String> {
         self.out.clear();
-        self.authorizer.step(event, self.now, &mut self.out);
+        self.authorizer.step(&event, self.now, &mut self.out);
         self.facts.append(&mut self.out.facts);
         self.out.free.iter().chain(&self.out.visible).map(told).collect()
     }

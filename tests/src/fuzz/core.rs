@@ -111,7 +111,7 @@ impl Shard {
     fn happen(&mut self, event: Event) {
         self.out.clear();
         let mut out = std::mem::take(&mut self.out);
-        self.authorizer.step(event, self.now, &mut out);
+        self.authorizer.step(&event, self.now, &mut out);
         self.facts.extend(out.facts.drain(..).map(|fact| (fact, self.now.monotonic_us)));
         for effect in out.free.drain(..).chain(out.visible.drain(..)) {
             self.perform(effect);
