@@ -1,122 +1,92 @@
-//! Verifications by SoftHSM2, one at a time and in batches, each beside a bare loop over the same calls of PKCS#11 in the
-//! same run: the ratio is what counts. Where a code needs something of this process that no token does (an AES block under
-//! a counter that is good for one purchase, a SHA-256), a second loop does exactly that beside the same calls. What is
-//! printed is the table of README.md.
+//! Verifications, one at a time and in batches, each beside a bare loop over the same calls of PKCS#11 in the same run: the
+//! ratio is what counts. One table for each token, as README.md has them.
 //!
-//! Not a criterion bench: a token is made for the run, in a folder of its own, and the module reads where it is from the
-//! environment.
+//! Not a criterion bench: a token is made for the run, in a process and a folder of its own, because a module reads where
+//! its token is from the environment, once.
 
 #[path = "hsm_bare.rs"]
 mod bare;
+#[path = "hsm_rows.rs"]
+mod rows;
+#[path = "hsm_timed.rs"]
+mod timed;
 
 use std::hint::black_box;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use aes::Aes128Enc;
-use aes::cipher::{BlockCipherEncrypt, KeyInit};
-use bare::{AES_CMAC, AES_ECB, Bare, DES3_CBC, DES3_ECB, derived};
-use hsm::token::{Ceremony, KeySpec, Token, Usage, initialise};
-use hsm::{
-    Answer, Candidates, Card, Challenge, CheckMac, Code, CodeLength, Covered, Cryptogram, CryptogramVersion,
-    Cvc3, Derivation, DynamicCvv, EnrolResponse, EnrolledResponse, Ivcvc3, KeyId, MacKeySpec, MakeMac,
-    MasterUsage, Padding, Pan, PinBlock, PinFormat, Printed, Psn, Question, Response, RotatingCode, Secret,
-    StaticCode, TranslatePin, UnpredictableNumber, Verifier,
-};
-use sha2::{Digest, Sha256};
+use bare::Bare;
+use hsm::token::{Ceremony, DEVTOKEN, Token, initialise};
+use hsm::{Answer, Question, Secret, Verifier};
+use rows::{Keys, Row};
 
-const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
+const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
 const LABEL: &str = "bench";
-/// How long each side of each row is measured at a time, and how often, in turns; the middle ratio is told.
-const ROUND: Duration = Duration::from_millis(120);
-const ROUNDS: usize = 9;
 const BATCH: usize = 64;
+/// Names the module to the process that measures it.
+const MODULE: &str = "SIGNALBOX_BENCH_HSM";
 
 fn main() {
-    let folder = env::temp_dir().join(format!("signalbox-bench-hsm-{}", std::process::id()));
-    if !Path::new(MODULE).exists() {
-        println!("hsm: NOT RUN, needs SoftHSM2, which hsm/setup.sh installs");
-    } else if env::var_os("SIGNALBOX_BENCH_HSM").is_some() {
-        measure();
-    } else {
-        fs::create_dir_all(folder.join("tokens")).expect("a folder");
-        let config = folder.join("softhsm2.conf");
-        let tokens = folder.join("tokens").display().to_string();
-        fs::write(&config, format!("directories.tokendir = {tokens}\nlog.level = ERROR\n")).expect("a file");
-        let mut again = Command::new(env::current_exe().expect("this bench"));
-        let status = again
-            .env("SOFTHSM2_CONF", &config)
-            .env("SIGNALBOX_BENCH_HSM", "in the process with the token")
-            .status();
-        fs::remove_dir_all(&folder).expect("our own folder");
-        assert!(status.expect("a process").success());
+    if let Some(module) = env::var_os(MODULE) {
+        return measure(Path::new(&module));
     }
+    for (module, name) in [(SOFTHSM, "SoftHSM2"), (DEVTOKEN, "the development token")] {
+        if module == SOFTHSM && !Path::new(module).exists() {
+            println!("hsm: {name} NOT RUN, hsm/setup.sh installs it");
+            continue;
+        }
+        println!("\n{name}, one thread\n");
+        in_a_process(module);
+    }
+}
+
+fn in_a_process(module: &str) {
+    let folder = env::temp_dir().join(format!("signalbox-bench-hsm-{}", std::process::id()));
+    fs::create_dir_all(folder.join("tokens")).expect("a folder");
+    let config = folder.join("softhsm2.conf");
+    let tokens = folder.join("tokens").display().to_string();
+    fs::write(&config, format!("directories.tokendir = {tokens}\nlog.level = ERROR\n")).expect("a file");
+    let mut again = Command::new(env::current_exe().expect("this bench"));
+    let status = again.env("SOFTHSM2_CONF", &config).env(MODULE, module).status();
+    fs::remove_dir_all(&folder).expect("our own folder");
+    assert!(status.expect("a process").success());
 }
 
 fn pin() -> Secret {
     Secret::from("4711-0815".to_owned())
 }
 
-/// The keys of the run, of known value, so that the right codes are known: a wrong one costs a known answer more.
-struct Keys {
-    ceremony: Ceremony,
-}
-
-impl Keys {
-    fn make(&self, label: &str, usage: Usage, value: u128) -> KeySpec {
-        let value = Secret::new(value.to_be_bytes().to_vec());
-        let made = self.ceremony.danger_import_clear(label, usage, &value).expect("a key");
-        KeySpec { label: label.to_owned(), check_value: made[0].1, danger_modifiable: false }
-    }
-
-    /// The key that was made with another: of its left half, twice.
-    fn left_of(&self, label: &str) -> KeySpec {
-        let label = format!("{label}-left");
-        let listed = self.ceremony.list().expect("keys").into_iter().find(|key| key.label == label);
-        let check_value = listed.and_then(|key| key.check_value).expect("a key");
-        KeySpec { label, check_value, danger_modifiable: false }
-    }
-}
-
-/// One row: what is asked, and the calls behind it, once for so many questions; and the calls with the work that they
-/// need beside them, where they need some.
-struct Row<'a> {
-    name: &'static str,
-    question: Box<dyn Fn() -> Question + 'a>,
-    bare: Box<dyn FnMut(usize) + 'a>,
-    worked: Option<Box<dyn FnMut(usize) + 'a>>,
-}
-
-fn measure() {
-    let module = Path::new(MODULE);
+fn measure(module: &Path) {
     initialise(module, LABEL, &Secret::from("9999-9999".to_owned()), &pin()).expect("a token");
     let keys = Keys { ceremony: Ceremony::open(module, LABEL, &pin()).expect("a session") };
     let mut strict = Verifier::new(Token::open(module, LABEL, &pin()).expect("a token"));
     let mut keeps = Verifier::new(Token::open(module, LABEL, &pin()).expect("a token"));
     keeps.keep_card_keys(1_000).expect("random numbers");
     let bare = Bare::new(module);
-    println!("SoftHSM2, one thread; median of {ROUNDS} rounds of {} ms each, in turns\n", ROUND.as_millis());
-    println!("| verification | one | of calls | and work | {BATCH} | of calls | and work |");
-    println!("| --- | --- | --- | --- | --- | --- | --- |");
-    for row in rotating(&keys, &mut strict, &bare) {
+    println!("| verification | one | us | of calls | and work | {BATCH} | us | of calls | and work |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+    for row in rows::rotating(&keys, &mut strict, &bare) {
         tell(&mut strict, row);
     }
-    for row in responses(&keys, &mut strict, &bare).into_iter().chain(hosts(&keys, &mut strict, &bare)) {
+    for row in rows::responses(&keys, &mut strict, &bare) {
         tell(&mut strict, row);
     }
-    for row in cards(&keys, &mut keeps, &bare) {
+    for row in rows::hosts(&keys, &mut strict, &bare) {
+        tell(&mut strict, row);
+    }
+    for row in rows::cards(&keys, &mut keeps, &bare) {
         tell(&mut keeps, row);
     }
 }
 
 fn tell(verifier: &mut Verifier, mut row: Row<'_>) {
-    let [one, many] =
-        [1, BATCH].map(|batch| compare(verifier, &mut row, batch).map(|rate| rate.unwrap_or(f64::NAN)));
-    let ratio = |ratio: f64| if ratio.is_nan() { "-".to_owned() } else { format!("{ratio:.2}") };
-    let columns = [one, many]
-        .map(|[rate, calls, worked]| format!("{} | {} | {}", thousands(rate), ratio(calls), ratio(worked)));
+    let columns = [1, BATCH].map(|batch| {
+        let [each, calls, worked] = compare(verifier, &mut row, batch);
+        let worked = worked.map_or_else(|| "-".to_owned(), |worked| format!("{worked:.2}"));
+        let (each, calls) = (each.unwrap_or_default(), calls.unwrap_or_default());
+        format!("{} | {each:.2} | {calls:.2} | {worked}", thousands(1e6 / each))
+    });
     println!("| {} | {} |", row.name, columns.join(" | "));
 }
 
@@ -128,377 +98,27 @@ fn thousands(rate: f64) -> String {
     }
 }
 
-/// The verifier's rate, and its ratios to the bare loops': each the median of its rounds.
+/// The microseconds of a verification, and its ratios to the bare loops.
 fn compare(verifier: &mut Verifier, row: &mut Row<'_>, batch: usize) -> [Option<f64>; 3] {
     let questions: Vec<Question> = (0..batch).map(|_| (row.question)()).collect();
-    let mut found: [Vec<f64>; 3] = [const { Vec::new() }; 3];
-    for _ in 0..ROUNDS {
-        let rate = per_second(batch, || {
-            for answer in black_box(verifier.answer(&questions)) {
-                let answer = answer.expect("the token answers");
-                assert!(
-                    !matches!(answer, Answer::Wrong | Answer::WrongLength | Answer::Refused),
-                    "{}",
-                    row.name
-                );
-            }
-        });
-        found[0].push(rate);
-        found[1].push(rate / per_second(batch, || (row.bare)(batch)));
-        if let Some(worked) = &mut row.worked {
-            found[2].push(rate / per_second(batch, || worked(batch)));
-        }
-    }
-    found.map(median)
-}
-
-fn per_second(batch: usize, mut work: impl FnMut()) -> f64 {
-    let (started, mut done) = (Instant::now(), 0);
-    while started.elapsed() < ROUND {
-        work();
-        done += batch;
-    }
-    done as f64 / started.elapsed().as_secs_f64()
-}
-
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
-}
-
-fn code(digits: &str) -> Code {
-    Code::parse(digits.as_bytes()).expect("digits")
-}
-
-fn pan(digits: &str) -> Pan {
-    Pan::parse(digits.as_bytes()).expect("a number")
-}
-
-/// An open encryption, fed with blocks of zeros.
-fn stream<'a>(bare: &'a Bare, label: &str, mechanism: u64) -> impl FnMut(usize) + 'a {
-    let block = if mechanism == AES_ECB { 16 } else { 8 };
-    worked_stream(bare, label, (mechanism, block), |_| (), |_| ())
-}
-
-/// The same, with something done to each block before the call, and with each that came of it.
-fn worked_stream<'a>(
-    bare: &'a Bare,
-    label: &str,
-    (mechanism, block): (u64, usize),
-    before: impl Fn(&mut [u8]) + 'a,
-    after: impl Fn(&[u8]) + 'a,
-) -> impl FnMut(usize) + 'a {
-    let (session, key) = (bare.session(), bare.find(label));
-    bare.encrypt_init(&session, mechanism, &[], key);
-    let (mut data, mut out) = (vec![0; BATCH * block], vec![0; BATCH * block]);
-    move |count| {
-        let (data, out) = (&mut data[..count * block], &mut out[..count * block]);
-        data.chunks_exact_mut(block).for_each(&before);
-        bare.encrypt_update(&session, data, out);
-        out.chunks_exact(block).for_each(&after);
-    }
-}
-
-fn rotating<'a>(keys: &Keys, verifier: &mut Verifier, bare: &'a Bare) -> Vec<Row<'a>> {
-    let value = 0x0001_0203_0405_0607_0809_0A0B_0C0D_0E0F;
-    let strict = keys.make("counters", Usage::CounterMaster, value);
-    let exposed = keys.make("exposed", Usage::ExposedCounterMaster, value);
-    let strict = verifier.load_master(&strict, MasterUsage::Counter).expect("a key");
-    let exposed = verifier.load_exposed_counters(&exposed).expect("a key");
-    let question = |key: KeyId| {
-        move || {
-            Question::RotatingCode(RotatingCode {
-                key,
-                account: *b"\x99\x10\x00\x00\x00\x00\x10\x01",
-                bundle: 1,
-                index: 42,
-                un: UnpredictableNumber::parse(b"731").expect("digits"),
-                presented: code("4785"),
-                length: CodeLength::new(4).expect("a length"),
-            })
+    let name = row.name;
+    let mut verified = || {
+        for answer in black_box(verifier.answer(&questions)) {
+            let answer = answer.expect("the token answers");
+            assert!(!matches!(answer, Answer::Wrong | Answer::WrongLength | Answer::Refused), "{name}");
         }
     };
-    let (base, template) = (bare.find("counters"), derived(AES_ECB, false));
-    let one = move || {
-        let key = bare.derive(base, &[1; 16], &template);
-        bare.encrypt_init(bare.own(), AES_ECB, &[], key);
-        bare.encrypt(bare.own(), &[2; 16], &mut [0; 16]);
-        bare.destroy(key);
-    };
-    vec![
-        Row {
-            name: "rotating ATC, exposure none",
-            question: Box::new(question(strict)),
-            bare: Box::new(move |count| (0..count).for_each(|_| one())),
-            worked: None,
-        },
-        Row {
-            name: "rotating ATC, exposure session",
-            question: Box::new(question(exposed)),
-            bare: Box::new(stream(bare, "exposed", AES_ECB)),
-            // The purchase's block under its counter.
-            worked: Some(Box::new(worked_stream(
-                bare,
-                "exposed",
-                (AES_ECB, 16),
-                |_| (),
-                |counter| {
-                    let (counter, mut block) = (counter.try_into().expect("a key"), black_box([2; 16]));
-                    Aes128Enc::new(counter).encrypt_block((&mut block).into());
-                    black_box(block);
-                },
-            ))),
-        },
-    ]
+    let mut calls = || (row.bare)(batch);
+    let of_batch = |each: f64| Some(each / batch as f64);
+    match &mut row.worked {
+        None => {
+            let [(each, _), (_, calls)] = timed::in_turns([&mut verified, &mut calls]);
+            [of_batch(each), Some(calls), None]
+        }
+        Some(worked) => {
+            let found = timed::in_turns([&mut verified, &mut calls, &mut || worked(batch)]);
+            let [(each, _), (_, calls), (_, worked)] = found;
+            [of_batch(each), Some(calls), Some(worked)]
+        }
+    }
 }
-
-fn responses<'a>(keys: &Keys, verifier: &mut Verifier, bare: &'a Bare) -> Vec<Row<'a>> {
-    let computed = keys.make("responses", Usage::ResponseMaster, 0x1011_1213_1415_1617_1819_1A1B_1C1D_1E1F);
-    let pepper = keys.make("pepper", Usage::ResponsePepper, 0x2BC4_471B_9C6E_4FA6_4CB7_7816_99A0_F0EE);
-    let computed = verifier.load_master(&computed, MasterUsage::Response).expect("a key");
-    let pepper = verifier.load_pepper(&pepper).expect("a key");
-    let challenge = || Challenge::parse(b"08154711").expect("digits");
-    let (account, length) = ("9999150000000015", CodeLength::new(6).expect("a length"));
-    let enrol = EnrolResponse {
-        key: pepper,
-        pan: pan(account),
-        challenge: challenge(),
-        response: code("984747"),
-        length,
-    };
-    let Some(Ok(Answer::Tag(tag))) = verifier.answer(&[Question::EnrolResponse(enrol)]).pop() else {
-        panic!("a tag")
-    };
-    let (base, template) = (bare.find("responses"), derived(AES_CMAC, true));
-    let one = move || {
-        let key = bare.derive(base, &[1; 16], &template);
-        bare.sign_init(bare.own(), AES_CMAC, key);
-        bare.sign(bare.own(), b"DDCR2|08154711", &mut [0; 16]);
-        bare.destroy(key);
-    };
-    vec![
-        Row {
-            name: "challenge response, computed, exposure none",
-            question: Box::new(move || {
-                let (pan, challenge, presented) = (pan(account), challenge(), code("984747"));
-                Question::Response(Response { key: computed, pan, challenge, presented, length })
-            }),
-            bare: Box::new(move |count| (0..count).for_each(|_| one())),
-            worked: None,
-        },
-        Row {
-            name: "challenge response, enrolled",
-            question: Box::new(move || {
-                let (key, pan, challenge, presented) = (pepper, pan(account), challenge(), code("984747"));
-                Question::EnrolledResponse(EnrolledResponse { key, pan, challenge, tag, presented, length })
-            }),
-            bare: Box::new(stream(bare, "pepper", AES_ECB)),
-            // The hash of what the tag is made over.
-            worked: Some(Box::new(worked_stream(
-                bare,
-                "pepper",
-                (AES_ECB, 16),
-                |block| {
-                    let hash = Sha256::digest(black_box(b"DDCR1|9999150000000015|08154711|984747"));
-                    block.copy_from_slice(&hash[..16]);
-                },
-                |_| (),
-            ))),
-        },
-    ]
-}
-
-fn hosts<'a>(keys: &Keys, verifier: &mut Verifier, bare: &'a Bare) -> Vec<Row<'a>> {
-    let zone_in = keys.make("zone-in", Usage::PinIn, 0x3DDA_DFB0_DC76_5404_9D89_B96E_048A_E3EC);
-    let zone_out = keys.make("zone-out", Usage::PinOut, 0xC186_8F08_CEE9_940E_3197_6D97_4068_5EE3);
-    let from = verifier.load_pin_in(&zone_in, PinFormat::Iso0).expect("a key");
-    let to = verifier.load_pin_out(&zone_out, PinFormat::Iso0, false).expect("a key");
-    let whole = keys.make("mac", Usage::MacAlgorithm3, 0x6189_A40D_7386_D976_5B25_FE8C_7FF4_8629);
-    let left = keys.left_of("mac");
-    let cmac = keys.make("cmac", Usage::MacAes, 0x2B7E_1516_28AE_D2A6_ABF7_1588_09CF_4F3C);
-    let padding = Padding::Zeros;
-    let mac = MacKeySpec::Algorithm3 { whole: &whole, left: &left, padding };
-    let mac = verifier.load_mac(&mac).expect("a key");
-    let cmac = verifier.load_mac(&MacKeySpec::AesCmac(&cmac)).expect("a key");
-    let message = || Covered::new(vec![0x31; 304]).expect("short");
-    let mut check = |key: KeyId| {
-        let made = verifier.answer(&[Question::MakeMac(MakeMac { key, message: message() })]).pop();
-        let Some(Ok(Answer::Mac(made))) = made else { panic!("a MAC") };
-        move || Question::CheckMac(CheckMac { key, message: message(), presented: Some(made) })
-    };
-    let (check_mac, check_cmac) = (check(mac), check(cmac));
-    let (session, key) = (bare.session(), bare.find("zone-in"));
-    bare.decrypt_init(&session, DES3_ECB, key);
-    let mut encrypts = stream(bare, "zone-out", DES3_ECB);
-    let (whole, left, cmac) = (bare.find("mac"), bare.find("mac-left"), bare.find("cmac"));
-    vec![
-        Row {
-            name: "PIN block, format 0 to 0",
-            question: Box::new(move || {
-                Question::TranslatePin(TranslatePin {
-                    from,
-                    to,
-                    from_format: PinFormat::Iso0,
-                    to_format: PinFormat::Iso0,
-                    pan: pan("4761739001010010"),
-                    other_pan: None,
-                    block: PinBlock::new(&0xF967_128C_DE83_55FE_u64.to_be_bytes()).expect("a block"),
-                })
-            }),
-            bare: Box::new(move |count| {
-                let mut out = [0; 8 * BATCH];
-                bare.decrypt_update(&session, &[1; 8 * BATCH][..8 * count], &mut out[..8 * count]);
-                encrypts(count);
-            }),
-            worked: None,
-        },
-        Row {
-            name: "MAC, algorithm 3, 304 bytes",
-            question: Box::new(check_mac),
-            bare: Box::new(move |count| {
-                for _ in 0..count {
-                    bare.encrypt_init(bare.own(), DES3_CBC, &[0; 8], left);
-                    bare.encrypt(bare.own(), &[1; 296], &mut [0; 296]);
-                    bare.encrypt_init(bare.own(), DES3_ECB, &[], whole);
-                    bare.encrypt(bare.own(), &[1; 8], &mut [0; 8]);
-                }
-            }),
-            worked: None,
-        },
-        Row {
-            name: "MAC, AES-CMAC, 304 bytes",
-            question: Box::new(check_cmac),
-            bare: Box::new(move |count| {
-                for _ in 0..count {
-                    bare.sign_init(bare.own(), AES_CMAC, cmac);
-                    bare.sign(bare.own(), &[1; 304], &mut [0; 16]);
-                }
-            }),
-            worked: None,
-        },
-    ]
-}
-
-fn cards<'a>(keys: &Keys, verifier: &mut Verifier, bare: &'a Bare) -> Vec<Row<'a>> {
-    let cvk = keys.make("cvk", Usage::CardVerification, 0x0123_4567_89AB_CDEF_FEDC_BA98_7654_3210);
-    let left = keys.left_of("cvk");
-    let cvk = verifier.load_card_verification(&cvk, &left).expect("a key");
-    let imk = keys.make("imk-cvc3", Usage::Cvc3Master, 0x7A3D_46AE_E952_3DEF_D53E_B640_3B70_7625);
-    let imk = verifier.load_master(&imk, MasterUsage::Cvc3).expect("a key");
-    let dcvv = keys.make("imk-dcvv", Usage::DynamicCvvMaster, 0x9DC7_61E9_AD98_1F83_0861_7968_85E5_D976);
-    let dcvv = verifier.load_master(&dcvv, MasterUsage::DynamicCvv).expect("a key");
-    let ac = keys.make("imk-ac", Usage::CryptogramMaster, 0x32C7_25EF_752C_6B10_971F_9E19_E6BA_F280);
-    let ac = verifier.load_master(&ac, MasterUsage::Cryptogram).expect("a key");
-    let (mut under_left, mut under_whole) =
-        (stream(bare, "cvk-left", DES3_ECB), stream(bare, "cvk", DES3_ECB));
-    let card_key = bare.derive(bare.find("imk-cvc3"), &[1; 16], &derived(DES3_ECB, false));
-    let whole = bare.derive(bare.find("imk-dcvv"), &[1; 16], &derived(DES3_ECB, false));
-    let chain = derived(DES3_CBC, false);
-    let left = bare.derive(bare.find("imk-dcvv"), &[2; 16], &chain);
-    let udk = {
-        let mut template = derived(0x1102, false);
-        template.retain(|attribute| {
-            !matches!(
-                attribute,
-                cryptoki::object::Attribute::Encrypt(_) | cryptoki::object::Attribute::Derive(_)
-            )
-        });
-        template
-            .extend([cryptoki::object::Attribute::Encrypt(false), cryptoki::object::Attribute::Derive(true)]);
-        bare.derive(bare.find("imk-ac"), &[1; 16], &template)
-    };
-    let session_key = derived(DES3_ECB, false);
-    vec![
-        Row {
-            name: "static CVV",
-            question: Box::new(move || {
-                Question::StaticCode(StaticCode {
-                    key: cvk,
-                    pan: pan("4123456789012345"),
-                    printed: Printed::stripe(*b"8701", *b"101").expect("digits"),
-                    presented: code("561"),
-                    length: CodeLength::new(3).expect("a length"),
-                })
-            }),
-            bare: Box::new(move |count| {
-                under_left(count);
-                under_whole(count);
-            }),
-            worked: None,
-        },
-        Row {
-            name: "CVC3, card key kept",
-            question: Box::new(move || {
-                Question::Cvc3(Cvc3 {
-                    key: imk,
-                    card: Card { pan: pan("5413123456784800"), psn: Psn::ABSENT },
-                    derivation: Derivation::OptionA,
-                    ivcvc3: Ivcvc3([0xEB, 0x06]),
-                    un: UnpredictableNumber::parse(b"12").expect("digits"),
-                    atcs: Candidates::new(&[0x1E47]).expect("one"),
-                    presented: code("967"),
-                    length: CodeLength::new(3).expect("a length"),
-                })
-            }),
-            bare: Box::new(move |count| {
-                for _ in 0..count {
-                    bare.encrypt_init(bare.own(), DES3_ECB, &[], card_key);
-                    bare.encrypt(bare.own(), &[1; 8], &mut [0; 8]);
-                }
-            }),
-            worked: None,
-        },
-        Row {
-            name: "dynamic CVV, card keys kept",
-            question: Box::new(move || {
-                Question::DynamicCvv(DynamicCvv {
-                    key: dcvv,
-                    card: Card { pan: pan("4761739001010010"), psn: Psn::ABSENT },
-                    printed: Printed::stripe(*b"2812", *b"201").expect("digits"),
-                    atc: 1,
-                    presented: code("606"),
-                    length: CodeLength::new(3).expect("a length"),
-                })
-            }),
-            bare: Box::new(move |count| {
-                for _ in 0..count {
-                    bare.encrypt_init(bare.own(), DES3_CBC, &[0; 8], left);
-                    bare.encrypt(bare.own(), &[1; 8], &mut [0; 8]);
-                    bare.encrypt_init(bare.own(), DES3_ECB, &[], whole);
-                    bare.encrypt(bare.own(), &[1; 8], &mut [0; 8]);
-                }
-            }),
-            worked: None,
-        },
-        Row {
-            name: "ARQC CVN 22, card key kept, session keys not",
-            question: Box::new(move || {
-                let psn = Psn::new(1).expect("a number");
-                let card = Card { pan: pan("12345678901234567"), psn };
-                let arqc = 0x14B0_39C1_32CB_C319_u64.to_be_bytes();
-                let version = (ac, CryptogramVersion::Visa22);
-                let asked = Cryptogram::new(version, card, SIGNED, &IAD, Some(arqc), [None, None]);
-                Question::Cryptogram(Box::new(asked.expect("a question")))
-            }),
-            bare: Box::new(move |count| {
-                for _ in 0..count {
-                    let whole = bare.derive(udk, &[1; 16], &session_key);
-                    let left = bare.derive(udk, &[2; 16], &chain);
-                    bare.encrypt_init(bare.own(), DES3_CBC, &[0; 8], left);
-                    bare.encrypt(bare.own(), &[1; 40], &mut [0; 40]);
-                    bare.encrypt_init(bare.own(), DES3_ECB, &[], whole);
-                    bare.encrypt(bare.own(), &[1; 8], &mut [0; 8]);
-                    bare.destroy(whole);
-                    bare.destroy(left);
-                }
-            }),
-            worked: None,
-        },
-    ]
-}
-
-/// What the card of vector arqc-05 signed.
-const SIGNED: [u8; 33] =
-    *b"\x00\x00\x00\x00\x99\x99\x00\x00\x00\x00\x00\x00\x08\x40\x80\x00\x04\x80\x00\x08\x40\x99\x12\x31\
-    \x01\x52\xBF\x45\x85\x18\x00\x00\xA1";
-const IAD: [u8; 7] = [0x06, 0x01, 0x16, 0x03, 0xA0, 0xB8, 0x00];

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::ptr::null_mut;
 
 use cryptoki::context::Pkcs11;
-use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
+use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 use cryptoki_sys::{
     CK_ATTRIBUTE, CK_FUNCTION_LIST, CK_KEY_DERIVATION_STRING_DATA, CK_MECHANISM, CK_MECHANISM_TYPE,
@@ -20,6 +20,7 @@ use cryptoki_sys::{
 pub(crate) const AES_ECB: CK_MECHANISM_TYPE = CKM_AES_ECB;
 pub(crate) const AES_CMAC: CK_MECHANISM_TYPE = CKM_AES_CMAC;
 pub(crate) const DES3_ECB: CK_MECHANISM_TYPE = CKM_DES3_ECB;
+pub(crate) const DES3_DERIVE: CK_MECHANISM_TYPE = CKM_DES3_ECB_ENCRYPT_DATA;
 pub(crate) const DES3_CBC: CK_MECHANISM_TYPE = CKM_DES3_CBC;
 
 /// A token, and calls to it.
@@ -27,20 +28,27 @@ pub(crate) struct Bare {
     context: Pkcs11,
     session: Session,
     functions: CK_FUNCTION_LIST,
-    _library: cryptoki_sys::Pkcs11,
+    /// None for the development token, which is a part of this program.
+    _library: Option<cryptoki_sys::Pkcs11>,
 }
 
 impl Bare {
     /// In a module that is started, with somebody logged in.
     pub(crate) fn new(module: &Path) -> Bare {
-        let context = Pkcs11::new(module).expect("a module");
+        let is_devtoken = hsm::token::is_devtoken(module);
+        let context = if is_devtoken { Pkcs11::new_from_self() } else { Pkcs11::new(module) };
+        let context = context.expect("a module");
         let slot = context.get_slots_with_initialized_token().expect("slots")[0];
         let session = context.open_ro_session(slot).expect("a session");
-        let mut list = null_mut();
         // SAFETY: the module that everything here measures.
-        let library = unsafe { cryptoki_sys::Pkcs11::new(module) }.expect("the same module");
+        let library =
+            (!is_devtoken).then(|| unsafe { cryptoki_sys::Pkcs11::new(module) }.expect("the module"));
+        let mut list = null_mut();
         // SAFETY: the pointer to write to is valid for the call.
-        let code = unsafe { library.C_GetFunctionList(&mut list) };
+        let code = match &library {
+            Some(library) => unsafe { library.C_GetFunctionList(&mut list) },
+            None => unsafe { devtoken::C_GetFunctionList(&mut list) },
+        };
         assert_eq!(code, 0, "a function list");
         // SAFETY: the module's own static list, while it is loaded.
         let functions = unsafe { *list };
@@ -64,7 +72,7 @@ impl Bare {
 
     /// A key from what `base` encrypts, with the attributes that the verifier gives it.
     pub(crate) fn derive(&self, base: ObjectHandle, data: &[u8], template: &[Attribute]) -> ObjectHandle {
-        let is_aes = template.contains(&Attribute::KeyType(cryptoki::object::KeyType::AES));
+        let is_aes = template.contains(&Attribute::KeyType(KeyType::AES));
         let mut input =
             CK_KEY_DERIVATION_STRING_DATA { pData: data.as_ptr().cast_mut(), ulLen: data.len() as u64 };
         let mut mechanism = CK_MECHANISM {
@@ -161,9 +169,16 @@ fn with_iv(mechanism: CK_MECHANISM_TYPE, iv: &[u8]) -> CK_MECHANISM {
     CK_MECHANISM { mechanism, pParameter: parameter, ulParameterLen: iv.len() as u64 }
 }
 
+/// What a derived key is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    Encrypt,
+    Sign,
+    Derive,
+}
+
 /// The attributes of a derived key that does one thing by one mechanism.
-pub(crate) fn derived(mechanism: CK_MECHANISM_TYPE, signs: bool) -> Vec<Attribute> {
-    use cryptoki::object::KeyType;
+pub(crate) fn derived(mechanism: CK_MECHANISM_TYPE, work: Work) -> Vec<Attribute> {
     let is_aes = matches!(mechanism, CKM_AES_ECB | CKM_AES_CMAC);
     let mut template = vec![
         Attribute::Class(ObjectClass::SECRET_KEY),
@@ -172,13 +187,13 @@ pub(crate) fn derived(mechanism: CK_MECHANISM_TYPE, signs: bool) -> Vec<Attribut
         Attribute::Private(true),
         Attribute::Sensitive(true),
         Attribute::Extractable(false),
-        Attribute::Encrypt(!signs),
+        Attribute::Encrypt(work == Work::Encrypt),
         Attribute::Decrypt(false),
-        Attribute::Sign(signs),
+        Attribute::Sign(work == Work::Sign),
         Attribute::Verify(false),
         Attribute::Wrap(false),
         Attribute::Unwrap(false),
-        Attribute::Derive(false),
+        Attribute::Derive(work == Work::Derive),
         Attribute::VendorDefined((AttributeType::AllowedMechanisms, mechanism.to_ne_bytes().to_vec())),
     ];
     if is_aes {

@@ -1,7 +1,7 @@
-//! Codes checked by SoftHSM2 in a worker process, beside the same questions in this process, and beside a bare loop over
+//! Codes checked by a token in a worker process, beside the same questions in this process, and beside a bare loop over
 //! the same calls of PKCS#11 where each code needs keys of its own: what it costs to have a module where it can do no harm.
-//! In turns, so that each round met the same machine. What is printed is the table of README.md. Not a criterion bench, like
-//! `hsm`.
+//! In turns, so that each round met the same machine. What is printed are the tables of README.md. Not a criterion bench,
+//! like `hsm`.
 
 #[path = "hsm_bare.rs"]
 #[allow(dead_code, reason = "the other bench needs the rest")]
@@ -16,15 +16,15 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use bare::{AES_ECB, Bare, derived};
-use hsm::token::{Ceremony, KeySpec, Usage, initialise};
+use bare::{AES_ECB, Bare, Work, derived};
+use hsm::token::{Ceremony, DEVTOKEN, KeySpec, Usage, initialise};
 use hsm::wire::{self, Word};
 use hsm::{
     Code, CodeLength, KeyId, KeyRequest, MasterUsage, Plan, Purpose, Question, RotatingCode, Secret,
     UnpredictableNumber, Verifier,
 };
 
-const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
+const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
 const LABEL: &str = "bench";
 /// How long each side is measured, and how often; the middle one is told.
 const ROUND: Duration = Duration::from_millis(300);
@@ -34,32 +34,48 @@ const BATCH: usize = 64;
 const UNDER_WAY: usize = 8;
 /// What this program is, when it is not the bench itself.
 const JOB: &str = "SIGNALBOX_BENCH_HSM_WORKER";
+/// Names the module to the process that measures it.
+const MODULE: &str = "SIGNALBOX_BENCH_HSM_MODULE";
 
 const STRICT: u16 = 0;
 const EXPOSED: u16 = 1;
 
 fn main() {
     match env::var(JOB).as_deref() {
-        Ok("measure") => measure(),
+        Ok("measure") => measure(Path::new(&env::var_os(MODULE).expect("a module"))),
         Ok("work") => {
             let stream = std::io::stdin().as_fd().try_clone_to_owned().expect("a stream");
             hsm::worker::serve(&mut UnixStream::from(stream)).expect("a conversation");
         }
-        _ if !Path::new(MODULE).exists() => {
-            println!("hsm_worker: NOT RUN, needs SoftHSM2, which hsm/setup.sh installs");
+        _ => {
+            for (module, name) in [(SOFTHSM, "SoftHSM2"), (DEVTOKEN, "the development token")] {
+                if module == SOFTHSM && !Path::new(module).exists() {
+                    println!("hsm_worker: {name} NOT RUN, hsm/setup.sh installs it");
+                    continue;
+                }
+                println!(
+                    "\n{name}, batches of {BATCH}; median of {ROUNDS} rounds of {} ms each, in turns\n",
+                    ROUND.as_millis()
+                );
+                in_a_fresh_token(module);
+            }
         }
-        _ => in_a_fresh_token(),
     }
 }
 
-/// SoftHSM2 reads where its token is from the environment, once for each process.
-fn in_a_fresh_token() {
+/// A module reads where its token is from the environment, once for each process.
+fn in_a_fresh_token(module: &str) {
     let folder = env::temp_dir().join(format!("signalbox-bench-hsm-worker-{}", std::process::id()));
     fs::create_dir_all(folder.join("tokens")).expect("a folder");
     let config = folder.join("softhsm2.conf");
     let tokens = folder.join("tokens").display().to_string();
     fs::write(&config, format!("directories.tokendir = {tokens}\nlog.level = ERROR\n")).expect("a file");
-    let status = myself("measure").env("SOFTHSM2_CONF", &config).status();
+    let mut measures = myself("measure");
+    measures
+        .env(MODULE, module)
+        .env("SOFTHSM2_CONF", &config)
+        .env("SIGNALBOX_DEVTOKEN", folder.join("tokens"));
+    let status = measures.status();
     fs::remove_dir_all(&folder).expect("our own folder");
     assert!(status.expect("a process").success());
 }
@@ -74,8 +90,7 @@ fn pin() -> Secret {
     Secret::from("4711-0815".to_owned())
 }
 
-fn measure() {
-    let module = Path::new(MODULE);
+fn measure(module: &Path) {
     initialise(module, LABEL, &Secret::from("9999-9999".to_owned()), &pin()).expect("a token");
     let ceremony = Ceremony::open(module, LABEL, &pin()).expect("a session");
     let key = |label: &str, usage, purpose| {
@@ -101,7 +116,7 @@ fn measure() {
     let mut worker = Worker::start(&plan());
 
     let calls = Bare::new(module);
-    let (base, template) = (calls.find("strict"), derived(AES_ECB, false));
+    let (base, template) = (calls.find("strict"), derived(AES_ECB, Work::Encrypt));
     let mut strictly = || {
         let key = calls.derive(base, &[1; 16], &template);
         calls.encrypt_init(calls.own(), AES_ECB, &[], key);
@@ -109,10 +124,6 @@ fn measure() {
         calls.destroy(key);
     };
 
-    println!(
-        "SoftHSM2, batches of {BATCH}; median of {ROUNDS} rounds of {} ms each, in turns\n",
-        ROUND.as_millis()
-    );
     println!(
         "| codes a second, {UNDER_WAY} batches of {BATCH} under way | worker | inline | of inline | of bare calls |"
     );

@@ -17,7 +17,7 @@ const MAY_KNOW: [(&str, &[&str]); 8] = [
     ("hsm/devtoken", &[]),
     ("loadtest", &["authorizer", "codecs", "hsm", "switch"]),
     ("grafana", &["switch"]),
-    ("benches", &["authorizer", "codecs", "hsm", "switch", "loadtest"]),
+    ("benches", &["authorizer", "codecs", "devtoken", "hsm", "switch", "loadtest"]),
 ];
 
 /// Everything that is a crate of this workspace, by package name.
