@@ -44,9 +44,10 @@ impl Bare {
         let library =
             (!is_devtoken).then(|| unsafe { cryptoki_sys::Pkcs11::new(module) }.expect("the module"));
         let mut list = null_mut();
-        // SAFETY: the pointer to write to is valid for the call.
         let code = match &library {
+            // SAFETY: the pointer to write to is valid for the call.
             Some(library) => unsafe { library.C_GetFunctionList(&mut list) },
+            // SAFETY: as above.
             None => unsafe { devtoken::C_GetFunctionList(&mut list) },
         };
         assert_eq!(code, 0, "a function list");
