@@ -297,7 +297,7 @@ mod tests {
     fn the_description_has_every_path_and_no_other() {
         let description: serde_json::Value = serde_json::from_str(DESCRIPTION).expect("JSON");
         let described = description["paths"].as_object().expect("paths").keys().map(String::as_str);
-        let served = PATHS.iter().copied().chain(["/v1/reload"]);
+        let served = PATHS.iter().copied().chain(["/v1/reload", "/v1/saf", "/v1/saf/release"]);
         let [described, served]: [BTreeSet<&str>; 2] = [described.collect(), served.collect()];
         assert_eq!(described, served);
     }

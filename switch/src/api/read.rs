@@ -14,8 +14,10 @@ pub(super) struct Flaw {
 }
 
 /// Names that forms have. Others are not repeated.
-const FIELDS: [&str; 11] =
-    ["pan", "psn", "funding", "expiry", "id", "first", "count", "ttl_ms", "digits", "response", "track2"];
+const FIELDS: [&str; 13] = [
+    "pan", "psn", "funding", "expiry", "id", "first", "count", "ttl_ms", "digits", "response", "track2",
+    "issuer", "stan",
+];
 
 /// Reads a form.
 pub(super) fn form<F: DeserializeOwned>(body: &[u8]) -> Result<F, Flaw> {

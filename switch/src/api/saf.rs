@@ -16,6 +16,7 @@ use codecs::value::Stan;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::read::{self, Flaw};
 use super::{Door, Outcome, refuse, wait_for};
 use crate::setup::Setup;
 
@@ -51,8 +52,9 @@ pub(super) async fn release(State(door): State<Door>, headers: HeaderMap, body: 
     if let Err(refused) = door.admit(&headers) {
         return *refused;
     }
-    let Ok(Named { issuer, stan }) = serde_json::from_slice(&body) else {
-        return refuse(StatusCode::BAD_REQUEST, "", "expected {\"issuer\": \"NAME\", \"stan\": NUMBER}");
+    let Named { issuer, stan } = match read::form(&body) {
+        Ok(named) => named,
+        Err(Flaw { field, why }) => return refuse(StatusCode::BAD_REQUEST, &field, &why),
     };
     match let_go(&door.setup, &issuer, stan).await {
         Ok(()) => Json(json!({ "released": true })).into_response(),
