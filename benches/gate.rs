@@ -24,8 +24,8 @@ const STEPS: [(&str, u64); 10] = [
 /// How far a count may be above its baseline.
 const RISE: f64 = 1.03;
 
-/// What counting may take of a payment: one in so many instructions.
-const COUNTED_OF: u64 = 50;
+/// What counting may take of a payment: one in so many instructions. The path becomes shorter where counting does not.
+const COUNTED_OF: u64 = 45;
 
 /// Baselines by compiler, then by step.
 type Baselines = BTreeMap<String, BTreeMap<String, u64>>;
