@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tests::{Noise, PATIENCE, Setup, purchase};
+use tests::{Noise, PATIENCE, Rig, Setup, purchase};
 
 #[test]
 fn l9_what_is_pending_is_answered_and_the_exit_is_clean() {
@@ -17,13 +17,19 @@ fn l9_what_is_pending_is_answered_and_the_exit_is_clean() {
     }
     let seen = maple.wait_seen(5);
     rig.process().signal(Signal::TERM);
-    rig.await_that("the listener to close", || TcpStream::connect(rig.address("north")).is_err());
+    await_drain(&rig);
     // A new request on an old connection is refused, not forwarded.
     north.ask(&purchase("11=000009"), "0110 11=000009 38=- 39=91");
     seen.iter().for_each(|one| maple.answer(one, ""));
     assert!(north.receive_all(5).values().all(|one| one.plain.get(39) == "00"));
     assert_eq!(rig.process().exit_code(PATIENCE), 0);
     assert_eq!(maple.seen().len(), 5);
+}
+
+/// Waits until the switch takes no new request: its listener is closed first, and its shards hear of it a turn later.
+pub(super) fn await_drain(rig: &Rig) {
+    rig.await_that("the listener to close", || TcpStream::connect(rig.address("north")).is_err());
+    std::thread::sleep(Duration::from_millis(300));
 }
 
 #[test]

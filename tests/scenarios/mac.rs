@@ -11,6 +11,8 @@ use tests::wire::Heard;
 use tests::{Acquirer, PATIENCE, Plain, Rig, Setup, TestToken, TokenKind, purchase};
 use toml::{Table, Value};
 
+use crate::drain::await_drain;
+
 /// Long enough for an answer that must not come.
 const SILENCE: Duration = Duration::from_millis(300);
 
@@ -109,6 +111,7 @@ fn s37_what_is_decided_while_the_switch_stops_still_gets_its_code() {
     (0..5).for_each(|stan| north.send(&purchase(&format!("11={stan:06}"))));
     let seen = maple.wait_seen(5);
     rig.process().signal(Signal::TERM);
+    await_drain(&rig);
     north.ask(&purchase("11=000009"), "0110 11=000009 38=- 39=91 64=*");
     seen.iter().for_each(|one| maple.answer(one, ""));
     assert!(north.receive_all(5).values().all(|one| one.plain.get(39) == "00"));
