@@ -38,6 +38,7 @@ use crate::mac::Macs;
 use crate::metrics::Tally;
 use crate::rules::{OwnRules, Rules};
 use crate::setup::{Setup, links_of};
+use crate::wire::whole;
 
 /// The largest frame any link may be configured for, with its length field.
 const FRAME_MAX: usize = 65_536 + 4;
@@ -439,11 +440,7 @@ impl Edge {
     /// Appends the frame of a stored message to a link of this shard.
     pub(crate) fn append_delivery(&self, leg: Leg, frame: &[u8]) {
         let Some(port) = self.issuer_port(leg.to) else { return };
-        let whole: Result<(), std::convert::Infallible> = port.send(self, |out| {
-            out.extend_from_slice(frame);
-            Ok(())
-        });
-        debug_assert!(whole.is_ok());
+        let Ok(()) = port.send(self, whole(frame));
     }
 
     /// The local end of an issuer's link, if it is here and connected.

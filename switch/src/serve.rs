@@ -32,7 +32,7 @@ use crate::metrics::Snapshot;
 use crate::setup::Setup;
 use crate::shard::Shard;
 use crate::tls::{Stream, Tls};
-use crate::wire::Goodbye;
+use crate::wire::{Goodbye, whole};
 
 /// How long a closing link may take to write what waits.
 const FLUSH_WAIT: Duration = Duration::from_secs(1);
@@ -149,21 +149,13 @@ fn deliver(edge: &Rc<Edge>, hop: Hop) {
         Hop::Answered(link, envelope) => answered(edge, link, envelope),
         Hop::Forward(leg, frame) => match edge.issuer_port(leg.to) {
             Some(port) => {
-                let whole: Result<(), std::convert::Infallible> = port.send_leg(edge, leg, |out| {
-                    out.extend_from_slice(&frame);
-                    Ok(())
-                });
-                debug_assert!(whole.is_ok());
+                let Ok(()) = port.send_leg(edge, leg, whole(&frame));
             }
             None => edge.unsent(leg, Unsent::LinkLost),
         },
         Hop::Reply(link, frame) => {
             if let Some(port) = edge.acquirer_port(link) {
-                let whole: Result<(), std::convert::Infallible> = port.send(edge, |out| {
-                    out.extend_from_slice(&frame);
-                    Ok(())
-                });
-                debug_assert!(whole.is_ok());
+                let Ok(()) = port.send(edge, whole(&frame));
             }
         }
         Hop::Deliver(leg, frame) => edge.append_delivery(leg, &frame),

@@ -102,6 +102,14 @@ struct Out {
     legs: VecDeque<(u64, Leg)>,
 }
 
+/// Writes frames that are whole already; there may be none.
+pub(crate) fn whole(frames: &[u8]) -> impl FnOnce(&mut Vec<u8>) -> Result<(), Infallible> + '_ {
+    |out| {
+        out.extend_from_slice(frames);
+        Ok(())
+    }
+}
+
 impl Wire {
     /// Nothing to send; at most `max_bytes` may ever wait.
     pub(crate) fn new(max_bytes: usize) -> Self {
@@ -130,15 +138,6 @@ impl Wire {
         }
         self.wake();
         done
-    }
-
-    /// The same for frames that are whole; there may be none.
-    pub(crate) fn append_whole(&self, frames: &[u8]) {
-        let whole: Result<(), Infallible> = self.append(|out| {
-            out.extend_from_slice(frames);
-            Ok(())
-        });
-        debug_assert!(whole.is_ok());
     }
 
     /// The same for the frame of a leg, which is remembered until its first byte was written.

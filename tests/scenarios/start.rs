@@ -7,6 +7,8 @@ use tests::left_behind::{card, leave_behind, payment, reversal};
 use tests::{Act, Rig, Setup, purchase};
 
 const SHARDS: u16 = 2;
+/// The unit of the package, whose environment is the one to start in.
+const UNIT: &str = include_str!("../../switch/packaging/signalbox.service");
 const RECORDS: u32 = 1_000_000;
 /// Of each thousand records: cards of programs, and reversals that their issuer has not acknowledged. The others are
 /// payments that a repeat or a reversal may name.
@@ -30,8 +32,9 @@ fn start(rig: &mut Rig) -> (Duration, Duration) {
 
 #[test]
 fn a_start_with_a_million_records_of_open_state() {
-    // As the unit of the package sets it.
-    let setup = Setup::new().environment("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
+    let set = UNIT.lines().find_map(|line| line.strip_prefix("Environment="));
+    let (name, value) = set.and_then(|set| set.split_once('=')).expect("the unit sets a variable");
+    let setup = Setup::new().environment(name, value);
     let Some(mut rig) = setup.set("switch.shards", i64::from(SHARDS)).start() else { return };
     rig.issuer("maple").on_reversal(|_| Act::Hold);
     rig.crash();

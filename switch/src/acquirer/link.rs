@@ -21,7 +21,7 @@ use crate::life;
 use crate::link::Conversation;
 use crate::mac::End;
 use crate::network;
-use crate::wire::{Goodbye, Wire};
+use crate::wire::{Goodbye, Wire, whole};
 
 /// The shard's end of a connection.
 pub(crate) struct AcquirerPort {
@@ -90,7 +90,7 @@ impl AcquirerPort {
     /// The code of a frame was made, or will not be.
     pub(crate) fn made(&self, frame: Option<&[u8]>) {
         self.making.set(self.making.get().saturating_sub(1));
-        self.wire.append_whole(frame.unwrap_or_default());
+        let Ok(()) = self.wire.append(whole(frame.unwrap_or_default()));
     }
 
     /// One request that came over it has ended.

@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::rc::Rc;
 
 use authorizer::event::{Event, IssuerLink, Leg, Ticket};
@@ -24,7 +23,7 @@ use crate::link::Conversation;
 use crate::mac::{CHECKS_MAX, End};
 use crate::network;
 use crate::wall::Wall;
-use crate::wire::{Goodbye, Wire};
+use crate::wire::{Goodbye, Wire, whole};
 
 /// The most bytes a network management message of our own can take, in any dialect.
 const NETWORK_BYTES_MAX: usize = 128;
@@ -118,7 +117,7 @@ impl IssuerPort {
     /// The code of a frame was made, or will not be.
     pub(crate) fn made(&self, frame: Option<&[u8]>) {
         self.making.set(self.making.get().saturating_sub(1));
-        self.wire.append_whole(frame.unwrap_or_default());
+        let Ok(()) = self.wire.append(whole(frame.unwrap_or_default()));
     }
 
     /// The same of a request. False where it was said to be unsent meanwhile; it is not sent then.
@@ -129,11 +128,7 @@ impl IssuerPort {
         let Some(at) = legs.iter().position(|waiting| *waiting == leg) else { return false };
         legs.remove(at);
         if let Some(frame) = frame {
-            let whole: Result<(), Infallible> = self.wire.append_leg(leg, |out| {
-                out.extend_from_slice(frame);
-                Ok(())
-            });
-            debug_assert!(whole.is_ok());
+            let Ok(()) = self.wire.append_leg(leg, whole(frame));
         }
         true
     }

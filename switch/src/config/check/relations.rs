@@ -119,6 +119,14 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
             warnings.push(format!("issuer {}: no route leads to it", issuer.name));
         }
     }
+    // Proof of the card, place at the token, code of the request: each may take a deadline.
+    let longest = config.hsm.as_ref().map_or(Duration::ZERO, |hsm| hsm.deadline.saturating_mul(3));
+    for issuer in config.issuers.iter().filter(|issuer| issuer.mac.is_some() && issuer.timeout <= longest) {
+        warnings.push(format!(
+            "issuer {}: a timeout of no more than three times hsm.deadline: a request may follow its reversal, on another link",
+            issuer.name
+        ));
+    }
     if config.hsm.as_ref().is_some_and(|hsm| hsm::token::is_devtoken(&hsm.module)) {
         let why = "DEV-ONLY token: its keys are in the memory of this process, and whoever has its file can try PINs";
         warnings.push(why.to_owned());

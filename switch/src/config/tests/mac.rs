@@ -7,9 +7,13 @@ use crate::config::{Config, Mac, MacAlgorithm};
 
 /// The sound configuration with a token and these lines for the acquirer and the issuer `maple`.
 fn with(acquirer: &str, issuer: &str) -> Result<Config, Vec<String>> {
+    with_in(SOUND, acquirer, issuer)
+}
+
+fn with_in(sound: &str, acquirer: &str, issuer: &str) -> Result<Config, Vec<String>> {
     let module = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     let pin_file = tempfile();
-    let text = SOUND
+    let text = sound
         .replace("name = \"north\"\n", &format!("name = \"north\"\n{acquirer}\n"))
         .replace("name = \"maple\"\n", &format!("name = \"maple\"\n{issuer}\n"));
     let read = read(&format!("{text}\n[hsm]\nmodule = {module:?}\ntoken = \"t\"\npin_file = {pin_file:?}\n"));
@@ -86,6 +90,18 @@ fn what_it_needs_beside_it() {
         told,
         ["found a mac for frames of up to 16384 bytes, expected framing.max = \"8KiB\" or less"]
     );
+}
+
+#[test]
+fn a_timeout_that_the_token_may_use_up_is_warned_of() {
+    let mac = "mac = { algorithm = \"aes-cmac\", key = \"k\", check_value = \"0A1B2C\" }";
+    let warned = |timeout: &str, acquirer: &str, issuer: &str| {
+        let warnings = with_in(&SOUND.replace("10s", timeout), acquirer, issuer).expect("sound").warnings;
+        warnings.iter().filter(|warning| warning.starts_with("issuer maple: a timeout")).count()
+    };
+    assert_eq!(warned("750ms", "", mac), 1);
+    assert_eq!(warned("751ms", "", mac), 0);
+    assert_eq!(warned("750ms", mac, ""), 0);
 }
 
 #[test]
