@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use super::Door;
 use crate::journal::Fault;
 use crate::journal::trace::{self, Opener, Wanted};
+use crate::process;
 
 /// How far back is looked where nothing is said.
 const WITHIN_S: u64 = 3_600;
@@ -22,8 +23,6 @@ const WITHIN_S: u64 = 3_600;
 const TOLD_MAX: usize = 20;
 /// The longest DE 37.
 const RRN_MAX: usize = 12;
-/// As little of a processor as there is.
-const NICENESS: i32 = 19;
 
 /// Which payments: those that fit everything that is said.
 #[derive(Default, Deserialize)]
@@ -84,8 +83,7 @@ pub(super) async fn follow(State(door): State<Door>, Query(asked): Query<Asked>)
     let opener = Opener::of(&door.setup.start);
     let (tell, told) = oneshot::channel();
     let reader = std::thread::Builder::new().name("trace".to_owned()).spawn(move || {
-        // On Linux this is of the calling thread alone. Where it may not, it reads like any other.
-        let _ = rustix::process::setpriority_process(None, NICENESS);
+        process::let_payments_first();
         let read = || trace::read(&directory, opener.as_ref(), &wanted);
         // Retention may have taken a file between its listing and its reading: what is left is read again. While the token
         // that opens card numbers is gone, they are not shown.

@@ -57,6 +57,11 @@ impl Follower {
         Self { folder, shard, keys, place, open: None, buffer: Vec::new() }
     }
 
+    /// Whether there is nothing to read up to this segment and offset.
+    pub(super) fn is_at(&self, until: (u64, u64)) -> bool {
+        until.0 == 0 || until == (self.place.segment, self.place.offset)
+    }
+
     /// Reads on, at most up to this segment and offset, and says whether something was read.
     ///
     /// # Errors

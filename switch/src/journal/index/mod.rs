@@ -1,6 +1,7 @@
 //! The index of the journal: a file of SQLite in the data directory (`index.sqlite`) in which every request of the
 //! retention is found by its identity, and which a person may ask anything. One thread for all shards follows the
-//! journal behind the disk's end and writes rows; nobody waits for it.
+//! journal behind the disk's end and writes rows; nobody waits for it, and it waits for everybody: while the shards want the
+//! processors it falls behind.
 //!
 //! It holds nothing that the journal does not say. An index that is missing, damaged, of another version, ahead of the
 //! journal or behind a segment that was removed is built anew from snapshots and segments while the switch works.
@@ -36,6 +37,7 @@ use super::renumber::Renumber;
 use super::segment::{self, Recorded, folder};
 use super::writer::Settings;
 use super::{Fault, snapshot};
+use crate::process;
 use crate::wall::Wall;
 use follow::{Follower, Place};
 use row::{Begun, Row};
@@ -50,6 +52,9 @@ const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(300);
 /// Rows of a snapshot that are written at a time.
 const PIECES: usize = 4_096;
+/// No more of the journal is read into one transaction when it has told of so many requests: rows that share a page are
+/// one write of it, and what a request has come to is mostly known before its row is written.
+const ROWS: usize = 8_192;
 
 /// How the index stands, for the page.
 #[derive(Debug, Default)]
@@ -131,6 +136,7 @@ struct Work {
 
 impl Work {
     fn run(self) {
+        process::let_payments_first();
         let mut pause = PAUSE_MIN;
         let mut was_removed = false;
         loop {
@@ -267,28 +273,18 @@ impl Work {
             let begun = Begun { shard, segment: 0, offset: 0, at_us: entry.since_us, token };
             rows.insert(entry.identity, Row::of_snapshot(entry, begun));
             if rows.len() == PIECES && trouble.is_none() {
-                trouble = self.write(store, std::mem::take(&mut rows), &[], &[]).err();
+                trouble = self.write(store, std::mem::take(&mut rows)).err();
             }
         })?;
         trouble.map_or(Ok(()), Err)?;
-        self.write(store, rows, &[], &[])
+        self.write(store, rows)
     }
 
-    /// Rows that another snapshot has told of are written again, and counted once.
-    fn write(
-        &self,
-        store: &mut Store,
-        mut rows: HashMap<Identity, Row>,
-        told: &[Acknowledged],
-        places: &[(ShardId, Place)],
-    ) -> Result<(), Broken> {
+    fn write(&self, store: &mut Store, rows: HashMap<Identity, Row>) -> Result<(), Broken> {
         if self.stop.load(Ordering::Acquire) {
             return Err(Broken::Stopped);
         }
-        for (identity, row) in &mut rows {
-            row.is_there |= store.has(*identity)?;
-        }
-        Ok(store.write(rows, told, places)?)
+        store.at_once(|store| Ok(store.write(&rows, &[], &[])?))
     }
 
     /// A piece of every shard's journal, up to these places, in one transaction. Whether there was any.
@@ -298,21 +294,29 @@ impl Work {
         followers: &mut [Follower],
         until: &[(u64, u64)],
     ) -> Result<bool, Broken> {
-        let mut reading = Reading { rows: HashMap::new(), told: Vec::new(), trouble: None };
-        let mut has_more = false;
-        for (shard, (until, follower)) in (0..).map(ShardId).zip(until.iter().zip(followers.iter_mut())) {
-            let mut each = |recorded: Recorded<'_>| reading.take(store, shard, recorded);
-            has_more |= follower.read_on(*until, &mut each)?;
+        if followers.iter().zip(until).all(|(follower, until)| follower.is_at(*until)) {
+            return Ok(false);
         }
-        if let Some(trouble) = reading.trouble {
-            return Err(trouble.into());
-        }
-        if has_more {
+        store.at_once(|store| {
+            let mut reading = Reading { rows: HashMap::new(), told: Vec::new(), trouble: None };
+            let mut has_more = true;
+            while has_more && reading.rows.len() < ROWS {
+                has_more = false;
+                for (shard, (until, follower)) in
+                    (0..).map(ShardId).zip(until.iter().zip(followers.iter_mut()))
+                {
+                    let mut each = |recorded: Recorded<'_>| reading.take(store, shard, recorded);
+                    has_more |= follower.read_on(*until, &mut each)?;
+                }
+            }
+            if let Some(trouble) = reading.trouble {
+                return Err(trouble.into());
+            }
             let places: Vec<_> =
                 (0..).map(ShardId).zip(followers.iter().map(|follower| follower.place)).collect();
-            store.write(reading.rows, &reading.told, &places)?;
-        }
-        Ok(has_more)
+            store.write(&reading.rows, &reading.told, &places)?;
+            Ok(true)
+        })
     }
 }
 
@@ -345,6 +349,8 @@ impl Reading {
         let Some(identity) = recall::identity_of(&fact) else { return };
         let row = match self.rows.entry(identity) {
             Entry::Occupied(known) => known.into_mut(),
+            // Whatever there was of it, it begins anew.
+            Entry::Vacant(place) if Row::begins(&fact) => place.insert(Row::default()),
             Entry::Vacant(place) => match store.find(identity) {
                 Ok(found) => place.insert(Row::of(found)),
                 Err(trouble) => return self.trouble = Some(trouble),

@@ -17,7 +17,7 @@ use crate::journal::record::CardToken;
 pub(super) struct Row {
     entry: Option<Entry>,
     /// It is in the file already.
-    pub(super) is_there: bool,
+    is_there: bool,
     /// Nothing, where the file says it.
     pub(super) begun: Option<Begun>,
     pub(super) asked: Option<Asked>,
@@ -69,15 +69,16 @@ impl Row {
         }
     }
 
+    /// Whether nothing that was there before counts any more.
+    pub(super) fn begins(fact: &Fact) -> bool {
+        matches!(fact, Fact::Intent(_) | Fact::Declined { .. } | Fact::Advised(_) | Fact::Tombstone { .. })
+    }
+
     /// Takes a fact about it; `here` is where the fact stands.
     pub(super) fn take(&mut self, fact: &Fact, here: Begun) {
         let at_us = here.at_us;
-        let begins = matches!(
-            fact,
-            Fact::Intent(_) | Fact::Declined { .. } | Fact::Advised(_) | Fact::Tombstone { .. }
-        );
-        if begins || !(self.is_there || self.begun.is_some()) {
-            *self = Self { is_there: self.is_there, begun: Some(here), ..Self::default() };
+        if Self::begins(fact) || !(self.is_there || self.begun.is_some()) {
+            *self = Self { begun: Some(here), ..Self::default() };
         }
         self.entry = recall::after(self.entry.take(), fact, at_us);
         self.outcome = self.entry.as_ref().and_then(outcome_of).or(self.outcome);

@@ -33,6 +33,8 @@ const VERSION: i64 = 2;
 const APPLICATION: i64 = 0x5342_4958;
 /// Rows that are removed at a time.
 pub(super) const REMOVED_MAX: usize = 2_000;
+/// Pages of 4 KiB in the file's own log before they are brought into it: a page that changed often is brought once.
+const LOG_PAGES: u32 = 8_192;
 /// Keys of earlier processes that are held at a time.
 const SESSIONS_MAX: usize = 16;
 /// How long another process that holds the file is waited for.
@@ -91,7 +93,9 @@ impl Store {
             (APPLICATION, VERSION) => {}
             _ => return Err(Trouble::Unsound("it is of another version".to_owned())),
         }
-        connection.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16000;")?;
+        connection.execute_batch(&format!(
+            "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16000; PRAGMA wal_autocheckpoint = {LOG_PAGES};"
+        ))?;
         let mut salt = [0; 32];
         getrandom::fill(&mut salt).map_err(|error| Trouble::Passing(format!("no randomness: {error}")))?;
         let named = serde_json::to_string(&names).expect("names are JSON");
@@ -150,53 +154,52 @@ impl Store {
         Ok(place.optional()?.unwrap_or_default())
     }
 
-    /// Writes rows and places, all or nothing.
+    /// Does something with the file, all or nothing: what is looked up and written in one go needs the file's lock once.
+    pub(super) fn at_once<T, E: From<Trouble>>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let rows = self.rows;
+        self.connection.execute_batch("BEGIN IMMEDIATE").map_err(Trouble::from)?;
+        let done = work(self).and_then(|done| {
+            self.connection.execute_batch("COMMIT").map_err(Trouble::from)?;
+            Ok(done)
+        });
+        if done.is_err() {
+            let _ = self.connection.execute_batch("ROLLBACK");
+            self.rows = rows;
+        }
+        done
+    }
+
+    /// Writes rows and places.
     pub(super) fn write(
         &mut self,
-        rows: HashMap<Identity, Row>,
+        rows: &HashMap<Identity, Row>,
         told: &[Acknowledged],
         places: &[(ShardId, Place)],
     ) -> Result<(), Trouble> {
-        self.connection.execute_batch("BEGIN IMMEDIATE")?;
-        let written = self.write_all(rows, told, places);
-        match written {
-            Ok(fresh) => {
-                self.connection.execute_batch("COMMIT")?;
-                self.rows += fresh;
-                Ok(())
-            }
-            Err(trouble) => {
-                let _ = self.connection.execute_batch("ROLLBACK");
-                Err(trouble)
-            }
-        }
-    }
-
-    fn write_all(
-        &mut self,
-        rows: HashMap<Identity, Row>,
-        told: &[Acknowledged],
-        places: &[(ShardId, Place)],
-    ) -> Result<u64, Trouble> {
-        let mut fresh = 0;
-        let mut begin = self.connection.prepare(BEGIN)?;
-        let mut go_on = self.connection.prepare(GO_ON)?;
+        let mut begin = self.connection.prepare_cached(BEGIN)?;
+        let mut begin_anew = self.connection.prepare_cached(BEGIN_ANEW)?;
+        let mut go_on = self.connection.prepare_cached(GO_ON)?;
+        // In their order in the file: each page is met once.
+        let mut rows: Vec<_> = rows.iter().collect();
+        rows.sort_unstable_by_key(|(identity, _)| identity.0);
         for (identity, row) in rows {
             let name = identity.0.to_be_bytes();
-            let sealed = row.known().map(|entry| {
+            let sealed: Option<&[u8]> = row.known().map(|entry| {
                 self.out.clear();
                 let mut writer = Writer { out: &mut self.out, sealer: &mut self.sealer, keys: &self.keys };
                 writer.piece(&Piece::Remembered(*entry, Leg::Gone));
                 self.sealer.close(&mut self.out);
                 let sum = sum(&name, &self.out);
                 self.out.extend_from_slice(&sum);
-                self.out.clone()
+                &self.out[..]
             });
-            fresh += u64::from(!row.is_there);
-            let outcome = row.outcome;
+            let outcome = row.outcome.as_ref();
             let changing = (
                 row.state(),
-                outcome.and_then(|outcome| outcome.approval_code).map(|code| text(code.as_bytes())),
+                outcome.and_then(|outcome| outcome.approval_code.as_ref()).map(|code| text(code.as_bytes())),
                 outcome.map(|outcome| text(outcome.response_code.as_bytes())),
                 outcome.and_then(|outcome| outcome.approved_minor).map(|minor| minor as i64),
                 row.reason(),
@@ -230,7 +233,7 @@ impl Store {
             let sent = row.sent();
             let issuer = sent.map(|sent| named(&self.names.issuers, sent.to.issuer.index()));
             let token = begun.token.map(|token| format!("{:032x}", u128::from_be_bytes(token)));
-            begin.execute(params![
+            let columns = params![
                 name,
                 state,
                 de38,
@@ -254,18 +257,25 @@ impl Store {
                 asked.map(|asked| format!("{:06}", asked.stan.number())),
                 keys.and_then(|keys| keys.acquirer).map(|party| party.number() as i64),
                 asked.and_then(|asked| asked.forwarder).map(|party| party.number() as i64),
-                keys.and_then(|keys| keys.rrn).map(|rrn| text(rrn.as_bytes())),
-                keys.and_then(|keys| keys.terminal).map(|terminal| text(terminal.as_bytes())),
-                keys.and_then(|keys| keys.merchant).map(|merchant| text(merchant.as_bytes())),
+                keys.and_then(|keys| keys.rrn.as_ref()).map(|rrn| text(rrn.as_bytes())),
+                keys.and_then(|keys| keys.terminal.as_ref()).map(|terminal| text(terminal.as_bytes())),
+                keys.and_then(|keys| keys.merchant.as_ref()).map(|merchant| text(merchant.as_bytes())),
                 row.is_stood_in,
                 token,
                 begun.at_us as i64,
                 begun.shard.0,
                 begun.segment as i64,
                 begun.offset as i64,
-            ])?;
+            ];
+            match begin.execute(columns)? {
+                0 => begin_anew.execute(columns)?,
+                fresh => {
+                    self.rows += fresh as u64;
+                    fresh
+                }
+            };
         }
-        let mut acknowledge = self.connection.prepare(ACKNOWLEDGE)?;
+        let mut acknowledge = self.connection.prepare_cached(ACKNOWLEDGE)?;
         for Acknowledged { shard, issuer, stan, state } in told {
             acknowledge.execute(params![
                 state,
@@ -274,22 +284,14 @@ impl Store {
                 format!("{stan:06}")
             ])?;
         }
-        let mut go_to = self.connection.prepare(
+        let mut go_to = self.connection.prepare_cached(
             "INSERT OR REPLACE INTO progress (shard, segment, offset, sum, facts) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?;
         for (shard, place) in places {
             let Place { segment, offset, sum, facts } = *place;
             go_to.execute(params![shard.0, segment as i64, offset as i64, sum, facts as i64])?;
         }
-        Ok(fresh)
-    }
-
-    /// Whether there is a row of an identity.
-    pub(super) fn has(&self, identity: Identity) -> Result<bool, Trouble> {
-        let name = identity.0.to_be_bytes();
-        let found =
-            self.connection.query_row("SELECT 1 FROM payment WHERE identity = ?1", [name], |_| Ok(()));
-        Ok(found.optional()?.is_some())
+        Ok(())
     }
 
     /// What is known of an identity.
@@ -298,7 +300,7 @@ impl Store {
         let sql = "SELECT entry, session, state FROM payment WHERE identity = ?1";
         let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
         let found: Option<(Option<Vec<u8>>, i64, String)> =
-            self.connection.query_row(sql, [name], read).optional()?;
+            self.connection.prepare_cached(sql)?.query_row([name], read).optional()?;
         let Some((sealed, session, state)) = found else { return Ok(None) };
         let entry = sealed.map(|sealed| self.open_entry(&name, session, &sealed)).transpose()?;
         Ok(Some(Found { entry: entry.flatten(), is_timed_out: state == "timed_out" }))
@@ -373,8 +375,8 @@ fn named(names: &[String], index: usize) -> Option<&str> {
     names.get(index).map(String::as_str)
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).trim_end().to_owned()
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default().trim_end()
 }
 
 const TABLES: &str = "
@@ -406,13 +408,20 @@ const TABLES: &str = "
         names TEXT NOT NULL
     );";
 
-const BEGIN: &str = "
-    INSERT OR REPLACE INTO payment (
-        identity, state, de38, de39, approved_minor, reason, left_minor, ended_us, told_de11, told_why, told_state,
-        session, entry, acquirer, class, issuer, issuer_de11, de4, de49, de7, de11, de32, de33, de37, de41, de42,
-        stood_in, card_token, received_us, shard, segment, offset)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
-        ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32)";
+macro_rules! begin {
+    () => {
+        " INTO payment (
+            identity, state, de38, de39, approved_minor, reason, left_minor, ended_us, told_de11, told_why, told_state,
+            session, entry, acquirer, class, issuer, issuer_de11, de4, de49, de7, de11, de32, de33, de37, de41, de42,
+            stood_in, card_token, received_us, shard, segment, offset)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
+            ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32)"
+    };
+}
+
+/// A row of a request that there is none of yet, and one that takes the place of another.
+const BEGIN: &str = concat!("INSERT OR IGNORE", begin!());
+const BEGIN_ANEW: &str = concat!("INSERT OR REPLACE", begin!());
 
 const GO_ON: &str = "
     UPDATE payment SET state = ?2, de38 = coalesce(?3, de38), de39 = coalesce(?4, de39),
