@@ -29,6 +29,19 @@ fn a_key_answers_only_its_own_questions() {
 }
 
 #[test]
+fn a_token_that_was_not_there_is_found_when_it_is() {
+    tokens::run("a_token_that_was_not_there_is_found_when_it_is", |hsm| {
+        hsm.shut_down();
+        let show = hsm.hide();
+        let why = Token::open(&hsm.module, LABEL, &pin()).err().expect("there is no token");
+        assert!(matches!(why, OpenError::NoToken { .. }), "{why}");
+        show();
+        // A module that looks for its tokens only as it starts was not left started.
+        open(hsm);
+    });
+}
+
+#[test]
 fn a_token_that_is_lost_makes_errors_and_no_answers() {
     tokens::run("a_token_that_is_lost_makes_errors_and_no_answers", |hsm| {
         let mut bench = Bench::new(hsm);

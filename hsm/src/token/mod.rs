@@ -77,11 +77,28 @@ impl Token {
 
     fn open_for(path: &Path, label: &str, pin: &Secret, makes_keys: bool) -> Result<Token, OpenError> {
         let context = load(path)?;
-        match context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
+        let is_ours = match context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
+            Ok(()) => true,
             // A module is initialised once per process; another token of it may be open.
-            Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => (),
+            Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => false,
             Err(why) => return Err(OpenError::Module(why)),
+        };
+        let opened = Token::open_in(context.clone(), path, label, pin, makes_keys);
+        if is_ours && opened.is_err() {
+            // Some modules look for their tokens only as they start: left as it is, this one would never find another.
+            let _ = context.finalize();
         }
+        opened
+    }
+
+    /// Opens a token of a module that is initialised.
+    fn open_in(
+        context: Pkcs11,
+        path: &Path,
+        label: &str,
+        pin: &Secret,
+        makes_keys: bool,
+    ) -> Result<Token, OpenError> {
         let raw = if is_devtoken(path) { Raw::devtoken() } else { Raw::load(path) };
         let raw = raw.map_err(OpenError::Module)?;
         let slot = slot_of(&context, label)?;

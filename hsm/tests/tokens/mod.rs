@@ -210,6 +210,20 @@ impl TestToken {
         self.context.clone().finalize().expect("an end");
     }
 
+    /// Takes the token's files away until what is returned is called.
+    pub fn hide(&self) -> impl FnOnce() {
+        let softhsm =
+            || Path::new(&env::var_os("SOFTHSM2_CONF")?).parent().map(|folder| folder.join("tokens"));
+        let folder = env::var_os("SIGNALBOX_DEVTOKEN").map(PathBuf::from).or_else(softhsm).expect("a folder");
+        let away = folder.with_extension("away");
+        fs::rename(&folder, &away).expect("the token's files");
+        fs::create_dir(&folder).expect("an empty folder");
+        move || {
+            let _ = fs::remove_dir_all(&folder);
+            fs::rename(&away, &folder).expect("the token's files");
+        }
+    }
+
     /// Logs everybody in this process out: private session objects are gone.
     pub fn log_out(&self) {
         self.session.logout().expect("a log-out");
