@@ -15,6 +15,9 @@ use authorizer::{Authorizer, Effect};
 
 use crate::ports::{Ports, Position};
 
+/// So many events before one is decided, the authorizer is told of it.
+const AHEAD: usize = 3;
+
 /// One shard of the switch.
 pub struct Shard {
     authorizer: Authorizer,
@@ -42,7 +45,10 @@ impl Shard {
     pub fn turn(&mut self, ports: &mut impl Ports) {
         let now = ports.now();
         ports.take(&mut self.events);
-        for event in &self.events {
+        for (nth, event) in self.events.iter().enumerate() {
+            if let Some(later) = self.events.get(nth + AHEAD) {
+                self.authorizer.expect(later);
+            }
             self.authorizer.step(event, now, &mut self.effects);
         }
         self.events.clear();

@@ -152,6 +152,13 @@ impl Authorizer {
         }
     }
 
+    /// An event that is decided soon: the memory that it needs comes nearer meanwhile. Changes nothing.
+    pub fn expect(&self, event: &Event) {
+        if let Event::Request(request) | Event::Handed(request) = event {
+            self.memory.expect(request.identity);
+        }
+    }
+
     /// Decides one event. Effects are appended to `out`; nothing is performed here.
     pub fn step(&mut self, event: &Event, now: Now, out: &mut Effects) {
         match event {

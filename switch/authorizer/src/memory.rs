@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 
 use codecs::value::Stan;
 
+use self::cells::near;
 use self::ring::{Known, Ring};
 use crate::decision::Outcome;
 use crate::event::ShardId;
@@ -18,6 +19,7 @@ use crate::saf::{Reversal, Why};
 use crate::transaction::{Sent, TransactionId};
 use crate::verify::ProofId;
 
+mod cells;
 mod ring;
 
 /// One identity.
@@ -109,6 +111,14 @@ impl Known for Entry {
     fn is_running(&self) -> bool {
         self.state.is_running()
     }
+
+    fn near(&self) {
+        // Of a few hundred bytes: what is between them is fetched with them.
+        near(&self.identity);
+        near(&self.state);
+        near(&self.sent);
+        near(&self.undo);
+    }
 }
 
 /// An identity whose account lives on another shard, which knows the rest.
@@ -130,6 +140,10 @@ impl Known for Elsewhere {
 
     fn is_running(&self) -> bool {
         false
+    }
+
+    fn near(&self) {
+        near(self);
     }
 }
 
@@ -176,6 +190,12 @@ impl Memory {
     #[must_use]
     pub fn find(&self, identity: Identity, now_us: u64) -> Option<u32> {
         self.here.find(identity, now_us)
+    }
+
+    /// A request of this identity is decided soon: what is known of it comes nearer meanwhile.
+    pub fn expect(&self, identity: Identity) {
+        self.here.expect(identity);
+        self.elsewhere.expect(identity);
     }
 
     /// The entry at a place.

@@ -5,10 +5,8 @@
 
 use alloc::vec::Vec;
 
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry as Slot;
-
 use super::Full;
+use super::cells::Cells;
 use crate::request::Identity;
 
 /// What a ring must know of an entry.
@@ -19,7 +17,12 @@ pub(super) trait Known: Copy {
     fn since_us(&self) -> u64;
     /// Whether its outcome is still to come.
     fn is_running(&self) -> bool;
+    /// Asks for its memory, of which something will be read or all of it written.
+    fn near(&self);
 }
+
+/// So many insertions before an entry is written, or leaves, its memory is asked for: a ring is larger than any cache.
+const AHEAD: usize = 4;
 
 #[derive(Debug)]
 pub(super) struct Ring<T> {
@@ -29,7 +32,7 @@ pub(super) struct Ring<T> {
     held: usize,
     capacity: usize,
     window_us: u64,
-    index: HashTable<u32>,
+    index: Cells,
     evicted: u64,
     /// How many of the newest are not in the index yet: only while an earlier process's memory is read.
     unindexed: usize,
@@ -46,7 +49,7 @@ impl<T: Known> Ring<T> {
             held: 0,
             capacity,
             window_us,
-            index: HashTable::with_capacity(capacity),
+            index: Cells::new(capacity),
             evicted: 0,
             unindexed: 0,
         }
@@ -63,9 +66,14 @@ impl<T: Known> Ring<T> {
 
     /// The place of an identity that is still remembered.
     pub(super) fn find(&self, identity: Identity, now_us: u64) -> Option<u32> {
-        let place = *self.index.find(hash(identity), |place| self.is_at(*place, identity))?;
+        let place = self.index.find(hash(identity), |place| self.is_at(place, identity))?;
         let entry = self.get(place)?;
         (entry.is_running() || !self.is_old(entry, now_us)).then_some(place)
+    }
+
+    /// An identity will be looked up soon.
+    pub(super) fn expect(&self, identity: Identity) {
+        self.index.expect(hash(identity));
     }
 
     pub(super) fn get(&self, place: u32) -> Option<&T> {
@@ -79,6 +87,7 @@ impl<T: Known> Ring<T> {
     /// Remembers a new identity and says where. The caller has asked [`Self::find`] before.
     pub(super) fn insert(&mut self, entry: T) -> Result<u32, Full> {
         self.make_room(entry.since_us())?;
+        self.look_ahead();
         let place = self.put(entry);
         self.index(place, hash(entry.identity()));
         Ok(place)
@@ -101,11 +110,10 @@ impl<T: Known> Ring<T> {
         let mut in_index: Vec<(u64, u32)> = in_ring.collect();
         // In the order of the index itself, and without a look at the entries: in any other way, each of a million waits for
         // memory that is in no cache.
-        let mask = u64::try_from(self.index.num_buckets()).unwrap_or(u64::MAX).saturating_sub(1);
-        in_index.sort_unstable_by_key(|(hash, place)| (hash & mask, *place));
+        in_index.sort_unstable_by_key(|(hash, place)| (self.index.home(*hash), *place));
         for (hash, place) in in_index {
-            let known = self.index.find(hash, |known| self.is_same(*known, place));
-            if known.is_none_or(|known| self.gives_way(*known, place)) {
+            let known = self.index.find(hash, |known| self.is_same(known, place));
+            if known.is_none_or(|known| self.gives_way(known, place)) {
                 self.index(place, hash);
             }
         }
@@ -113,15 +121,9 @@ impl<T: Known> Ring<T> {
 
     /// Lets an identity be found no more.
     pub(super) fn unindex(&mut self, identity: Identity) {
-        let entries = &self.entries;
-        let is_it = |place: &u32| {
-            usize::try_from(*place)
-                .ok()
-                .and_then(|place| entries.get(place))
-                .is_some_and(|entry| entry.identity() == identity)
-        };
-        if let Ok(entry) = self.index.find_entry(hash(identity), is_it) {
-            entry.remove();
+        let hash = hash(identity);
+        if let Some(place) = self.index.find(hash, |place| self.is_at(place, identity)) {
+            self.index.remove(hash, place);
         }
     }
 
@@ -130,7 +132,7 @@ impl<T: Known> Ring<T> {
         (0..self.held).filter_map(move |nth| {
             let place = u32::try_from(self.nth(nth)).ok()?;
             let entry = self.get(place)?;
-            let is_known = self.index.find(hash(entry.identity()), |known| *known == place).is_some();
+            let is_known = self.index.has(hash(entry.identity()), place);
             (is_known && (entry.is_running() || !self.is_old(entry, now_us))).then_some(entry)
         })
     }
@@ -147,15 +149,22 @@ impl<T: Known> Ring<T> {
 
     /// Lets the entry at a place be found. An aged one of the same identity, which nobody finds, gives way.
     fn index(&mut self, place: u32, of: u64) {
-        let entries = &self.entries;
-        let identity = |place: &u32| {
-            usize::try_from(*place).ok().and_then(|place| entries.get(place)).map(Known::identity)
-        };
-        let is_same = |known: &u32| identity(known) == identity(&place);
-        let rehash = |place: &u32| identity(place).map_or(0, hash);
-        match self.index.entry(of, is_same, rehash) {
-            Slot::Occupied(mut known) => *known.get_mut() = place,
-            Slot::Vacant(free) => drop(free.insert(place)),
+        match self.index.find(of, |known| self.is_same(known, place)) {
+            Some(known) => self.index.replace(of, known, place),
+            None => self.index.insert(of, place),
+        }
+    }
+
+    /// Asks for the memory that the next insertions need: of the entry that will be written over, and of the cell of
+    /// the one that will leave.
+    fn look_ahead(&self) {
+        let free = self.held.saturating_add(AHEAD);
+        let free = if free >= self.capacity { free.saturating_sub(self.capacity) } else { free };
+        if let Some(entry) = self.entries.get(self.nth(free)) {
+            entry.near();
+        }
+        if let Some(entry) = self.entries.get(self.nth(AHEAD / 2)) {
+            self.index.expect(hash(entry.identity()));
         }
     }
 
@@ -192,9 +201,7 @@ impl<T: Known> Ring<T> {
     fn drop_oldest(&mut self) {
         let Some(identity) = self.oldest_entry().map(Known::identity) else { return };
         let place = u32::try_from(self.oldest).unwrap_or(u32::MAX);
-        if let Ok(entry) = self.index.find_entry(hash(identity), |known| *known == place) {
-            entry.remove();
-        }
+        self.index.remove(hash(identity), place);
         self.oldest = self.nth(1);
         self.held = self.held.saturating_sub(1);
     }
