@@ -7,6 +7,7 @@ SIM_SECONDS ?= 60
 CARGO ?= cargo
 # What is off by default is checked and tested all the same.
 ALSO = switch/otel
+RELAY = target/relay/release/relay
 
 .PHONY: package help demo build test unit outside tools lint deny bench bench-hsm bench-e2e fuzz sim chaos sweep load grafana clean
 
@@ -58,9 +59,13 @@ bench:           ## how long each step takes; figures go into benches/README.md
 bench-hsm:       ## verifications beside the bare calls of PKCS#11, and in a worker beside inline: the tables of benches/README.md
 	@$(CARGO) bench --locked -q -p benches --bench hsm --bench hsm_worker
 
-bench-e2e: build ## the switch beside a bare relay, through sockets, in interleaved rounds  [ROUNDS=8]
+bench-e2e: build ## the switch beside a bare relay, through sockets, in interleaved rounds: half an hour  [ROUNDS=8]
 	@cd benches/relay && $(CARGO) build --release --locked -q --target-dir ../../target/relay
-	@target/relay/release/relay rounds --rounds $(or $(ROUNDS),8)
+	@$(RELAY) prepare target/relay/codes
+	@$(RELAY) rounds --codes target/relay/codes --rounds $(or $(ROUNDS),8)
+	@$(RELAY) rounds --codes target/relay/codes --rounds $(or $(ROUNDS),8) --shards 2
+	@$(RELAY) counts --codes target/relay/codes
+	@$(RELAY) growth --rounds $(or $(ROUNDS),8)
 
 fuzz:            ## every fuzz target for FUZZ_SECONDS, and ten million mutated frames per dialect
 	@sh tests/fuzz/run.sh $(FUZZ_SECONDS)

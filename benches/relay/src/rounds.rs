@@ -3,20 +3,35 @@
 
 use std::error::Error;
 use std::io;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::client::{self, Load, Seen};
-use crate::subject::{Running, Subject, free_address};
-use crate::{system, table};
+use crate::subject::{Stand, Subject};
+use crate::system::Cpu;
+use crate::table;
 
 /// What is asked for.
 pub struct Plan {
-    pub switch: PathBuf,
+    pub stand: Stand,
     pub rounds: usize,
     pub seconds: f64,
-    /// `CONNECTIONSxWINDOW` for closed loop, a number for requests a second in open loop, with commas between.
+    /// With commas between.
     pub loads: String,
+    /// What the names of subjects contain that are measured beside the floor.
+    pub only: String,
+}
+
+impl Plan {
+    /// The loads with their names.
+    pub fn loads(&self) -> Result<Vec<(&str, Load)>, String> {
+        self.loads.split(',').map(|load| Ok((load, Load::parse(load, self.seconds)?))).collect()
+    }
+
+    /// The subjects that bear a load.
+    pub fn subjects(&self, load: &Load) -> Vec<Subject> {
+        let all = Subject::all(self.stand.shape, self.stand.codes.is_some()).into_iter();
+        let is_wanted = |subject: &Subject| *subject == Subject::Floor || subject.name().contains(&self.only);
+        all.filter(|subject| is_wanted(subject) && subject.bears(load)).collect()
+    }
 }
 
 /// What one run of one subject showed.
@@ -26,79 +41,53 @@ pub struct Figures {
     pub p50_us: f64,
     pub p99_us: f64,
     pub p999_us: f64,
+    /// For each answer, of everything that the subject started.
     pub cpu_ns: f64,
+    /// Of its threads on the path.
+    pub path_cpu_ns: f64,
 }
-
-/// Where the subject runs, and where everything else does.
-const SUBJECT: usize = 0;
-const OTHERS: usize = 1;
 
 /// Runs all of it and prints a table per load.
 pub fn run(plan: &Plan) -> Result<(), Box<dyn Error>> {
-    let loads = plan.loads.split(',').map(|load| Ok((load, parse(load, plan.seconds)?)));
-    let loads: Vec<(&str, Load)> = loads.collect::<Result<_, String>>()?;
-    let subjects = Subject::all();
     println!("{} rounds of {} s, interleaved; every cell median (min to max)", plan.rounds, plan.seconds);
-    for (name, load) in &loads {
+    for (name, load) in &plan.loads()? {
+        let subjects = plan.subjects(load);
         let mut figures = vec![Vec::new(); subjects.len()];
         for round in 0..plan.rounds {
             for turn in 0..subjects.len() {
                 let place = (round + turn) % subjects.len();
-                figures[place].push(once(subjects[place], load, plan)?);
+                figures[place].push(once(&plan.stand, subjects[place], load)?);
             }
         }
-        table::print(name, &subjects, &figures);
+        table::print_rounds(name, &subjects, &figures);
     }
     Ok(())
 }
 
-fn once(subject: Subject, load: &Load, plan: &Plan) -> io::Result<Figures> {
-    let (listen, at) = (free_address()?, free_address()?);
-    let has_two = std::thread::available_parallelism().is_ok_and(|count| count.get() > 1);
-    system::pin(has_two.then_some(OTHERS));
-    let issuer = Running::issuer(at)?;
-    // The floor gives up where nobody listens.
-    drop(system::connect(at)?);
-    // A child runs where its parent did when it was started.
-    system::pin(has_two.then_some(SUBJECT));
-    let running = subject.start(&plan.switch, listen, at)?;
-    system::pin(has_two.then_some(OTHERS));
-    wait_until_it_answers(listen)?;
-    let seen = client::run(listen, load, running.id())?;
-    drop((running, issuer));
-    if seen.declined > 0 {
-        return Err(io::Error::other(format!("{}: {} declined", subject.name(), seen.declined)));
-    }
-    Ok(figures(&seen))
+fn once(stand: &Stand, subject: Subject, load: &Load) -> io::Result<Figures> {
+    let requests = stand.requests(subject);
+    stand.with(subject, &requests, |process, at| {
+        let mut cpu = Vec::new();
+        let seen = client::run(at, load, &requests, &mut || cpu.push(Cpu::of(process)))?;
+        insist_on_approvals(&seen)?;
+        let each = |spent_ns: u64| spent_ns as f64 / seen.answers.max(1) as f64;
+        let us = |quantile| seen.times_ns.value_at_quantile(quantile) as f64 / 1e3;
+        Ok(Figures {
+            rate: seen.rate,
+            p50_us: us(0.5),
+            p99_us: us(0.99),
+            p999_us: us(0.999),
+            cpu_ns: each(cpu[1].all_ns - cpu[0].all_ns),
+            path_cpu_ns: each(cpu[1].path_ns - cpu[0].path_ns),
+        })
+    })
 }
 
-/// The switch declines until its issuer's link is up: asks until an approval comes.
-fn wait_until_it_answers(listen: std::net::SocketAddr) -> io::Result<()> {
-    client::wait_for_approval(listen, Duration::from_secs(10))
-}
-
-fn figures(seen: &Seen) -> Figures {
-    let us = |quantile| seen.times_ns.value_at_quantile(quantile) as f64 / 1e3;
-    Figures { rate: seen.rate, p50_us: us(0.5), p99_us: us(0.99), p999_us: us(0.999), cpu_ns: seen.cpu_ns }
-}
-
-fn parse(load: &str, seconds: f64) -> Result<Load, String> {
-    let wrong = || format!("a load is CONNECTIONSxWINDOW or a rate, not {load:?}");
-    let (warm_up, time) = (Duration::from_millis(700), Duration::from_secs_f64(seconds));
-    match load.split_once('x') {
-        Some((connections, window)) => Ok(Load {
-            connections: connections.parse().map_err(|_| wrong())?,
-            window: window.parse().map_err(|_| wrong())?,
-            rate: None,
-            warm_up,
-            time,
-        }),
-        None => Ok(Load {
-            connections: 8,
-            window: 0,
-            rate: Some(load.parse().map_err(|_| wrong())?),
-            warm_up,
-            time,
-        }),
+/// What declines is not what was to be measured.
+pub fn insist_on_approvals(seen: &Seen) -> io::Result<()> {
+    match (seen.declined, seen.answers) {
+        (0, 1..) => Ok(()),
+        (0, _) => Err(io::Error::other("no answer")),
+        (declined, _) => Err(io::Error::other(format!("{declined} declined"))),
     }
 }

@@ -1,10 +1,19 @@
-//! What is measured: the floor, HAProxy in TCP mode where it is installed, and the switch with its journal in each way.
+//! What is measured: the floor, HAProxy in TCP mode where it is installed, and the switch with its journal in each way and
+//! with codes in each way. `Stand::with` starts one between an issuer and whoever asks it.
 
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::client::{self, Load};
+use crate::codes::Codes;
+use crate::configuration::{self, Shape};
+use crate::requests::Requests;
+use crate::system;
 
 /// One way from the client to the issuer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,62 +21,171 @@ pub enum Subject {
     Floor,
     HaProxy,
     /// With the level of its journal; without one nothing is kept.
-    Switch(Option<&'static str>),
+    Routing(Option<&'static str>),
+    /// Every request has a code that the token is asked about; the journal is `written`.
+    Codes {
+        exposure: &'static str,
+        placement: &'static str,
+    },
 }
 
+/// The switch with everything on.
+const ALL_ON: Subject = Subject::Codes { exposure: "session", placement: "inline" };
+
 impl Subject {
-    /// Those that can run here.
-    pub fn all() -> Vec<Self> {
+    /// Those that can run here. Of more shards than one only what is told of them.
+    pub fn all(shape: Shape, has_codes: bool) -> Vec<Self> {
         let has_haproxy = Command::new("haproxy").arg("-v").output().is_ok();
-        let switch = [None, Some("written"), Some("sync")].map(Self::Switch);
         let mut all = vec![Self::Floor];
-        all.extend(has_haproxy.then_some(Self::HaProxy));
-        all.extend(switch);
+        all.extend((has_haproxy && shape.shards == 1).then_some(Self::HaProxy));
+        all.extend([None, Some("written")].map(Self::Routing));
+        all.extend((shape.shards == 1).then_some(Self::Routing(Some("sync"))));
+        if has_codes {
+            all.push(ALL_ON);
+            if shape.shards == 1 {
+                all.push(Self::Codes { exposure: "session", placement: "worker" });
+                all.push(Self::Codes { exposure: "none", placement: "inline" });
+            }
+        }
         all
     }
 
-    pub fn name(self) -> &'static str {
+    /// Whether it can bear a load: a code of exposure `none` takes the token a hundred microseconds and more, and a worker
+    /// that shares its shard's processor gets too little of it to keep up with what does not wait.
+    pub fn bears(self, load: &Load) -> bool {
+        let is_slow = matches!(self, Self::Codes { .. }) && self != ALL_ON;
+        !is_slow || load.rate.is_none()
+    }
+
+    pub fn name(self) -> String {
         match self {
-            Self::Floor => "floor",
-            Self::HaProxy => "HAProxy, TCP mode",
-            Self::Switch(None) => "switch, no journal",
-            Self::Switch(Some("written")) => "switch, `written`",
-            Self::Switch(Some(_)) => "switch, `sync`",
+            Self::Floor => "floor".to_owned(),
+            Self::HaProxy => "HAProxy, TCP mode".to_owned(),
+            Self::Routing(None) => "routing, no journal".to_owned(),
+            Self::Routing(Some(level)) => format!("routing, `{level}`"),
+            ALL_ON => "all on: codes inline, `session`, `written`".to_owned(),
+            Self::Codes { exposure, placement: "worker" } => {
+                format!("codes in a worker, `{exposure}`, `written`")
+            }
+            Self::Codes { exposure, .. } => format!("codes inline, `{exposure}`, `written`"),
+        }
+    }
+}
+
+/// Where subjects run.
+pub struct Stand {
+    /// The switch's binary.
+    pub switch: PathBuf,
+    pub shape: Shape,
+    /// What was prepared for the rows with codes.
+    pub codes: Option<Codes>,
+    /// Given to the subject beside its own.
+    pub environment: Vec<(&'static str, PathBuf)>,
+}
+
+/// Where the subject runs, and where everything else does.
+const SUBJECT: usize = 0;
+const OTHERS: usize = 1;
+
+impl Stand {
+    /// What is asked of a subject.
+    pub fn requests(&self, subject: Subject) -> Requests<'_> {
+        match (subject, &self.codes) {
+            (Subject::Codes { .. }, Some(codes)) => Requests::with_tracks(&codes.tracks),
+            _ => Requests::of_one_card(),
         }
     }
 
-    /// Starts it between an issuer and the address it is to listen on. It keeps what it needs in a folder of its own.
-    pub fn start(self, switch: &Path, listen: SocketAddr, issuer: SocketAddr) -> io::Result<Running> {
+    /// Starts an issuer and a subject and lets `then` ask it, who is told its process and address.
+    pub fn with<T>(
+        &self,
+        subject: Subject,
+        requests: &Requests,
+        then: impl FnOnce(u32, SocketAddr) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let (listen, at) = (free_address()?, free_address()?);
+        let has_two = std::thread::available_parallelism().is_ok_and(|count| count.get() > 1);
+        // Two shards need both processors, so that nobody is pinned.
+        let pins = has_two && self.shape.shards == 1;
+        system::pin(pins.then_some(OTHERS));
+        let _issuer = Running::issuer(at)?;
+        // The floor gives up where nobody listens.
+        drop(system::connect(at)?);
+        // A child runs where its parent did when it was started.
+        system::pin(pins.then_some(SUBJECT));
+        let running = self.start(subject, listen, at)?;
+        system::pin(pins.then_some(OTHERS));
+        // The switch declines until its issuer's link is up.
+        client::wait_for_approval(listen, requests, Duration::from_secs(10))
+            .and_then(|()| then(running.id(), listen))
+            .map_err(|error| io::Error::other(format!("{}: {error}", subject.name())))
+    }
+
+    /// Starts a subject. It keeps what it needs in a folder of its own.
+    fn start(&self, subject: Subject, listen: SocketAddr, issuer: SocketAddr) -> io::Result<Running> {
         let folder = std::env::temp_dir().join(format!("relay-{}-{}", std::process::id(), listen.port()));
         fs::create_dir_all(&folder)?;
-        let mut command = match self {
-            Self::Floor => {
+        let mut command = match (subject, &self.codes) {
+            (Subject::Floor, _) => {
                 let mut command = Command::new(std::env::current_exe()?);
                 command.args(["floor", "--listen", &listen.to_string(), "--issuer", &issuer.to_string()]);
                 command
             }
-            Self::HaProxy => {
-                fs::write(folder.join("haproxy.cfg"), haproxy(listen, issuer))?;
+            (Subject::HaProxy, _) => {
+                fs::write(folder.join("haproxy.cfg"), configuration::haproxy(listen, issuer))?;
                 let mut command = Command::new("haproxy");
                 command.args(["-db", "-f"]).arg(folder.join("haproxy.cfg"));
                 command
             }
-            Self::Switch(level) => {
-                fs::write(folder.join("switch.toml"), configuration(listen, issuer, level))?;
-                fs::write(folder.join("journal.key"), "5a".repeat(32))?;
-                let only_owner = std::os::unix::fs::PermissionsExt::from_mode(0o400);
-                fs::set_permissions(folder.join("journal.key"), only_owner)?;
-                let mut command = Command::new(switch);
-                command
-                    .args(["serve", "--config"])
-                    .arg(folder.join("switch.toml"))
-                    .env("SIGNALBOX_LOG", "error");
+            (Subject::Codes { exposure, placement }, Some(codes)) => {
+                codes.copy_journal(self.shape.shards, &folder)?;
+                let journal = configuration::journal("written", SEGMENT);
+                let more = codes.configuration(exposure, placement) + &journal;
+                let mut command = self.serve(&folder, listen, issuer, &more)?;
+                command.envs([codes.environment()]);
                 command
             }
+            (Subject::Routing(level), _) => {
+                let journal = level.map(|level| configuration::journal(level, SEGMENT));
+                self.serve(&folder, listen, issuer, &journal.unwrap_or_default())?
+            }
+            (Subject::Codes { .. }, None) => return Err(io::Error::other("no codes were prepared")),
         };
-        let child = command.stdout(Stdio::null()).spawn()?;
+        let child = command.envs(self.environment.iter().cloned()).stdout(Stdio::null()).spawn()?;
         Ok(Running { child, folder })
     }
+
+    fn serve(
+        &self,
+        folder: &Path,
+        listen: SocketAddr,
+        issuer: SocketAddr,
+        more: &str,
+    ) -> io::Result<Command> {
+        let text = configuration::switch(listen, issuer, free_address()?, self.shape) + more;
+        serve(&self.switch, folder, &text)
+    }
+}
+
+/// Room for a run.
+const SEGMENT: &str = "256MiB";
+
+/// The switch with a configuration, in a folder.
+pub fn serve(switch: &Path, folder: &Path, configuration: &str) -> io::Result<Command> {
+    fs::write(folder.join("switch.toml"), configuration)?;
+    write_secret(&folder.join("journal.key"), &"5a".repeat(32))?;
+    write_secret(&folder.join("access.token"), ACCESS_TOKEN)?;
+    let mut command = Command::new(switch);
+    command.args(["serve", "--config"]).arg(folder.join("switch.toml")).env("SIGNALBOX_LOG", "error");
+    Ok(command)
+}
+
+const ACCESS_TOKEN: &str = "an-access-token-of-the-benches";
+
+/// Writes a file for its owner alone.
+pub fn write_secret(path: &Path, content: &str) -> io::Result<()> {
+    fs::write(path, content)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))
 }
 
 /// A process that ends, with its folder, when this is dropped.
@@ -77,14 +195,14 @@ pub struct Running {
 }
 
 impl Running {
-    /// The issuer, on a processor.
+    /// The issuer.
     pub fn issuer(listen: SocketAddr) -> io::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["issuer", "--listen", &listen.to_string()]);
         Ok(Self { child: command.spawn()?, folder: PathBuf::new() })
     }
 
-    pub fn id(&self) -> u32 {
+    fn id(&self) -> u32 {
         self.child.id()
     }
 }
@@ -102,40 +220,4 @@ impl Drop for Running {
 /// A port that nobody listens on.
 pub fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind("127.0.0.1:0")?.local_addr()
-}
-
-fn configuration(listen: SocketAddr, issuer: SocketAddr, level: Option<&str>) -> String {
-    let admin = free_address().map_or(0, |address| address.port());
-    let journal = level.map_or_else(String::new, |level| {
-        format!("[journal]\ndir = \"journal\"\nkey_file = \"journal.key\"\nlevel = \"{level}\"\nsegment = \"256MiB\"\n")
-    });
-    format!(
-        r#"{journal}
-[admin]
-listen = "127.0.0.1:{admin}"
-[[acquirer]]
-name = "north"
-listen = "{listen}"
-dialect = "iso87-ascii"
-framing = {{ length = "binary2" }}
-plain_tcp = true
-[[issuer]]
-name = "maple"
-connect = ["{issuer}"]
-dialect = "iso87-ascii"
-framing = {{ length = "binary2" }}
-plain_tcp = true
-window = 65536
-[[route]]
-iin = "476173"
-issuer = "maple"
-"#
-    )
-}
-
-fn haproxy(listen: SocketAddr, issuer: SocketAddr) -> String {
-    format!(
-        "global\n  maxconn 4000\n  nbthread 1\ndefaults\n  mode tcp\n  timeout connect 5s\n  timeout client 60s\n  \
-         timeout server 60s\nfrontend f\n  bind {listen}\n  default_backend b\nbackend b\n  server s {issuer}\n"
-    )
 }
