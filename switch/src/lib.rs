@@ -14,6 +14,7 @@
 //! | `journal` | facts on the disk before anything that follows from them is seen |
 //! | `issuer`, `kept` | a leg becomes a message, a message becomes an answer; what is told later is made from what was kept |
 //! | `envelope`, `edge`, `hop` | raw messages kept, one shard's world, shards talking |
+//! | `sync`, `models` | what threads share on this path; every order of it, tried by tests |
 //! | `metrics`, `catalogue`, `board`, `process`, `admin`, `log` | what operators see |
 //! | `service` | what the service manager is told |
 //! | `console`, `slowest` | the web console |
@@ -60,6 +61,8 @@ pub mod log;
 mod mac;
 pub mod mentions;
 pub mod metrics;
+#[cfg(test)]
+mod models;
 mod network;
 #[cfg(feature = "otel")]
 mod otel;
@@ -74,6 +77,7 @@ mod service;
 mod setup;
 pub mod shard;
 mod slowest;
+mod sync;
 mod tables;
 mod throttle;
 mod tls;

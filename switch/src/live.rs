@@ -1,7 +1,6 @@
 //! The real world as a shard sees it: the [`Ports`] of a running switch.
 
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
 
 use authorizer::cards::Refused;
 use authorizer::effect::Reply;
@@ -70,8 +69,7 @@ impl Ports for Live {
     fn take(&mut self, events: &mut Vec<Event>) {
         self.edge.use_macs();
         std::mem::swap(&mut *self.edge.inbox.borrow_mut(), events);
-        let journal = self.journal.as_ref();
-        let is_low = journal.is_some_and(|journal| journal.durability().is_low.load(Ordering::Relaxed));
+        let is_low = self.journal.as_ref().is_some_and(Journal::is_low);
         if is_low != self.store_was_low {
             self.store_was_low = is_low;
             events.push(Event::StoreLow(is_low));
@@ -214,7 +212,7 @@ impl Live {
             ended_us: now_us,
         };
         if !self.edge.setup.spans.put(told) {
-            self.edge.setup.traces.lost.fetch_add(1, Ordering::Relaxed);
+            self.edge.setup.traces.lost.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         }
     }
 

@@ -15,7 +15,7 @@ use crate::api::Askers;
 use crate::config::{Config, Issuer, Way};
 use crate::crypto;
 use crate::homes::Homes;
-use crate::hop::Mailbox;
+use crate::hop::{MAILBOX_MAX, Mailbox};
 use crate::journal::IndexFigures;
 use crate::metrics::Snapshot;
 use crate::rules::Rules;
@@ -116,7 +116,7 @@ impl Setup {
             rules: ArcSwap::from_pointee(rules),
             homes,
             mac_keys,
-            mailboxes: (0..shards).map(|_| Mailbox::new()).collect(),
+            mailboxes: (0..shards).map(|_| Mailbox::new(MAILBOX_MAX)).collect(),
             gauges: (0..shards).map(|_| ShardGauges::seen_at(now_us)).collect(),
             links: DashMap::new(),
             askers: Askers::default(),

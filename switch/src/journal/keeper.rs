@@ -1,8 +1,7 @@
-//! The thread beside a shard that makes its journal durable. The shard writes; this thread waits for the disk, says how
-//! far it got, and fills the next segment with zeros while there is nothing else to do.
+//! What the thread beside a shard does to files: it makes them durable, and fills the next segment with zeros while there
+//! is nothing else to do. When it does which, and whom it tells, is `durability`.
 //!
-//! One sync carries everything that was written before it began, so a slow disk makes larger groups and no longer
-//! queues. A sync that fails is never tried again: the pages may be marked clean although they are not on the disk. The
+//! A sync that fails is never tried again: the pages may be marked clean although they are not on the disk. The
 //! process ends, and what it could not write down was never seen by anybody.
 
 use std::fs::{self, File, OpenOptions};
@@ -11,14 +10,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use atomic_waker::AtomicWaker;
 use authorizer::buckets::Buckets;
-use crossbeam_queue::ArrayQueue;
 
 use super::Level;
+use super::durability::{Disk, Keeper};
+use super::sync::ArrayQueue;
 use crate::metrics::SYNC_US;
 
 /// The process's exit code when its store fails.
@@ -31,29 +29,28 @@ const CHUNK: usize = 256 << 10;
 const FULL_WAIT: Duration = Duration::from_millis(500);
 /// Longest sleep when nothing is asked.
 const IDLE: Duration = Duration::from_secs(1);
-/// Bits of a mark that hold the offset; the segment's number is above them.
-const OFFSET_BITS: u32 = 40;
 
 /// What shard and keeper tell each other.
-pub(crate) struct Durability {
-    /// Position up to which the shard has written.
-    written: AtomicU64,
-    /// Segment and offset up to which it has written.
-    written_mark: AtomicU64,
-    /// Position up to which the disk has it.
-    durable: AtomicU64,
-    durable_mark: AtomicU64,
+pub(crate) type Durability = super::durability::Durability<File>;
+
+/// What else they share.
+pub(super) struct Shelf {
     /// How long syncs took, for the page.
     pub(super) sync_times: SyncTimes,
     /// There is no room for another segment.
-    pub(crate) is_low: AtomicBool,
-    /// Woken when the disk has more.
-    pub(crate) waker: AtomicWaker,
-    stop: AtomicBool,
+    pub(super) is_low: AtomicBool,
     /// A segment that is ready to be used.
     pub(super) prepared: ArrayQueue<File>,
-    /// Segments that the shard went on to.
-    pub(super) opened: ArrayQueue<(u64, Arc<File>)>,
+}
+
+impl Shelf {
+    fn new() -> Self {
+        Self {
+            sync_times: SyncTimes::default(),
+            is_low: AtomicBool::new(false),
+            prepared: ArrayQueue::new(1),
+        }
+    }
 }
 
 /// Written by the keeper, read by the shard.
@@ -79,61 +76,6 @@ impl SyncTimes {
     }
 }
 
-/// Segment and offset in one number.
-pub(super) fn mark(segment: u64, offset: u64) -> u64 {
-    segment << OFFSET_BITS | offset
-}
-
-impl Durability {
-    /// Nothing was written yet behind this position.
-    pub(super) fn new(position: u64) -> Arc<Self> {
-        Arc::new(Self {
-            written: AtomicU64::new(position),
-            written_mark: AtomicU64::new(0),
-            durable: AtomicU64::new(position),
-            durable_mark: AtomicU64::new(0),
-            sync_times: SyncTimes::default(),
-            is_low: AtomicBool::new(false),
-            waker: AtomicWaker::new(),
-            stop: AtomicBool::new(false),
-            prepared: ArrayQueue::new(1),
-            opened: ArrayQueue::new(8),
-        })
-    }
-
-    /// The shard has written up to here.
-    pub(super) fn wrote(&self, position: u64, mark: u64) {
-        self.written_mark.store(mark, Ordering::Release);
-        self.written.store(position, Ordering::Release);
-    }
-
-    /// Up to which position the disk has it.
-    pub(super) fn durable(&self) -> u64 {
-        self.durable.load(Ordering::Acquire)
-    }
-
-    /// The segment in which the disk's end is; 0 before the first sync.
-    pub(super) fn durable_segment(&self) -> u64 {
-        self.durable_mark.load(Ordering::Acquire) >> OFFSET_BITS
-    }
-
-    /// Segment and offset up to which nothing changes any more for those who read behind the shard.
-    pub(super) fn followable(&self, level: Level) -> (u64, u64) {
-        let mark = match level {
-            Level::Sync => &self.durable_mark,
-            Level::Written => &self.written_mark,
-        };
-        let mark = mark.load(Ordering::Acquire);
-        (mark >> OFFSET_BITS, mark & ((1 << OFFSET_BITS) - 1))
-    }
-
-    /// Up to which offset of a segment the disk has it.
-    pub(super) fn durable_offset(&self, segment: u64) -> u64 {
-        let mark = self.durable_mark.load(Ordering::Acquire);
-        if mark >> OFFSET_BITS == segment { mark & ((1 << OFFSET_BITS) - 1) } else { 0 }
-    }
-}
-
 /// Ends the process: what could not be written down must not be acted on.
 pub(super) fn fail(what: &Path, error: &std::io::Error) -> ! {
     // The log may be on the same disk, and nothing may be waited for.
@@ -145,58 +87,25 @@ pub(super) fn fail(what: &Path, error: &std::io::Error) -> ! {
     std::process::exit(EXIT_STORE);
 }
 
-/// The running thread.
-pub(super) struct Keeper {
-    pub(super) shared: Arc<Durability>,
-    thread: Thread,
-    handle: Option<thread::JoinHandle<()>>,
-}
-
-impl Keeper {
-    /// Starts it over an open segment.
-    pub(super) fn start(
-        shared: Arc<Durability>,
-        folder: PathBuf,
-        (number, file): (u64, Arc<File>),
-        level: Level,
-        flush: Duration,
-        segment_bytes: u64,
-    ) -> std::io::Result<Self> {
-        let work = Work {
-            shared: shared.clone(),
-            folder,
-            number,
-            file,
-            segment_bytes,
-            preparing: None,
-            retry: None,
-        };
-        let idle = if level == Level::Sync { IDLE } else { flush };
-        let handle = thread::Builder::new().name("journal".to_owned()).spawn(move || work.run(idle))?;
-        Ok(Self { shared, thread: handle.thread().clone(), handle: Some(handle) })
-    }
-
-    /// There is something to sync, and somebody waits for it.
-    pub(super) fn wake(&self) {
-        self.thread.unpark();
-    }
-}
-
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Release);
-        self.thread.unpark();
-        if let Some(handle) = self.handle.take() {
-            let _ = handle.join();
-        }
-    }
-}
-
-struct Work {
+/// Starts the thread over an open segment.
+pub(super) fn start(
     shared: Arc<Durability>,
     folder: PathBuf,
-    number: u64,
-    file: Arc<File>,
+    segment: (u64, Arc<File>),
+    level: Level,
+    flush: Duration,
+    segment_bytes: u64,
+) -> std::io::Result<(Keeper<File>, Arc<Shelf>)> {
+    let shelf = Arc::new(Shelf::new());
+    let files = Files { shelf: shelf.clone(), folder, segment_bytes, preparing: None, retry: None };
+    let idle = if level == Level::Sync { IDLE } else { flush };
+    Ok((Keeper::start(shared, segment, files, idle)?, shelf))
+}
+
+/// The thread's side of the files.
+struct Files {
+    shelf: Arc<Shelf>,
+    folder: PathBuf,
     segment_bytes: u64,
     /// The next segment, and how much of it is filled.
     preparing: Option<(File, u64)>,
@@ -204,78 +113,46 @@ struct Work {
     retry: Option<Instant>,
 }
 
-impl Work {
-    fn run(mut self, idle: Duration) {
-        loop {
-            let is_last = self.shared.stop.load(Ordering::Acquire);
-            let written = self.shared.written.load(Ordering::Acquire);
-            if written > self.shared.durable() || self.has_unsynced_marks() {
-                self.sync(written);
-            } else if is_last {
-                return;
-            } else if self.wants_to_prepare() {
-                self.prepare();
-            } else {
-                thread::park_timeout(idle);
-            }
-        }
-    }
-
-    fn has_unsynced_marks(&self) -> bool {
-        self.shared.written_mark.load(Ordering::Acquire) != self.shared.durable_mark.load(Ordering::Acquire)
-    }
-
-    /// Everything written before this began is on the disk when it returns.
-    fn sync(&mut self, written: u64) {
-        let mark = self.shared.written_mark.load(Ordering::Acquire);
-        let began = Instant::now();
-        self.sync_file();
-        while self.number < mark >> OFFSET_BITS {
-            // The shard has put it there before it wrote the mark.
-            let Some((number, file)) = self.shared.opened.pop() else { break };
-            (self.number, self.file) = (number, file);
-            self.sync_file();
-            self.sync_folder();
-        }
-        self.shared.durable_mark.store(mark, Ordering::Release);
-        self.shared.durable.store(written, Ordering::Release);
-        self.shared.sync_times.add(began.elapsed());
-        self.shared.waker.wake();
-    }
-
-    fn sync_file(&self) {
-        if let Err(error) = self.file.sync_data() {
+impl Disk<File> for Files {
+    fn sync(&mut self, file: &File) {
+        if let Err(error) = file.sync_data() {
             fail(&self.folder, &error);
         }
     }
 
-    fn sync_folder(&self) {
+    fn sync_names(&mut self) {
         if let Err(error) = File::open(&self.folder).and_then(|folder| folder.sync_all()) {
             fail(&self.folder, &error);
         }
     }
 
-    fn wants_to_prepare(&self) -> bool {
-        self.shared.prepared.is_empty() && self.retry.is_none_or(|at| Instant::now() >= at)
+    fn synced(&mut self, took: Duration) {
+        self.shelf.sync_times.add(took);
     }
 
     /// Fills a piece of the next segment.
-    fn prepare(&mut self) {
+    fn prepare(&mut self) -> bool {
+        if !self.shelf.prepared.is_empty() || self.retry.is_some_and(|at| Instant::now() < at) {
+            return false;
+        }
         match self.fill() {
             Ok(()) => {
                 self.retry = None;
-                self.shared.is_low.store(false, Ordering::Relaxed);
+                self.shelf.is_low.store(false, Ordering::Relaxed);
             }
             Err(error) => {
-                if !self.shared.is_low.swap(true, Ordering::Relaxed) {
+                if !self.shelf.is_low.swap(true, Ordering::Relaxed) {
                     tracing::error!(%error, "no room for another journal segment: new requests are refused");
                 }
                 self.preparing = None;
                 self.retry = Some(Instant::now() + FULL_WAIT);
             }
         }
+        true
     }
+}
 
+impl Files {
     fn fill(&mut self) -> std::io::Result<()> {
         let path = self.folder.join(PREPARED);
         if self.preparing.is_none() {
@@ -290,7 +167,7 @@ impl Work {
             && let Some((file, _)) = self.preparing.take()
         {
             file.sync_all()?;
-            let _ = self.shared.prepared.push(file);
+            let _ = self.shelf.prepared.push(file);
         }
         Ok(())
     }

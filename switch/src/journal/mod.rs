@@ -17,7 +17,8 @@
 //! | `batch` | one write: checksum, chain, seal |
 //! | `segment` | names and openings of segments; reading them back |
 //! | `writer` | the shard's side: one write per turn |
-//! | `keeper` | the thread that makes it durable and prepares the next segment |
+//! | `durability` | the hand-over between the shard and the thread that waits for the disk |
+//! | `keeper` | what that thread does to files: durable, and the next segment prepared |
 //! | `keys` | what protects card numbers |
 //! | `wrapped` | the same, wrapped by a token |
 //! | `piece`, `snapshot` | what a shard knew at the end of a segment, as bytes and as a file |
@@ -37,6 +38,7 @@ mod batch;
 #[cfg(feature = "bench")]
 pub mod bench;
 mod directory;
+mod durability;
 mod fold;
 pub mod history;
 mod index;
@@ -60,6 +62,8 @@ pub(crate) use wrapped::{Vault, Wrapper, insist_on_none, open_or_make, rewrap};
 pub(crate) use writer::{Journal, SEGMENT_BYTES_MIN, Settings};
 
 use std::path::{Path, PathBuf};
+
+use crate::sync;
 
 /// How many facts stand in the payload of a batch before its end, or before something that is none: for those who test
 /// the reader with bytes of their own.

@@ -12,7 +12,8 @@ use authorizer::event::ShardId;
 use authorizer::fact::Fact;
 
 use super::batch::{self, HEAD_BYTES, Head, Kind, Sum};
-use super::keeper::{self, Durability, Keeper, PREPARED, mark};
+use super::durability::{Keeper, mark};
+use super::keeper::{self, Durability, PREPARED, Shelf};
 use super::keys::{Keys, Sealer};
 use super::record::Writer;
 use super::segment::{self, Names, Opening, Tail};
@@ -67,7 +68,8 @@ pub(crate) struct Journal {
     out: Vec<u8>,
     /// When facts were last written, until the end is sealed.
     unsealed_us: Option<u64>,
-    keeper: Keeper,
+    keeper: Keeper<File>,
+    shelf: Arc<Shelf>,
 }
 
 impl Journal {
@@ -89,7 +91,7 @@ impl Journal {
         let shared = Durability::new(tail.position);
         let opening = Opening::new(shard, number, &settings.keys, tail.end, &settings.names)?;
         let sealer = settings.keys.for_new(&opening.salt, shard);
-        let keeper = Keeper::start(
+        let (keeper, shelf) = keeper::start(
             shared,
             folder.clone(),
             (number, file.clone()),
@@ -114,6 +116,7 @@ impl Journal {
             out: Vec::new(),
             unsealed_us: None,
             keeper,
+            shelf,
         };
         journal.write_opening(&opening, now_us);
         Ok(journal)
@@ -152,14 +155,18 @@ impl Journal {
         &self.keeper.shared
     }
 
+    /// Whether there is no room for another segment.
+    pub(crate) fn is_low(&self) -> bool {
+        self.shelf.is_low.load(Ordering::Relaxed)
+    }
+
     /// How it stands, for the page.
     pub(crate) fn figures(&self) -> JournalFigures {
-        let shared = &self.keeper.shared;
         JournalFigures {
             facts: self.position - self.first,
             bytes: self.bytes,
-            syncs: shared.sync_times.read(),
-            is_low: shared.is_low.load(Ordering::Relaxed),
+            syncs: self.shelf.sync_times.read(),
+            is_low: self.is_low(),
         }
     }
 
@@ -232,7 +239,7 @@ impl Journal {
     fn roll(&mut self, now_us: u64) -> Result<(), Fault> {
         let number = self.number + 1;
         let path = self.folder.join(segment::file_name(number));
-        let file = match self.keeper.shared.prepared.pop() {
+        let file = match self.shelf.prepared.pop() {
             Some(file) => fs::rename(self.folder.join(PREPARED), &path).map(|()| file),
             None => fresh(&path, self.size),
         };
@@ -241,8 +248,7 @@ impl Journal {
             Opening::new(self.shard, number, &self.settings.keys, self.offset, &self.settings.names)?;
         self.sealer = self.settings.keys.for_new(&opening.salt, self.shard);
         (self.number, self.file, self.offset) = (number, file, 0);
-        let full = self.keeper.shared.opened.push((number, self.file.clone()));
-        if full.is_err() {
+        if self.keeper.shared.open(number, self.file.clone()).is_err() {
             return Err(Fault::Store("the disk is several segments behind".to_owned()));
         }
         self.write_opening(&opening, now_us);
