@@ -12,7 +12,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use authorizer::event::{AcquirerId, IssuerId, IssuerLink, ShardId};
-use dashmap::DashMap;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -20,6 +19,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::config::Way;
 use crate::edge::issuer_shard;
 use crate::hop::Hop;
+use crate::registry::Registry;
 use crate::setup::{Setup, links_of};
 
 /// Connections the kernel completes before the door takes them.
@@ -39,7 +39,7 @@ pub(crate) enum Guest {
 /// How many are inside.
 pub(crate) struct DoorCounts {
     connections: AtomicU32,
-    by_address: DashMap<IpAddr, u32>,
+    by_address: Registry<IpAddr, u32>,
     /// By acquirer.
     acquirers: Vec<AtomicU32>,
     /// By issuer, then by place.
@@ -75,7 +75,7 @@ impl DoorCounts {
         let places = |issuer| (0..links_of(issuer)).map(|_| AtomicBool::new(false)).collect();
         Arc::new(Self {
             connections: AtomicU32::new(0),
-            by_address: DashMap::new(),
+            by_address: Registry::new(),
             acquirers: config.acquirers.iter().map(|_| AtomicU32::new(0)).collect(),
             issuers: config.issuers.iter().map(places).collect(),
             handshakes: Arc::new(Semaphore::new(config.limits.handshakes_max as usize)),

@@ -14,6 +14,7 @@
 //! | `journal` | facts on the disk before anything that follows from them is seen |
 //! | `issuer`, `kept` | a leg becomes a message, a message becomes an answer; what is told later is made from what was kept |
 //! | `envelope`, `edge`, `hop` | raw messages kept, one shard's world, shards talking |
+//! | `registry` | maps that threads share beside the path |
 //! | `sync`, `models` | what threads share on this path; every order of it, tried by tests |
 //! | `metrics`, `catalogue`, `board`, `process`, `admin`, `log` | what operators see |
 //! | `service` | what the service manager is told |
@@ -69,6 +70,7 @@ mod otel;
 pub mod ports;
 mod process;
 pub mod programs;
+mod registry;
 pub mod reload;
 mod rules;
 pub mod run;

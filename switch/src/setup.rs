@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use authorizer::event::{AcquirerId, IssuerId, ShardId};
-use dashmap::DashMap;
 use hsm::KeyId;
 use tokio::sync::mpsc;
 
@@ -18,6 +17,7 @@ use crate::homes::Homes;
 use crate::hop::{MAILBOX_MAX, Mailbox};
 use crate::journal::IndexFigures;
 use crate::metrics::Snapshot;
+use crate::registry::Registry;
 use crate::rules::Rules;
 use crate::wall::Wall;
 
@@ -34,7 +34,7 @@ pub(crate) struct Setup {
     /// By shard: what the door and the health page look at.
     pub(crate) gauges: Vec<ShardGauges>,
     /// Issuer links by name, for the health page.
-    pub(crate) links: DashMap<(IssuerId, u16), &'static str>,
+    pub(crate) links: Registry<(IssuerId, u16), &'static str>,
     /// Who waits for the outcome of a change of a card.
     pub(crate) askers: Askers,
     pub(crate) draining: AtomicBool,
@@ -118,7 +118,7 @@ impl Setup {
             mac_keys,
             mailboxes: (0..shards).map(|_| Mailbox::new(MAILBOX_MAX)).collect(),
             gauges: (0..shards).map(|_| ShardGauges::seen_at(now_us)).collect(),
-            links: DashMap::new(),
+            links: Registry::new(),
             askers: Askers::default(),
             draining: AtomicBool::new(false),
             has_spare: AtomicBool::new(false),

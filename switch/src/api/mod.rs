@@ -25,7 +25,6 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use dashmap::DashMap;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use subtle::ConstantTimeEq;
@@ -36,6 +35,7 @@ use crate::admin::{self, Question};
 use crate::config::{Config, ProgramKind, ResponseKind};
 use crate::crypto::Enrolment;
 use crate::hop::Hop;
+use crate::registry::Registry;
 use crate::setup::Setup;
 use form::{Fault, Form, Wanted};
 
@@ -74,7 +74,7 @@ impl AccessToken {
 /// Those who wait for the outcome of a change.
 #[derive(Default)]
 pub(crate) struct Askers {
-    waiting: DashMap<Asker, oneshot::Sender<Outcome>>,
+    waiting: Registry<Asker, oneshot::Sender<Outcome>>,
     next: AtomicU64,
 }
 

@@ -12,7 +12,6 @@ use axum::Json;
 use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use dashmap::DashMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -22,6 +21,7 @@ use super::audit::{Audit, Entry};
 use crate::admin::{self, Question};
 use crate::api::saf;
 use crate::hop::Hop;
+use crate::registry::Registry;
 use crate::setup::Setup;
 
 /// How long a question waits for its confirmation.
@@ -86,7 +86,7 @@ impl Action {
 /// What waits to be confirmed, and where it is written down.
 pub(super) struct Control {
     audit: Audit,
-    asked: DashMap<u64, (Action, Instant)>,
+    asked: Registry<u64, (Action, Instant)>,
     next: AtomicU64,
 }
 
@@ -96,7 +96,7 @@ impl Control {
     /// # Errors
     /// Why it cannot be used.
     pub(super) fn open(path: &Path) -> Result<Self, String> {
-        Ok(Self { audit: Audit::open(path)?, asked: DashMap::new(), next: AtomicU64::new(1) })
+        Ok(Self { audit: Audit::open(path)?, asked: Registry::new(), next: AtomicU64::new(1) })
     }
 
     fn write(&self, from: SocketAddr, action: &Action, what: &str) -> Result<(), Box<Response>> {

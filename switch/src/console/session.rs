@@ -6,12 +6,12 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use dashmap::DashMap;
 use serde::Deserialize;
 use tokio::time::{Duration, Instant, sleep};
 
 use super::Door;
 use crate::api::AccessToken;
+use crate::registry::Registry;
 
 /// Browsers that are signed in at a time; the one that has been idle for longest gives way.
 const SESSIONS_MAX: usize = 64;
@@ -26,13 +26,13 @@ pub(super) struct Sessions {
     /// Without one everybody may look.
     token: Option<AccessToken>,
     /// By what the cookie holds.
-    signed_in: DashMap<String, Instant>,
+    signed_in: Registry<String, Instant>,
 }
 
 impl Sessions {
     /// Nobody is signed in.
     pub(super) fn new(token: Option<AccessToken>) -> Self {
-        Self { token, signed_in: DashMap::new() }
+        Self { token, signed_in: Registry::new() }
     }
 
     fn admits(&self, headers: &HeaderMap) -> bool {
