@@ -63,7 +63,7 @@ bench-e2e: build ## the switch beside a bare relay, through sockets, in interlea
 	@cd benches/relay && $(CARGO) build --release --locked -q --target-dir ../../target/relay
 	@$(RELAY) prepare target/relay/codes
 	@$(RELAY) rounds --codes target/relay/codes --rounds $(or $(ROUNDS),8)
-	@$(RELAY) rounds --codes target/relay/codes --rounds $(or $(ROUNDS),8) --shards 2
+	@$(RELAY) rounds --codes target/relay/codes --rounds $(or $(ROUNDS),8) --shards 2 --loads 8x64,64x8,64x1,1x1
 	@$(RELAY) counts --codes target/relay/codes
 	@$(RELAY) growth --rounds $(or $(ROUNDS),8)
 
