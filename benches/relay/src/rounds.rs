@@ -71,7 +71,11 @@ fn once(stand: &Stand, subject: Subject, load: &Load) -> io::Result<Figures> {
         let seen = client::run(at, load, &requests, &mut || cpu.push(Cpu::of(process)))?;
         insist_on_approvals(&seen)?;
         let each = |spent_ns: u64| spent_ns as f64 / seen.answers.max(1) as f64;
-        let us = |quantile| seen.times_ns.value_at_quantile(quantile) as f64 / 1e3;
+        // Behind by more than the run nothing has a time: nothing that was due after the warm-up was answered.
+        let us = |quantile| match seen.times_ns.len() {
+            0 => f64::NAN,
+            _ => seen.times_ns.value_at_quantile(quantile) as f64 / 1e3,
+        };
         Ok(Figures {
             rate: seen.rate,
             p50_us: us(0.5),

@@ -37,7 +37,7 @@ pub fn print_rounds(load: &str, subjects: &[Subject], figures: &[Vec<Figures>]) 
         let cells = COLUMNS.iter().map(|column| cell(rounds, column));
         let ratios = ratios.iter().map(|(column, base, _)| {
             let (_, figure, _) = COLUMNS[*column];
-            format!("{:.2}", median_of(rounds, figure) / median_of(base, figure))
+            told(median_of(rounds, figure) / median_of(base, figure), 2)
         });
         print_row(&subject.name(), cells.chain(ratios));
     }
@@ -50,8 +50,13 @@ pub fn print_row(name: &str, cells: impl Iterator<Item = String>) {
 
 fn cell(rounds: &[Figures], (_, figure, digits): &Column) -> String {
     let sorted = sorted(rounds.iter().map(figure).collect());
-    let (least, most) = (sorted[0], sorted[sorted.len() - 1]);
-    format!("{:.digits$} ({least:.digits$} to {most:.digits$})", median_of(rounds, *figure))
+    let [median, least, most] =
+        [median_of(rounds, *figure), sorted[0], sorted[sorted.len() - 1]].map(|value| told(value, *digits));
+    format!("{median} ({least} to {most})")
+}
+
+fn told(value: f64, digits: usize) -> String {
+    if value.is_nan() { "-".to_owned() } else { format!("{value:.digits$}") }
 }
 
 fn median_of(rounds: &[Figures], figure: fn(&Figures) -> f64) -> f64 {
