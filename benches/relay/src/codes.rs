@@ -159,11 +159,12 @@ issuer = "maple-0"
         let running = command.envs([self.environment()]).stdout(Stdio::null()).spawn()?;
         let running = Provisioned(running);
         drop(system::connect(listen)?);
-        let changes: [(&str, fn(u64) -> String); 3] =
-            [("enrol", enrolment), ("issue", bundle), ("confirm", confirmation)];
-        for (action, line) in changes {
+        let of_all = |line: fn(u64) -> String| (1..=CARDS).map(line).collect::<String>();
+        let changes =
+            [("enrol", of_all(enrolment)), ("issue", of_all(bundle)), ("confirm", of_all(confirmation))];
+        for (action, lines) in changes {
             let path = folder.join(format!("{action}.jsonl"));
-            fs::write(&path, (1..=CARDS).map(line).collect::<String>())?;
+            fs::write(&path, lines)?;
             let mut command = Command::new(switch);
             command.args(["cards", action, "--admin", &admin.to_string(), "--token-file"]);
             said(command.arg(folder.join("access.token")).arg(&path))?;
