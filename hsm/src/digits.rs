@@ -93,6 +93,7 @@ impl Code {
     }
 
     /// The number that the digits are, in the clear. Of none it is zero.
+    #[inline]
     pub(crate) fn danger_number(&self) -> u64 {
         let [first, second] = self.0.eights(u64::from_be_bytes);
         // With zeros in front in place of those behind.

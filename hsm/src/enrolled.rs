@@ -16,10 +16,34 @@ use crate::token::{KeyInUse, Stream};
 use crate::verifier::MAX_BATCH;
 
 /// What is known of a response: to make a tag of it, or to compare it with one.
-#[derive(Clone, Copy)]
-pub(crate) enum Asked<'a> {
-    Enrol(&'a EnrolResponse),
-    Check(&'a EnrolledResponse),
+pub(crate) trait Known {
+    /// What the tag is made over.
+    fn parts(&self) -> (&Pan, &Challenge, &Code);
+
+    /// What the tag that was made of it says.
+    fn judged(&self, made: ResponseTag) -> Answer;
+}
+
+impl Known for EnrolResponse {
+    fn parts(&self) -> (&Pan, &Challenge, &Code) {
+        (&self.pan, &self.challenge, &self.response)
+    }
+
+    fn judged(&self, made: ResponseTag) -> Answer {
+        Answer::Tag(made)
+    }
+}
+
+impl Known for EnrolledResponse {
+    fn parts(&self) -> (&Pan, &Challenge, &Code) {
+        (&self.pan, &self.challenge, &self.presented)
+    }
+
+    // Whole answers are written where they are kept: read back out of a return, each would wait for its own bytes.
+    #[inline(always)]
+    fn judged(&self, made: ResponseTag) -> Answer {
+        Answer::of(is_same(&made, &self.tag))
+    }
 }
 
 /// A key that makes tags by AES.
@@ -34,16 +58,16 @@ impl Pepper {
     }
 
     /// Answers many in one call of the token, and tells what came of each.
-    pub(crate) fn answer<'q>(
+    pub(crate) fn answer<'q, Asked: Known + 'q>(
         &mut self,
         room: &mut Room,
-        asked: impl Iterator<Item = Asked<'q>> + Clone,
+        asked: impl Iterator<Item = &'q Asked> + Clone,
         mut tell: impl FnMut(Answer),
     ) -> Result<(), Cause> {
         // All are written before the first is hashed: a processor waits with the reading of what was just written in pieces.
         let mut used = 0;
         for (text, asked) in self.texts.iter_mut().zip(asked.clone()) {
-            text.write(&asked);
+            text.write(asked);
             used += 1;
         }
         let texts = &mut self.texts[..used];
@@ -56,25 +80,9 @@ impl Pepper {
 }
 
 /// Answers one with an HMAC.
-pub(crate) fn answer_by_hmac(key: KeyInUse<'_>, asked: &Asked<'_>) -> Result<Answer, Cause> {
+pub(crate) fn answer_by_hmac(key: KeyInUse<'_>, asked: &impl Known) -> Result<Answer, Cause> {
     let made = key.mac::<32>(Text::of(asked).as_bytes())?;
     Ok(asked.judged(ResponseTag::Hmac(*made)))
-}
-
-impl Asked<'_> {
-    fn parts(&self) -> (&Pan, &Challenge, &Code) {
-        match self {
-            Asked::Enrol(asked) => (&asked.pan, &asked.challenge, &asked.response),
-            Asked::Check(asked) => (&asked.pan, &asked.challenge, &asked.presented),
-        }
-    }
-
-    fn judged(&self, made: ResponseTag) -> Answer {
-        match self {
-            Asked::Enrol(_) => Answer::Tag(made),
-            Asked::Check(asked) => Answer::of(is_same(&made, &asked.tag)),
-        }
-    }
 }
 
 /// What a tag is made over, with room for the padding of SHA-256. Wiped on drop, which a hasher's own copy would not be.
@@ -97,14 +105,14 @@ impl Text {
         Text { bytes: [0; TEXT_BYTES], len: 0 }
     }
 
-    fn of(asked: &Asked<'_>) -> Text {
+    fn of(asked: &impl Known) -> Text {
         let mut text = Text::new();
         text.write(asked);
         text
     }
 
     /// Writes it, into what is empty.
-    fn write(&mut self, asked: &Asked<'_>) {
+    fn write(&mut self, asked: &impl Known) {
         let (pan, challenge, response) = asked.parts();
         let text = &mut self.bytes;
         let at = put(text, 0, b"DDCR1|", 6);
@@ -138,9 +146,12 @@ impl Text {
     }
 
     fn wipe(&mut self) {
-        // Behind its blocks are zeros.
-        let end = self.end();
-        self.bytes[..end].zeroize();
+        // By whole blocks, of which the second is empty most of the time: to wipe a length that is not known takes longer.
+        let (first, second) = self.bytes.split_at_mut(64);
+        first.zeroize();
+        if self.len + 9 > 64 {
+            second.zeroize();
+        }
         self.len = 0;
     }
 
@@ -168,6 +179,7 @@ fn put<const FILLED: usize>(
 }
 
 /// A tag of the other form is never right.
+#[inline(always)]
 fn is_same(made: &ResponseTag, stored: &ResponseTag) -> bool {
     match (made, stored) {
         (ResponseTag::Aes(made), ResponseTag::Aes(stored)) => {
@@ -175,9 +187,14 @@ fn is_same(made: &ResponseTag, stored: &ResponseTag) -> bool {
             let difference = u128::from_ne_bytes(*made) ^ u128::from_ne_bytes(*stored);
             bool::from(((difference >> 64) as u64 | difference as u64).ct_eq(&0))
         }
-        (ResponseTag::Hmac(made), ResponseTag::Hmac(stored)) => bool::from(made.ct_eq(stored)),
+        (ResponseTag::Hmac(made), ResponseTag::Hmac(stored)) => is_same_hmac(made, stored),
         _ => false,
     }
+}
+
+#[inline(never)]
+fn is_same_hmac(made: &[u8; 32], stored: &[u8; 32]) -> bool {
+    bool::from(made.ct_eq(stored))
 }
 
 #[cfg(test)]
@@ -198,7 +215,7 @@ mod tests {
                 response: Code::parse(vector.input("response").as_bytes()).expect("digits"),
                 length: CodeLength::new(vector.input("response").len()).expect("a length"),
             };
-            let prehash = Text::of(&Asked::Enrol(&asked)).prehash();
+            let prehash = Text::of(&asked).prehash();
             assert_eq!(prehash.as_slice(), hex(vector.input("prehash_16")), "{}", vector.id());
         }
     }
@@ -216,7 +233,6 @@ mod tests {
                 length: CodeLength::new(6).expect("a length"),
             };
             let text = format!("DDCR1|{}|{}|{}", &digits[..pan], &digits[..others], &digits[..17 - others]);
-            let asked = Asked::Enrol(&asked);
             assert_eq!(Text::of(&asked).as_bytes(), text.as_bytes());
             assert_eq!(Text::of(&asked).prehash(), Sha256::digest(&text)[..16], "{text}");
         }
@@ -228,8 +244,7 @@ mod tests {
             response: Code::parse(&digits[..16]).expect("digits"),
             length: CodeLength::new(6).expect("a length"),
         };
-        let asked = Asked::Enrol(&longest);
-        let text = Text::of(&asked);
+        let text = Text::of(&longest);
         assert_eq!(text.prehash(), Sha256::digest(text.as_bytes())[..16]);
     }
 

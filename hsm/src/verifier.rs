@@ -6,7 +6,7 @@ use crate::algorithm3::Padding;
 use crate::card::cvv::CvvKey;
 use crate::card::{cryptogram, cvc3, cvv, dynamic_cvv};
 use crate::challenge;
-use crate::enrolled::{self, Asked, Pepper};
+use crate::enrolled::{self, Pepper};
 use crate::error::{Cause, HsmError};
 use crate::mac::{self, MacKey};
 use crate::pin::{self, FILL_BYTES, PinOut};
@@ -314,11 +314,11 @@ impl Verifier {
             }
             Question::EnrolResponse(asked) => {
                 let key = master(asked.key, Usage::ResponseHmac)?;
-                enrolled::answer_by_hmac(token.key(key), &Asked::Enrol(asked))
+                enrolled::answer_by_hmac(token.key(key), asked)
             }
             Question::EnrolledResponse(asked) => {
                 let key = master(asked.key, Usage::ResponseHmac)?;
-                enrolled::answer_by_hmac(token.key(key), &Asked::Check(asked))
+                enrolled::answer_by_hmac(token.key(key), asked)
             }
             Question::Cryptogram(asked) => {
                 let is_aes = asked.version().is_aes();
@@ -404,12 +404,10 @@ impl Verifier {
                 tell,
             ),
             (Question::EnrolResponse(_), Some(Key::Pepper(pepper))) => {
-                let asked = questions.filter_map(of!(Question::EnrolResponse)).map(Asked::Enrol);
-                pepper.answer(room, asked, tell)
+                pepper.answer(room, questions.filter_map(of!(Question::EnrolResponse)), tell)
             }
             (Question::EnrolledResponse(_), Some(Key::Pepper(pepper))) => {
-                let asked = questions.filter_map(of!(Question::EnrolledResponse)).map(Asked::Check);
-                pepper.answer(room, asked, tell)
+                pepper.answer(room, questions.filter_map(of!(Question::EnrolledResponse)), tell)
             }
             _ => Err(Cause::NotThatKey),
         }
