@@ -7,6 +7,7 @@
 use std::cell::Cell;
 
 use authorizer::event::{AcquirerId, AcquirerLink, IssuerId, Ticket};
+use authorizer::near::near;
 use authorizer::request::Identity;
 use codecs::iso8583::Index;
 
@@ -14,6 +15,10 @@ use crate::rules::{OwnRules, Rules};
 
 /// Released envelopes kept for the next messages; more than a turn's worth need not wait.
 const POOL_MAX: usize = 4_096;
+
+/// A line of a cache, and how many an envelope of a usual message has.
+const LINE_BYTES: usize = 64;
+const LINES_NEAR: usize = 5;
 
 /// Whom a message came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +99,18 @@ impl Envelope {
         (self.bytes.get(self.header_bytes..).unwrap_or_default(), &mut self.index)
     }
 
+    fn near(&self) {
+        near(&self.bytes);
+        near(&self.sender);
+        near(&self.rules);
+        near(&self.index);
+    }
+
+    fn near_bytes(&mut self) {
+        let room = self.bytes.spare_capacity_mut();
+        room.chunks(LINE_BYTES).take(LINES_NEAR).filter_map(|line| line.first()).for_each(near);
+    }
+
     fn wipe(&mut self) {
         self.bytes.fill(0);
         self.bytes.clear();
@@ -120,9 +137,15 @@ pub(crate) struct Envelopes {
 }
 
 impl Envelopes {
-    /// An envelope to fill.
+    /// An envelope to fill. Those in use are more than a cache holds, so the next two are asked for meanwhile: where the
+    /// bytes of one are is known once it is here.
     pub(crate) fn fresh(&mut self) -> Box<Envelope> {
-        self.pool.pop().unwrap_or_else(|| Box::new(Envelope::empty()))
+        let fresh = self.pool.pop().unwrap_or_else(|| Box::new(Envelope::empty()));
+        if let Some([second, next]) = self.pool.last_chunk_mut() {
+            second.near();
+            next.near_bytes();
+        }
+        fresh
     }
 
     /// Keeps an envelope and names it.

@@ -59,6 +59,7 @@ pub mod intake;
 pub mod issuer;
 pub mod limits;
 pub mod memory;
+pub mod near;
 pub mod network;
 pub mod parked;
 pub mod planted;

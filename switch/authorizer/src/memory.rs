@@ -10,10 +10,10 @@ use alloc::vec::Vec;
 
 use codecs::value::Stan;
 
-use self::cells::near;
 use self::ring::{Known, Ring};
 use crate::decision::Outcome;
 use crate::event::ShardId;
+use crate::near::near;
 use crate::request::{Fingerprint, Identity};
 use crate::saf::{Reversal, Why};
 use crate::transaction::{Sent, TransactionId};

@@ -6,6 +6,8 @@
 
 use alloc::vec::Vec;
 
+use crate::near::near;
+
 /// The upper half: the low half of the hash. The lower half: the place and one, so that nothing is zero.
 type Cell = u64;
 
@@ -153,15 +155,6 @@ fn half(cell: Cell) -> u64 {
 #[inline]
 fn place(cell: Cell) -> u32 {
     u32::try_from(low(cell).saturating_sub(1)).unwrap_or(u32::MAX)
-}
-
-/// Asks for the memory behind a reference without waiting for it.
-#[inline]
-pub(super) fn near<T>(what: &T) {
-    #[cfg(target_arch = "x86_64")]
-    safe_arch::prefetch_t0(what);
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = what;
 }
 
 #[cfg(test)]
