@@ -1,5 +1,6 @@
 //! Card prefixes to issuers.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use codecs::value::Iin;
@@ -15,11 +16,16 @@ impl Check<'_, '_> {
     pub(super) fn routes(&mut self, raw: &Raw) -> Vec<Option<Route>> {
         // The names as written: routes are checked even when their issuers have faults.
         let names: Vec<&str> = raw.issuer.iter().map(|issuer| name_of(&issuer.get_ref().name)).collect();
-        let mut known: Vec<Iin> = Vec::new();
+        let mut known = HashSet::new();
         raw.route.iter().map(|route| self.route(route, &names, &mut known)).collect()
     }
 
-    fn route(&mut self, raw: &Spanned<raw::Route>, names: &[&str], known: &mut Vec<Iin>) -> Option<Route> {
+    fn route(
+        &mut self,
+        raw: &Spanned<raw::Route>,
+        names: &[&str],
+        known: &mut HashSet<Iin>,
+    ) -> Option<Route> {
         let at = raw.span();
         let raw = raw.get_ref();
         let iin = self.iin(raw, &at, known);
@@ -42,18 +48,17 @@ impl Check<'_, '_> {
         Some(Route { iin: iin?, issuers })
     }
 
-    fn iin(&mut self, raw: &raw::Route, at: &Range<usize>, known: &mut Vec<Iin>) -> Option<Iin> {
+    fn iin(&mut self, raw: &raw::Route, at: &Range<usize>, known: &mut HashSet<Iin>) -> Option<Iin> {
         let digits = self.report.required(&raw.iin, at, "iin")?;
         let at = raw.iin.as_ref().map_or(at, |given| &given.at);
         let Some(iin) = Iin::parse(digits.as_bytes()) else {
             self.report.wrong(at, &format!("{digits:?}"), "1 to 11 digits");
             return None;
         };
-        if known.contains(&iin) {
+        if !known.insert(iin) {
             self.report.fault(at, format!("a second route for {digits}"), "one route for each prefix");
             return None;
         }
-        known.push(iin);
         Some(iin)
     }
 
