@@ -177,8 +177,12 @@ pub fn serve(switch: &Path, folder: &Path, configuration: &str) -> io::Result<Co
     write_secret(&folder.join("access.token"), ACCESS_TOKEN)?;
     let mut command = Command::new(switch);
     command.args(["serve", "--config"]).arg(folder.join("switch.toml")).env("SIGNALBOX_LOG", "error");
+    command.env("GLIBC_TUNABLES", AS_ITS_UNIT);
     Ok(command)
 }
+
+/// What the switch's systemd unit puts into its environment: pages of 2 MiB.
+const AS_ITS_UNIT: &str = "glibc.malloc.hugetlb=1";
 
 const ACCESS_TOKEN: &str = "an-access-token-of-the-benches";
 
