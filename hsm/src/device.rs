@@ -99,12 +99,12 @@ impl Device {
         if self.is_shut_out {
             return false;
         }
-        if let Some(verifier) = self.verifier.take() {
-            self.derivations += verifier.derivations();
-            if self.is_alone {
-                // A module that refuses may be gone; that shows when it is started.
-                let _ = verifier.finalize();
-            }
+        // Its sessions are closed before the module is shut down.
+        self.derivations += self.verifier.take().map_or(0, |verifier| verifier.derivations());
+        if self.is_alone {
+            // After an attempt that failed too: some modules look for their tokens only as they start, and what was left
+            // started without one would never find it.
+            self.plan.shut_down();
         }
         match self.plan.open() {
             Ok(verifier) => {

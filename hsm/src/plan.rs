@@ -10,7 +10,7 @@ use crate::algorithm3::Padding;
 use crate::error::Cause;
 use crate::question::{KeyId, PinFormat};
 use crate::secret::Secret;
-use crate::token::{KeyError, KeySpec, OpenError, Token};
+use crate::token::{self, KeyError, KeySpec, OpenError, Token};
 use crate::verifier::{MacKeySpec, MasterUsage, Verifier};
 
 /// A token and the keys that questions name. A [`KeyId`] is the place of a key in `keys`.
@@ -78,6 +78,11 @@ impl Plan {
     /// Opens the token and loads the keys.
     pub fn open(&self) -> Result<Verifier, PlanError> {
         self.load(Token::open(&self.module, &self.token, &self.pin).map_err(PlanError::Token)?)
+    }
+
+    /// Shuts the module down, for every token of it in this process.
+    pub(crate) fn shut_down(&self) {
+        token::shut_down(&self.module);
     }
 
     /// The same in a fresh session of a token that is open.

@@ -284,13 +284,6 @@ impl Verifier {
         (0..self.keys.len() as u16).try_for_each(|key| self.still_right(KeyId(key)))
     }
 
-    /// Shuts the module down, for every token of it in this process.
-    pub(crate) fn finalize(self) -> Result<(), Cause> {
-        let Verifier { keys, token, .. } = self;
-        drop(keys);
-        Ok(token.finalize()?)
-    }
-
     /// How many keys the module was asked to derive.
     pub fn derivations(&self) -> u64 {
         self.token.derivations()

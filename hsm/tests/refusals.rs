@@ -7,7 +7,9 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use hsm::token::{Capability, KeyFlaw, KeySpec, OpenError, Token, Verdict, Weakness};
-use hsm::{Answer, Cause, HsmError, Kind, MasterUsage, Retry, Secret, Verifier};
+use hsm::{
+    Answer, Cause, Device, HsmError, KeyRequest, Kind, MasterUsage, Plan, Purpose, Retry, Secret, Verifier,
+};
 
 use bench::{Bench, open, pin, response, spec, static_code};
 use cryptoki::object::{Attribute, KeyType};
@@ -31,13 +33,26 @@ fn a_key_answers_only_its_own_questions() {
 #[test]
 fn a_token_that_was_not_there_is_found_when_it_is() {
     tokens::run("a_token_that_was_not_there_is_found_when_it_is", |hsm| {
+        let check_value = hsm.create(&master("counters", &[7; 16], AES_DERIVE));
+        let key = KeyRequest {
+            spec: spec("counters", check_value),
+            purpose: Purpose::Master(MasterUsage::Counter),
+        };
+        let plan = Plan {
+            module: hsm.module.clone(),
+            token: LABEL.to_owned(),
+            pin: pin(),
+            card_keys: 1,
+            keys: vec![key],
+        };
+        let mut device = Device::open(plan, true).expect("a token");
         hsm.shut_down();
         let show = hsm.hide();
-        let why = Token::open(&hsm.module, LABEL, &pin()).err().expect("there is no token");
-        assert!(matches!(why, OpenError::NoToken { .. }), "{why}");
+        for _ in 0..2 {
+            assert_eq!(device.probe(), Err("no token is labelled \"signalbox-test\""));
+        }
         show();
-        // A module that looks for its tokens only as it starts was not left started.
-        open(hsm);
+        assert_eq!(device.probe(), Ok(()));
     });
 }
 

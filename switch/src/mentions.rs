@@ -68,6 +68,9 @@ fn is_in(nibbles: impl Iterator<Item = u8> + Clone, digits: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -80,28 +83,23 @@ mod tests {
         assert!(!holds(b"9999", digits));
     }
 
-    #[test]
-    fn the_first_look_misses_nothing() {
-        let mut seed = 88_172_645_463_325_252_u64;
-        let mut drawn = |below: usize| {
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            (seed >> 33) as usize % below
-        };
-        for _ in 0..20_000 {
-            // Few digits, so that beginnings of the number are everywhere.
-            let digits: Vec<u8> = (0..12 + drawn(8)).map(|_| b'0' + drawn(2) as u8).collect();
-            let mut nibbles: Vec<u8> = (0..drawn(30)).map(|_| drawn(2) as u8).collect();
-            let mut value: Vec<u8> = (0..drawn(30)).map(|_| b'0' + drawn(2) as u8).collect();
-            match drawn(3) {
-                0 => nibbles.extend(digits.iter().map(|digit| digit & 0x0F)),
-                1 => value.extend(&digits),
-                _ => {}
-            }
-            nibbles.extend((0..2 + drawn(9)).map(|_| drawn(2) as u8));
-            value.extend(nibbles.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]));
-            assert_eq!(holds(&value, &digits), does_hold(&value, &digits), "{digits:?} in {value:?}");
+    proptest! {
+        /// Few digits, so that beginnings of the number are everywhere, in front of it, as itself and packed.
+        #[test]
+        fn the_first_look_misses_nothing(
+            digits in vec(b'0'..=b'1', 12..20),
+            before in vec(b'0'..=b'1', 0..30),
+            halves in vec(0..=1_u8, 0..30),
+            after in vec(0..=1_u8, 2..11),
+            form in 0..3,
+        ) {
+            let characters = if form == 1 { digits.clone() } else { Vec::new() };
+            let packed = digits.iter().filter(|_| form == 2).map(|digit| digit & 0x0F);
+            let halves: Vec<u8> = halves.into_iter().chain(packed).chain(after).collect();
+            let pairs = halves.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]);
+            let value: Vec<u8> = before.into_iter().chain(characters).chain(pairs).collect();
+            prop_assert_eq!(holds(&value, &digits), does_hold(&value, &digits));
+            prop_assert!(form == 0 || holds(&value, &digits));
         }
     }
 }

@@ -77,28 +77,11 @@ impl Token {
 
     fn open_for(path: &Path, label: &str, pin: &Secret, makes_keys: bool) -> Result<Token, OpenError> {
         let context = load(path)?;
-        let is_ours = match context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
-            Ok(()) => true,
+        match context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
             // A module is initialised once per process; another token of it may be open.
-            Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => false,
+            Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => (),
             Err(why) => return Err(OpenError::Module(why)),
-        };
-        let opened = Token::open_in(context.clone(), path, label, pin, makes_keys);
-        if is_ours && opened.is_err() {
-            // Some modules look for their tokens only as they start: left as it is, this one would never find another.
-            let _ = context.finalize();
         }
-        opened
-    }
-
-    /// Opens a token of a module that is initialised.
-    fn open_in(
-        context: Pkcs11,
-        path: &Path,
-        label: &str,
-        pin: &Secret,
-        makes_keys: bool,
-    ) -> Result<Token, OpenError> {
         let raw = if is_devtoken(path) { Raw::devtoken() } else { Raw::load(path) };
         let raw = raw.map_err(OpenError::Module)?;
         let slot = slot_of(&context, label)?;
@@ -117,14 +100,6 @@ impl Token {
         log_in(&session, pin)?;
         let findings = probe::probe(&session, &self.module.raw);
         Ok(Token { session, module: Arc::clone(&self.module), findings })
-    }
-
-    /// Shuts the module down (`C_Finalize`), for every token of it in this process.
-    pub(crate) fn finalize(self) -> Result<(), Error> {
-        let context = self.module.context.clone();
-        // Its session is closed before.
-        drop(self);
-        context.finalize()
     }
 
     /// How many keys the module was asked to derive.
@@ -167,6 +142,12 @@ impl Module {
     fn open_session(&self) -> Result<Session, Error> {
         self.context.open_ro_session(self.slot)
     }
+}
+
+/// Shuts a module down (`C_Finalize`), for every token of it in this process. One that refuses may be gone; that shows when
+/// it is started.
+pub(crate) fn shut_down(module: &Path) {
+    let _ = load(module).map(Pkcs11::finalize);
 }
 
 /// Whether a module's path is the name of the development token, which is a part of this program: keys in memory and
