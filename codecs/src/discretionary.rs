@@ -153,7 +153,7 @@ impl Layout {
             return Err(Mismatch::NotDigits);
         }
         self.check_length(discretionary)?;
-        let [atc, reference, un, code] = self.masks().map(|mask| self.gather(discretionary, mask));
+        let [atc, reference, un, code] = self.fields(discretionary);
         let last = discretionary.last().map_or(0, |digit| digit & 0x0F);
         let holder_verified = match self {
             _ if last == un.len => false,
@@ -205,9 +205,10 @@ impl Layout {
         }
         let used =
             self.masks().iter().fold(u16::from(format.is_some()) | self.last_bit(), |all, mask| all | mask);
-        let is_filled =
-            |(place, digit): (usize, &u8)| *digit != b'0' && used & self.bit(place, discretionary.len()) == 0;
-        if discretionary.iter().enumerate().any(is_filled) { Err(Mismatch::Filler) } else { Ok(()) }
+        // Bits of a fixed layout count from the left.
+        let filled =
+            discretionary.iter().rev().fold(0, |filled, digit| filled << 1 | u16::from(*digit != b'0'));
+        if filled & !used == 0 { Ok(()) } else { Err(Mismatch::Filler) }
     }
 
     /// The digits of counter, reference, unpredictable number and code, as a bit each.
@@ -241,6 +242,15 @@ impl Layout {
         match *self {
             Layout::Fixed { len, .. } => self.bit(usize::from(len.saturating_sub(1)), usize::from(len)),
             Layout::Bitmaps { .. } => 1,
+        }
+    }
+
+    fn fields(&self, discretionary: &[u8]) -> [Digits; 4] {
+        match *self {
+            Layout::Fixed { atc, reference, un, code, .. } => {
+                [atc, reference, un, code].map(|place| Digits::at(discretionary, place))
+            }
+            Layout::Bitmaps { .. } => self.masks().map(|mask| self.gather(discretionary, mask)),
         }
     }
 
@@ -279,15 +289,22 @@ impl Digits {
     /// No digits.
     pub const NONE: Digits = Digits { ascii: [0; 16], len: 0 };
 
+    /// Those of a field; none where the digits end before it does.
+    fn at(discretionary: &[u8], place: Place) -> Digits {
+        let first = usize::from(place.at);
+        let field = discretionary.get(first..first.saturating_add(usize::from(place.digits)));
+        field.and_then(Digits::of).unwrap_or(Digits::NONE)
+    }
+
+    fn of(ascii: &[u8]) -> Option<Digits> {
+        let mut digits = Digits { ascii: [0; 16], len: u8::try_from(ascii.len()).ok()? };
+        digits.ascii.get_mut(..ascii.len())?.copy_from_slice(ascii);
+        Some(digits)
+    }
+
     /// Reads up to 16 ASCII digits.
     pub fn parse(ascii: &[u8]) -> Option<Digits> {
-        let mut digits = Digits::NONE;
-        if !ascii.iter().all(u8::is_ascii_digit) {
-            return None;
-        }
-        digits.ascii.get_mut(..ascii.len())?.copy_from_slice(ascii);
-        digits.len = u8::try_from(ascii.len()).ok()?;
-        Some(digits)
+        if ascii.iter().all(u8::is_ascii_digit) { Digits::of(ascii) } else { None }
     }
 
     /// The low `len` digits of a number, with leading zeros: what a reader takes of a counter or a code.

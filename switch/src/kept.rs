@@ -32,7 +32,8 @@ const ELEMENT_BYTES_MAX: usize = 999;
 pub fn of(message: &Message<'_>, proxy: Option<&Pan>) -> Kept {
     let mut wanted = message.present().intersection(KEPT);
     if let Some(pan) = proxy {
-        wanted = wanted.minus(OF_THE_PROXY).minus(mentions(message, pan));
+        wanted = wanted.minus(OF_THE_PROXY);
+        wanted = wanted.minus(mentions(message, wanted, pan));
     }
     let (mut room, mut chip) = ([0; ELEMENT_BYTES_MAX], [0; ELEMENT_BYTES_MAX]);
     let mut bytes = Vec::with_capacity(256);

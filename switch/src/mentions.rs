@@ -1,46 +1,63 @@
 //! Where a message mentions a card number: what must not cross from one side of a proxy card to the other may
 //! stand in any element, also in private ones that nothing here understands.
 
-use codecs::iso8583::{DeSet, Message};
+use codecs::iso8583::{De, DeSet, Message};
 use codecs::value::Pan;
 
 /// The longest element of any dialect, in its canonical form.
 const ELEMENT_BYTES_MAX: usize = 999;
 
-/// The elements that hold a card number, as characters or packed two digits to a byte.
-pub fn mentions(message: &Message<'_>, pan: &Pan) -> DeSet {
-    let mut room = [0; ELEMENT_BYTES_MAX];
-    message
-        .present()
-        .iter()
-        .filter(|de| {
-            message.decode(*de, &mut room).is_none_or(|value| holds(value, pan.danger_clear_digits()))
-        })
-        .fold(DeSet::default(), DeSet::with)
-}
-
-fn holds(value: &[u8], digits: &[u8]) -> bool {
-    may_hold(value, digits) && does_hold(value, digits)
-}
-
-/// Bytes that are looked for first: so many characters, or twice as many packed digits.
-const CORE_BYTES: usize = 6;
-
-/// Whether the beginning of the number is there: nearly never, so that nearly every element is walked once.
-fn may_hold(value: &[u8], digits: &[u8]) -> bool {
-    let (Some(characters), Some(odd)) =
-        (digits.first_chunk::<CORE_BYTES>(), digits.get(1..=2 * CORE_BYTES).map(packed))
-    else {
-        return true;
+/// The elements of a set that hold a card number, as characters or packed two digits to a byte.
+pub fn mentions(message: &Message<'_>, looked_at: DeSet, pan: &Pan) -> DeSet {
+    let (cores, mut room) = (Cores::of(pan.danger_clear_digits()), [0; ELEMENT_BYTES_MAX]);
+    let holds = |de: &De| match message.canonical(*de, &mut room) {
+        Some(value) => cores.may_be_in(value) && does_hold(value, pan.danger_clear_digits()),
+        None => true,
     };
-    let even = packed(digits);
-    let mut cores = value.windows(CORE_BYTES).filter_map(|core| core.first_chunk::<CORE_BYTES>());
-    cores.any(|core| core == characters || *core == even || *core == odd)
+    message.present().intersection(looked_at).iter().filter(holds).fold(DeSet::default(), DeSet::with)
+}
+
+/// What is looked for first: four bytes of a number, of which one lies at a multiple of four wherever the number begins.
+struct Cores(Option<[u32; CORES]>);
+
+const CORE_BYTES: usize = 4;
+
+/// As characters, packed, and packed with half a byte in front: each from its first four bytes on.
+const CORES: usize = 3 * CORE_BYTES;
+
+/// So many bytes hold four at a multiple of four. As many are whole in a packed number of so many digits and one.
+const RUN_BYTES: usize = 2 * CORE_BYTES - 1;
+
+impl Cores {
+    /// None of a number that is too short.
+    fn of(digits: &[u8]) -> Self {
+        let odd = digits.get(1..=2 * RUN_BYTES).map(packed);
+        Self(odd.zip(digits.first_chunk()).map(|(odd, characters): (_, &[u8; RUN_BYTES])| {
+            let mut cores = [0; CORES];
+            let places = [*characters, packed(digits), odd];
+            let windows = places.iter().flat_map(|place| place.windows(CORE_BYTES));
+            for (core, window) in cores.iter_mut().zip(windows) {
+                *core = window.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+            }
+            cores
+        }))
+    }
+
+    /// False where the number certainly is not: nearly always.
+    #[inline]
+    fn may_be_in(&self, value: &[u8]) -> bool {
+        let Some(cores) = &self.0 else { return true };
+        let (words, _) = value.as_chunks();
+        words.iter().any(|word| {
+            let word = u32::from_le_bytes(*word);
+            cores.iter().fold(false, |any, core| any | (word == *core))
+        })
+    }
 }
 
 /// The first digits, two to a byte.
-fn packed(digits: &[u8]) -> [u8; CORE_BYTES] {
-    let mut packed = [0; CORE_BYTES];
+fn packed(digits: &[u8]) -> [u8; RUN_BYTES] {
+    let mut packed = [0; RUN_BYTES];
     for (packed, pair) in packed.iter_mut().zip(digits.chunks_exact(2)) {
         *packed = pair.iter().fold(0, |byte, digit| byte << 4 | digit & 0x0F);
     }
@@ -72,6 +89,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn holds(value: &[u8], digits: &[u8]) -> bool {
+        Cores::of(digits).may_be_in(value) && does_hold(value, digits)
+    }
 
     #[test]
     fn characters_and_packed_digits_at_any_half() {

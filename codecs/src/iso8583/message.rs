@@ -99,7 +99,7 @@ impl<'a> Message<'a> {
 
     /// The same, but without a copy where the canonical form stands on the wire: `out` is then not needed.
     #[inline(always)]
-    pub(super) fn canonical<'b>(&self, de: De, out: &'b mut [u8]) -> Option<&'b [u8]>
+    pub fn canonical<'b>(&self, de: De, out: &'b mut [u8]) -> Option<&'b [u8]>
     where
         'a: 'b,
     {

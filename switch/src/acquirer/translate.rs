@@ -264,7 +264,7 @@ pub fn reply(
     let answer = answer.as_ref().map(|answer| answer.message);
     let mut present = present(request, dialect, outcome, answer, own);
     if let (Some(funding), Some(answer)) = (funding, answer) {
-        present = present.minus(mentions(answer, &funding).minus(own));
+        present = present.minus(mentions(answer, answer.present().minus(own), &funding));
     }
     let theirs = answer.map_or(DeSet::EMPTY, |answer| answer.present().minus(own).without(De::RESPONSE_CODE));
     let mut said_here = DeSet::of(&[De::RESPONSE_CODE]);

@@ -62,8 +62,9 @@ fn forward_funded(
     out: &mut [u8],
 ) -> Result<usize, EncodeError> {
     let proxy = request.pan().ok().flatten().or_else(|| Some(request.track2().ok()??.pan()));
-    let mentioned = proxy.map_or(DeSet::default(), |proxy| mentions(request, &proxy));
-    let present = request.present().minus(OF_THE_PROXY).minus(mentioned).with(De::PAN).with(De::EXPIRY);
+    let kept = request.present().minus(OF_THE_PROXY).without(De::PAN).without(De::EXPIRY);
+    let mentioned = proxy.map_or(DeSet::default(), |proxy| mentions(request, kept, &proxy));
+    let present = kept.minus(mentioned).with(De::PAN).with(De::EXPIRY);
     let mut encoder = Encoder::new(dialect, mti.first(), present, out)?;
     for de in present.iter() {
         match de {
