@@ -28,7 +28,9 @@ unit:            ## unit and property tests of every crate, and the examples in 
 	$(CARGO) test --workspace --locked --features $(ALSO) --doc
 
 outside: build tools ## tests on the release binary, through sockets; two foreign codecs; a real token
-	SIGNALBOX_TESTS=all $(CARGO) test --locked --release -p tests -p loadtest -p hsm -p benches --tests
+	SIGNALBOX_TESTS=all $(CARGO) test --locked --release -p tests -p loadtest -p hsm --tests
+	SIGNALBOX_TESTS=all $(CARGO) test --locked --release -p sim --tests
+	$(CARGO) build --locked --release -q -p loadtest -p benches --bins && target/release/instructions
 	SIGNALBOX_TESTS=all $(CARGO) test --workspace --locked --features $(ALSO) --test otel
 	@sh tests/foreign/run.sh
 	@sh switch/packaging/test.sh
@@ -71,7 +73,7 @@ fuzz:            ## every fuzz target for FUZZ_SECONDS, and ten million mutated 
 	@sh tests/fuzz/run.sh $(FUZZ_SECONDS)
 
 sim:             ## the simulated world: one seed, or fresh ones for a time  [SEED=n, or FROM=1 SECONDS=60]
-	@$(CARGO) build --release --locked -q -p tests --bin sim
+	@$(CARGO) build --release --locked -q -p sim --bin sim
 	@SEED=$(SEED) FROM=$(or $(FROM),1) SECONDS=$(SIM_SECONDS) target/release/sim
 
 chaos:           ## kill -9 under load, restart, compare all books  [ROUNDS=500]

@@ -1,5 +1,8 @@
-//! Does one step of the path so many times: `instructions STEP COUNT`. It is run twice with different counts by
-//! `gate.rs`, under a tool that counts instructions; the difference is what one step takes, without what the start takes.
+//! Does one step of the path so many times: `instructions STEP COUNT`. Without arguments it is the gate (`gate.rs`), which
+//! runs it twice with different counts for each step, under a tool that counts instructions; the difference is what one
+//! step takes, without what the start takes.
+
+mod gate;
 
 use std::hint::black_box;
 use std::process::ExitCode;
@@ -22,7 +25,11 @@ const BATCH: usize = 8;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [step, count] = &arguments[..] else { return usage() };
+    let [step, count] = match &arguments[..] {
+        [] => return gate::check(),
+        [step, count] => [step, count],
+        _ => return usage(),
+    };
     let Ok(count) = count.parse() else { return usage() };
     match step.as_str() {
         "parse_0100_ascii" => parse(count, "iso87-ascii", b"0100", &AUTHORIZATION),
@@ -41,7 +48,7 @@ fn main() -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("instructions STEP COUNT");
+    eprintln!("instructions [STEP COUNT]");
     ExitCode::from(64)
 }
 

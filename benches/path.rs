@@ -7,8 +7,10 @@ use authorizer::event::{
     AcquirerId, AcquirerLink, Event, IssuerId, IssuerLink, LinkChange, Now, ShardId, Ticket,
 };
 use authorizer::fact::Fact;
+use authorizer::ports::{Ports, Position};
 use authorizer::provision::{Asker, Told};
 use authorizer::request::Class;
+use authorizer::shard::Shard;
 use authorizer::{Answer, Authorizer};
 use codecs::frame::{Cut, FrameFormat, LengthForm};
 use codecs::iso8583::{De, Dialect, Index, Message, Plans, Weaves, built_in};
@@ -16,9 +18,7 @@ use switch::acquirer::translate::{Answered, Received};
 use switch::homes::Homes;
 use switch::issuer::translate::Passing;
 use switch::journal::bench::BenchJournal;
-use switch::ports::{Ports, Position};
 use switch::programs::Programs;
-use switch::shard::Shard;
 use switch::{acquirer, frame, issuer};
 
 use crate::{APPROVAL, AUTHORIZATION, limits, message, tables};

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 /// Crates and what they may depend on inside the workspace.
-const MAY_KNOW: [(&str, &[&str]); 8] = [
+const MAY_KNOW: [(&str, &[&str]); 9] = [
     ("codecs", &[]),
     ("switch/authorizer", &["codecs"]),
     ("switch", &["authorizer", "codecs", "hsm"]),
@@ -17,12 +17,13 @@ const MAY_KNOW: [(&str, &[&str]); 8] = [
     ("hsm/devtoken", &[]),
     ("loadtest", &["authorizer", "codecs", "hsm", "switch"]),
     ("grafana", &["switch"]),
+    ("tests/sim", &["authorizer", "codecs"]),
     ("benches", &["authorizer", "codecs", "devtoken", "hsm", "switch", "loadtest"]),
 ];
 
 /// Everything that is a crate of this workspace, by package name.
-const OURS: [&str; 9] =
-    ["authorizer", "benches", "codecs", "devtoken", "grafana", "hsm", "loadtest", "switch", "tests"];
+const OURS: [&str; 10] =
+    ["authorizer", "benches", "codecs", "devtoken", "grafana", "hsm", "loadtest", "sim", "switch", "tests"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the workspace")

@@ -10,7 +10,7 @@
 //! | `acquirer`, `homes` | a message becomes a request, and finds its shard |
 //! | `programs`, `crypto` | what a track presents to a program; questions to the token |
 //! | `token` | the token in processes of its own: launcher, workers, a breaker for each |
-//! | `shard`, `ports`, `live` | the turn: events in, facts durable, effects out |
+//! | `live` | the world as the turn sees it (`authorizer::shard`): events in, facts durable, effects out |
 //! | `journal` | facts on the disk before anything that follows from them is seen |
 //! | `issuer`, `kept` | a leg becomes a message, a message becomes an answer; what is told later is made from what was kept |
 //! | `envelope`, `edge`, `hop` | raw messages kept, one shard's world, shards talking |
@@ -67,7 +67,6 @@ mod models;
 mod network;
 #[cfg(feature = "otel")]
 mod otel;
-pub mod ports;
 mod process;
 pub mod programs;
 mod registry;
@@ -77,7 +76,6 @@ pub mod run;
 mod serve;
 mod service;
 mod setup;
-pub mod shard;
 mod slowest;
 mod sync;
 mod tables;

@@ -17,7 +17,7 @@ use crate::frame::{self, NotSent};
 use crate::hop::Hop;
 use crate::journal::Journal;
 use crate::metrics::JournalFigures;
-use crate::ports::{Ports, Position};
+use authorizer::ports::{Ports, Position};
 use crate::slowest::Slow;
 use crate::wall::Wall;
 

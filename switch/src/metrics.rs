@@ -4,7 +4,6 @@
 //! Latency is counted in buckets: the exporter's own histogram keeps every sample until it is scraped. What each
 //! figure is called is said in `catalogue`.
 
-#[cfg(feature = "bench")]
 pub mod bench;
 
 use authorizer::Authorizer;

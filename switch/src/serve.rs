@@ -30,9 +30,9 @@ use crate::link::{converse, linger};
 use crate::live::Live;
 use crate::metrics::Snapshot;
 use crate::setup::Setup;
-use crate::shard::Shard;
 use crate::tls::{Stream, Tls};
 use crate::wire::{Goodbye, whole};
+use authorizer::shard::Shard;
 
 /// How long a closing link may take to write what waits.
 const FLUSH_WAIT: Duration = Duration::from_secs(1);

@@ -13,7 +13,6 @@ pub mod left_behind;
 pub mod mac;
 pub mod message_text;
 pub mod rig;
-pub mod sim;
 pub mod wire;
 
 pub use fixtures::{authorization_93, purchase, with_check_digit};

@@ -8,6 +8,7 @@
 //!
 //! | file | what happens |
 //! | --- | --- |
+//! | [`shard`], [`ports`] | the turn: events in, facts durable, effects out |
 //! | [`event`], [`request`] | what can come in |
 //! | [`intake`] | rights, repeats, the checks that need no issuer |
 //! | [`programs`], [`cards`], [`verify`], [`atc_window`] | what must be proven first, and what a right code may be used for once |
@@ -63,6 +64,7 @@ pub mod near;
 pub mod network;
 pub mod parked;
 pub mod planted;
+pub mod ports;
 pub mod programs;
 pub mod provision;
 pub mod recall;
@@ -73,6 +75,7 @@ pub mod reversal;
 pub mod rights;
 pub mod route;
 pub mod saf;
+pub mod shard;
 pub mod snapshot;
 pub mod stand_in;
 pub mod tables;

@@ -12,7 +12,7 @@ use authorizer::snapshot::Piece;
 
 use super::segment::{self, Names, Tail};
 use super::{Journal, Keys, Level, Settings, snapshot};
-use crate::ports::Position;
+use authorizer::ports::Position;
 
 /// A journal over a directory of its own.
 pub struct BenchJournal(Journal);

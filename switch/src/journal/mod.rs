@@ -35,7 +35,6 @@
 
 mod archive;
 mod batch;
-#[cfg(feature = "bench")]
 pub mod bench;
 mod directory;
 mod durability;

@@ -20,7 +20,7 @@ use super::segment::{self, Names, Opening, Tail};
 use super::snapshot::UNFINISHED;
 use super::{Fault, Level};
 use crate::metrics::JournalFigures;
-use crate::ports::Position;
+use authorizer::ports::Position;
 
 /// Facts of one batch; a larger turn makes several.
 const BATCH_MAX: usize = 256;

@@ -3,8 +3,8 @@
 use authorizer::event::IssuerId;
 
 use super::{Happening, ISSUERS, Violation, World};
-use crate::sim::faults::Faults;
-use crate::sim::payments::{Held, Payment};
+use crate::faults::Faults;
+use crate::payments::{Held, Payment};
 
 impl World {
     /// No fault happens any more; everything comes back.

@@ -10,7 +10,7 @@ use authorizer::saf::{Delivery, Stored};
 use authorizer::verify::{Judgement, ProofId};
 
 use super::{Happening, Kept, SECOND, World, payment_of};
-use crate::sim::faults::Fault;
+use crate::faults::Fault;
 
 impl World {
     pub(super) fn home_of(&self, identity: u128) -> u16 {

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tests::sim::{self, PAYMENTS, Planted, World};
+use sim::{PAYMENTS, Planted, World};
 
 /// How long fresh seeds are tried: a minute where everything is to run.
 fn patience() -> Duration {

@@ -4,14 +4,15 @@
 //! Batching falls out. One turn makes one journal write, one submission to the token, one write per link,
 //! however many messages it decided.
 
-use std::collections::VecDeque;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
-use authorizer::cards::Refused;
-use authorizer::effect::Effects;
-use authorizer::event::Event;
-use authorizer::planted::Planted;
-use authorizer::provision::{Asker, Told};
-use authorizer::{Authorizer, Effect};
+use crate::cards::Refused;
+use crate::effect::Effects;
+use crate::event::Event;
+use crate::planted::Planted;
+use crate::provision::{Asker, Told};
+use crate::{Authorizer, Effect};
 
 use crate::ports::{Ports, Position};
 
@@ -46,7 +47,7 @@ impl Shard {
         let now = ports.now();
         ports.take(&mut self.events);
         for (nth, event) in self.events.iter().enumerate() {
-            if let Some(later) = self.events.get(nth + AHEAD) {
+            if let Some(later) = self.events.get(nth.saturating_add(AHEAD)) {
                 self.authorizer.expect(later);
             }
             self.authorizer.step(event, now, &mut self.effects);

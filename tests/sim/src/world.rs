@@ -10,13 +10,13 @@ use authorizer::effect::Reply;
 use authorizer::event::{AcquirerLink, Event, IssuerId, IssuerLink, Leg, LinkChange, Now, ShardId};
 use authorizer::fact::Fact;
 use authorizer::limits::Limits;
+use authorizer::ports::{Ports, Position};
 use authorizer::provision::{Asker, Told};
 use authorizer::request::{Answer, MatchKeys, Request};
 use authorizer::saf::Delivery;
+use authorizer::shard::Shard;
 use authorizer::tables::Tables;
 use authorizer::verify::{Judgement, ProofId};
-use switch::ports::{Ports, Position};
-use switch::shard::Shard;
 
 use caps::Caps;
 use codecs::value::Stan;

@@ -5,13 +5,13 @@ use authorizer::cards::{AccountHash, Funding};
 use authorizer::event::{Event, IssuerId, IssuerLink, LinkChange, Now, ShardId};
 use authorizer::fact::Fact;
 use authorizer::provision::{Change, Provision};
+use authorizer::shard::Shard;
 use codecs::value::Expiry;
-use switch::shard::Shard;
 
 use super::caps::Caps;
 use super::{Happening, ISSUERS, LINKS, SECOND, SimPorts, World, payment_of};
-use crate::sim::faults::Fault;
-use crate::sim::payments::{PLAIN_CARDS, PROXIES};
+use crate::faults::Fault;
+use crate::payments::{PLAIN_CARDS, PROXIES};
 
 impl World {
     pub(super) fn start(&mut self) {

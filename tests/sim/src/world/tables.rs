@@ -10,7 +10,7 @@ use authorizer::stand_in::StandIn;
 use authorizer::tables::{Acquirer, Issuer as IssuerRow, Tables};
 use codecs::value::{Iin, ResponseCode};
 
-use crate::sim::payments::amount;
+use crate::payments::amount;
 
 use super::{ACQUIRERS, ISSUER_TIMEOUT, ISSUERS, LINKS, SECOND};
 

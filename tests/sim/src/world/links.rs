@@ -4,7 +4,7 @@ use authorizer::event::{AcquirerId, Event, IssuerId, IssuerLink, Leg, LinkChange
 use authorizer::issuer::shard_of;
 
 use super::{Happening, ISSUERS, LINKS, SECOND, World};
-use crate::sim::faults::Fault;
+use crate::faults::Fault;
 
 impl World {
     pub(super) fn any_issuer_link(&mut self) -> IssuerLink {

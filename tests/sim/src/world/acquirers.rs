@@ -6,8 +6,8 @@ use authorizer::event::{AcquirerLink, Ticket};
 use authorizer::request::Class;
 
 use super::{ACQUIRERS, Happening, PATIENCE, SECOND, World};
-use crate::sim::faults::Fault;
-use crate::sim::payments::{Held, PLAIN_CARDS, PROXIES, Payment, amount, is_promised};
+use crate::faults::Fault;
+use crate::payments::{Held, PLAIN_CARDS, PROXIES, Payment, amount, is_promised};
 
 impl World {
     pub(super) fn begin(&mut self) {

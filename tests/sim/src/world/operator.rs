@@ -6,7 +6,7 @@ use authorizer::provision::{Asker, Told};
 use codecs::value::Stan;
 
 use super::{Happening, ISSUERS, SECOND, World};
-use crate::sim::faults::Fault;
+use crate::faults::Fault;
 
 impl World {
     /// From time to time, where an alarm says that there is something to look at.

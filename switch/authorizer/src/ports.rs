@@ -1,11 +1,13 @@
 //! What a shard may perform: everything between a decision and the world goes through here, so that a
 //! simulated world can stand in its place.
 
-use authorizer::Effect;
-use authorizer::cards::Refused;
-use authorizer::event::{Event, Now};
-use authorizer::fact::Fact;
-use authorizer::provision::{Asker, Told};
+use alloc::vec::Vec;
+
+use crate::Effect;
+use crate::cards::Refused;
+use crate::event::{Event, Now};
+use crate::fact::Fact;
+use crate::provision::{Asker, Told};
 
 /// How many facts were ever appended to the journal: the place of the last one.
 pub type Position = u64;

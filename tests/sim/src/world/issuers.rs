@@ -7,9 +7,9 @@ use authorizer::saf::{Delivery, Stored};
 use codecs::value::{ApprovalCode, Pan, ResponseCode};
 
 use super::{Happening, Kept, LINKS, SECOND, World, payment_of};
-use crate::sim::faults::Fault;
-use crate::sim::issuer::Key;
-use crate::sim::payments::{PLAIN_CARDS, Payment};
+use crate::faults::Fault;
+use crate::issuer::Key;
+use crate::payments::{PLAIN_CARDS, Payment};
 
 impl World {
     pub(super) fn issuer_delay(&mut self) -> u64 {
