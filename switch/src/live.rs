@@ -17,9 +17,9 @@ use crate::frame::{self, NotSent};
 use crate::hop::Hop;
 use crate::journal::Journal;
 use crate::metrics::JournalFigures;
-use authorizer::ports::{Ports, Position};
 use crate::slowest::Slow;
 use crate::wall::Wall;
+use authorizer::ports::{Ports, Position};
 
 /// How often the calendar is asked, microseconds.
 const CALENDAR_US: u64 = 1_000_000;
@@ -73,6 +73,20 @@ impl Ports for Live {
         if is_low != self.store_was_low {
             self.store_was_low = is_low;
             events.push(Event::StoreLow(is_low));
+        }
+    }
+
+    fn expect(&self, effect: &Effect, after: usize) {
+        let (ticket, answer) = match effect {
+            Effect::Forward { ticket, .. } | Effect::Ask { ticket, .. } => (*ticket, None),
+            Effect::Reply(reply) => (reply.ticket, reply.answer),
+            _ => return,
+        };
+        let envelopes = self.edge.envelopes.borrow();
+        for envelope in
+            [Some(ticket), answer].into_iter().flatten().filter_map(|ticket| envelopes.get(ticket))
+        {
+            if after == 1 { envelope.near_message() } else { envelope.near() }
         }
     }
 

@@ -34,7 +34,8 @@ fn start(rig: &mut Rig) -> (Duration, Duration) {
 fn a_start_with_a_million_records_of_open_state() {
     let set = UNIT.lines().find_map(|line| line.strip_prefix("Environment="));
     let (name, value) = set.and_then(|set| set.split_once('=')).expect("the unit sets a variable");
-    let setup = Setup::new().environment(name, value);
+    // As many as there are by default.
+    let setup = Setup::new().environment(name, value).set("switch.recent_entries", 1_048_576);
     let Some(mut rig) = setup.set("switch.shards", i64::from(SHARDS)).start() else { return };
     rig.issuer("maple").on_reversal(|_| Act::Hold);
     rig.crash();

@@ -8,6 +8,9 @@ use core::fmt;
 pub struct Stan(u32);
 
 impl Stan {
+    /// The lowest.
+    pub const ZERO: Stan = Stan(0);
+
     /// 0 to 999 999.
     pub const fn new(number: u32) -> Option<Stan> {
         if number <= 999_999 { Some(Stan(number)) } else { None }

@@ -97,7 +97,7 @@ impl Authorizer {
 
     /// When a request was received that may have waited for the token.
     pub(crate) fn received_us(&self, known: Option<u32>, now: Now) -> u64 {
-        known.and_then(|place| self.memory.get(place)).map_or(now.monotonic_us, |entry| entry.since_us)
+        known.and_then(|place| self.memory.since_us(place)).unwrap_or(now.monotonic_us)
     }
 
     /// The advice by which an issuer learns of a request.
@@ -147,7 +147,7 @@ impl Authorizer {
                 Err(_) => return self.declined_stateless(request, DeclineReason::Overloaded, out),
             },
         };
-        self.memory.send(place, advice.sent);
+        self.memory.send(place, &advice.sent);
         out.facts.push(Fact::Advised(Box::new(advice.clone())));
         out.visible.push(Effect::Reply(reply_to(request, advice.outcome)));
         let issuer = advice.sent.to.issuer;

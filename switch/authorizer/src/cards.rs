@@ -6,9 +6,11 @@
 use alloc::vec::Vec;
 
 use codecs::value::{Expiry, Pan};
-use hashbrown::HashTable;
 
+use crate::AHEAD;
+use crate::cells::Cells;
 use crate::limits::{BUNDLES_MAX, CHALLENGES_MAX};
+use crate::near::near;
 
 /// A keyed hash of a card number, made at the edge: finds a card without trusting what acquirers send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -283,15 +285,23 @@ impl Challenge {
 /// All cards at home on one shard.
 #[derive(Debug)]
 pub struct Cards {
-    cards: HashTable<(AccountHash, Card)>,
+    /// In the order in which they came; none ever goes.
+    cards: Vec<(AccountHash, Card)>,
+    index: Cells,
+    /// How many the index has room for.
+    room: usize,
     max: usize,
 }
+
+/// Cards there is room for at first.
+const ROOM_MIN: usize = 1_024;
 
 impl Cards {
     /// None yet, `max` at most.
     #[must_use]
     pub fn new(max: u32) -> Self {
-        Self { cards: HashTable::new(), max: usize::try_from(max).unwrap_or(usize::MAX) }
+        let max = usize::try_from(max).unwrap_or(usize::MAX);
+        Self { cards: Vec::new(), index: Cells::new(ROOM_MIN), room: ROOM_MIN, max }
     }
 
     /// How many there are.
@@ -306,7 +316,7 @@ impl Cards {
         self.cards.is_empty()
     }
 
-    /// All of them, in no order.
+    /// All of them, in the order in which they came.
     pub fn iter(&self) -> impl Iterator<Item = &(AccountHash, Card)> {
         self.cards.iter()
     }
@@ -314,17 +324,43 @@ impl Cards {
     /// The card with this number.
     #[must_use]
     pub fn get(&self, hash: AccountHash, pan: &Pan) -> Option<&Card> {
-        self.cards.find(hash.0, |(_, card)| card.pan == *pan).map(|(_, card)| card)
+        self.at(self.place(hash, |card| card.pan == *pan)?)
     }
 
     /// The card with this number, to be changed.
     pub fn get_mut(&mut self, hash: AccountHash, pan: &Pan) -> Option<&mut Card> {
-        self.cards.find_mut(hash.0, |(_, card)| card.pan == *pan).map(|(_, card)| card)
+        let place = self.place(hash, |card| card.pan == *pan)?;
+        self.at_mut(place)
     }
 
     /// The card with this hash, which an earlier process had found by number.
     pub fn by_hash(&mut self, hash: AccountHash) -> Option<&mut Card> {
-        self.cards.find_mut(hash.0, |(known, _)| *known == hash).map(|(_, card)| card)
+        let place = self.place(hash, |_| true)?;
+        self.at_mut(place)
+    }
+
+    /// A request of the card with this hash is decided after so many other events. What it needs lies behind each other,
+    /// so that it comes nearer step by step.
+    pub(crate) fn expect(&self, hash: AccountHash, label: Option<u16>, after: usize) {
+        if after >= AHEAD {
+            return self.index.expect(hash.0);
+        }
+        // The place of another card of the same half of a hash is as good: nothing is decided by it.
+        let Some(card) = self.index.find(hash.0, |_| true).and_then(|place| self.at(place)) else { return };
+        match (after, card.bundles.last()) {
+            (3, _) => {
+                near(&card.pan);
+                near(&card.funding);
+                near(&card.bundles);
+            }
+            (2, Some(newest)) => near(newest),
+            (1, Some(newest)) => {
+                if let Some(entry) = label.and_then(|atc| newest.entries.get(newest.place(atc)?)) {
+                    near(entry);
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Adds a card.
@@ -335,10 +371,39 @@ impl Cards {
         if self.get(hash, &card.pan).is_some() {
             return Err(Refused::Conflict);
         }
+        let place = u32::try_from(self.cards.len()).map_err(|_| Refused::TooMany)?;
         if self.cards.len() >= self.max {
             return Err(Refused::TooMany);
         }
-        self.cards.insert_unique(hash.0, (hash, card), |(hash, _)| hash.0);
+        if self.cards.len() >= self.room {
+            self.make_room();
+        }
+        self.index.insert(hash.0, place);
+        self.cards.push((hash, card));
         Ok(())
+    }
+
+    fn make_room(&mut self) {
+        self.room = self.room.saturating_mul(2);
+        self.index = Cells::new(self.room);
+        for ((hash, _), place) in self.cards.iter().zip(0..) {
+            self.index.insert(hash.0, place);
+        }
+    }
+
+    fn place(&self, hash: AccountHash, is_meant: impl Fn(&Card) -> bool) -> Option<u32> {
+        let is_it = |place| {
+            let at = usize::try_from(place).ok().and_then(|place| self.cards.get(place));
+            at.is_some_and(|(known, card)| *known == hash && is_meant(card))
+        };
+        self.index.find(hash.0, is_it)
+    }
+
+    fn at(&self, place: u32) -> Option<&Card> {
+        self.cards.get(usize::try_from(place).ok()?).map(|(_, card)| card)
+    }
+
+    fn at_mut(&mut self, place: u32) -> Option<&mut Card> {
+        self.cards.get_mut(usize::try_from(place).ok()?).map(|(_, card)| card)
     }
 }

@@ -89,7 +89,7 @@ impl Authorizer {
 
     /// For planted mistakes: what is remembered counts for nothing.
     fn forgets(&mut self, place: u32) -> bool {
-        let Some(state) = self.memory.get(place).map(|entry| entry.state) else { return false };
+        let Some(state) = self.memory.state(place) else { return false };
         let forgets = (state == State::Tombstone && self.has_planted(Planted::TombstoneIgnored))
             || (matches!(state, State::Ended(_)) && self.has_planted(Planted::RepeatIsNew));
         if forgets {
@@ -100,7 +100,7 @@ impl Authorizer {
 
     /// One identity, one outcome: a repeat joins the request in flight or gets the stored answer.
     fn repeated(&mut self, place: u32, request: &Request, out: &mut Effects) {
-        let Some(entry) = self.memory.get(place).copied() else { return };
+        let Some(entry) = self.memory.get(place) else { return };
         if matches!(entry.state, State::Tombstone | State::Undone) {
             return self.declined_stateless(request, DeclineReason::Tombstoned, out);
         }

@@ -18,8 +18,10 @@ use crate::effect::{Effect, Effects};
 use crate::event::{IssuerLink, Leg, LinkChange, Now, ShardId, Unsent};
 use crate::fact::Fact;
 use crate::limits::{LEGS_MAX, LEGS_MIN, LEGS_PER_WINDOW, STAN_SEARCH_MAX, STORED_IN_FLIGHT};
+use crate::memory::Memory;
+use crate::near::near;
 use crate::planted::{Planted, is_planted};
-use crate::request::{Answer, MatchKeys};
+use crate::request::{Answer, Identity};
 use crate::saf::Reversal;
 use crate::tables::Issuer;
 use crate::transaction::{Sent, Transaction, TransactionId};
@@ -80,8 +82,8 @@ impl IssuerState {
     }
 
     /// A trace number for a leg that is about to be sent; `None` when too many numbers in a row are in use.
-    pub fn open_leg(&mut self, link: u16, transaction: TransactionId, keys: MatchKeys) -> Option<Stan> {
-        let stan = self.legs.open(link, transaction, keys)?;
+    pub fn open_leg(&mut self, link: u16, transaction: TransactionId, identity: Identity) -> Option<Stan> {
+        let stan = self.legs.open(link, transaction, identity)?;
         self.count_in_flight(link, |in_flight| in_flight.saturating_add(1));
         Some(stan)
     }
@@ -130,7 +132,8 @@ impl IssuerState {
     pub fn leg(&self, sent: &Sent) -> Option<LegState> {
         let number = self.legs.number(sent.stan)?;
         let place = self.legs.ring.get(usize::try_from(number & self.legs.mask).ok()?)?.as_ref();
-        let leg = place.filter(|leg| leg.stan == sent.stan.number() && leg.keys == sent.asked.keys)?;
+        let leg =
+            place.filter(|leg| leg.stan == sent.stan.number() && leg.of == Of::the(sent.asked.identity))?;
         Some(leg.state)
     }
 
@@ -138,13 +141,34 @@ impl IssuerState {
     pub fn restore_leg(&mut self, sent: &Sent, state: LegState) {
         self.legs.restore(
             sent.stan,
-            LegEntry { stan: sent.stan.number(), link: sent.to.link, state, keys: sent.asked.keys },
+            LegEntry {
+                stan: sent.stan.number(),
+                link: sent.to.link,
+                state,
+                of: Of::the(sent.asked.identity),
+            },
         );
     }
 
     /// After a restart: numbers go on behind this one.
     pub fn past_stan(&mut self, stan: Stan) {
         self.legs.past(stan);
+    }
+
+    /// An answer with this trace number is decided soon.
+    pub(crate) fn expect(&self, stan: Stan) {
+        let number = self.legs.number(stan);
+        let place =
+            number.and_then(|number| self.legs.ring.get(usize::try_from(number & self.legs.mask).ok()?));
+        place.into_iter().for_each(near);
+    }
+
+    /// The running transaction whose leg this is.
+    pub(crate) fn transaction(&self, stan: Stan) -> Option<TransactionId> {
+        match self.legs.get(stan)?.state {
+            LegState::Pending(id) => Some(id),
+            LegState::Answered | LegState::TimedOut(_) => None,
+        }
     }
 
     /// Ends a leg; what comes for it afterwards is late.
@@ -179,7 +203,19 @@ struct LegEntry {
     stan: u32,
     link: u16,
     state: LegState,
-    keys: MatchKeys,
+    of: Of,
+}
+
+/// Tells the requests apart that had the same trace number or the same place in memory one after the other: part of an
+/// identity, which is a keyed hash. All that their answers must carry stands with the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Of(u32);
+
+impl Of {
+    fn the(identity: Identity) -> Self {
+        let [a, b, c, d, ..] = identity.0.to_le_bytes();
+        Self(u32::from_le_bytes([a, b, c, d]))
+    }
 }
 
 /// The legs of one issuer and shard: a ring that is indexed by the trace number itself.
@@ -211,12 +247,13 @@ impl Legs {
         }
     }
 
-    fn open(&mut self, link: u16, transaction: TransactionId, keys: MatchKeys) -> Option<Stan> {
+    fn open(&mut self, link: u16, transaction: TransactionId, identity: Identity) -> Option<Stan> {
         for _ in 0..STAN_SEARCH_MAX {
             let (number, stan) = self.next_number();
             let place = self.place(number)?;
             if place.is_none_or(|leg| !matches!(leg.state, LegState::Pending(_))) {
-                *place = Some(LegEntry { stan, link, state: LegState::Pending(transaction), keys });
+                let of = Of::the(identity);
+                *place = Some(LegEntry { stan, link, state: LegState::Pending(transaction), of });
                 return Stan::new(stan);
             }
         }
@@ -323,7 +360,7 @@ impl Authorizer {
         let leg = self.issuers.get(answer.link.issuer.index())?.legs.get(answer.stan)?;
         let LegState::Pending(id) = leg.state else { return None };
         let transaction = self.transactions.get(id)?;
-        let fits = (leg.keys.fits(&answer.keys) && transaction.class == answer.class)
+        let fits = (transaction.keys.fits(&answer.keys) && transaction.class == answer.class)
             || is_planted(&self.tables, Planted::MatchedByStanAlone);
         fits.then_some((id, transaction))
     }
@@ -333,12 +370,12 @@ impl Authorizer {
         out.free.push(Effect::Release(answer.ticket));
         let issuer = answer.link.issuer;
         let leg = self.issuers.get_mut(issuer.index()).and_then(|state| state.legs.get_mut(answer.stan));
-        let timed_out = leg.filter(|leg| leg.keys.fits(&answer.keys)).and_then(|leg| match leg.state {
-            LegState::TimedOut(memory) => {
+        let timed_out = leg.and_then(|leg| match leg.state {
+            LegState::TimedOut(memory) if fits_what_is_known(&self.memory, memory, leg.of, answer) => {
                 leg.state = LegState::Answered;
                 Some(memory)
             }
-            LegState::Pending(_) | LegState::Answered => None,
+            LegState::TimedOut(_) | LegState::Pending(_) | LegState::Answered => None,
         });
         let Some(memory) = timed_out else {
             return self.counters.issuer(issuer, |counters| add_one(&mut counters.unmatched));
@@ -357,7 +394,7 @@ impl Authorizer {
     /// is sent after the approval was seen, under a number of its own, so that no acknowledgement of the earlier one can
     /// be taken for its (Q13). A reversal that was not sent yet will do.
     fn undo_once_more(&mut self, memory: u32, answer: &Answer, now: Now) -> Option<Box<Reversal>> {
-        let entry = *self.memory.get(memory)?;
+        let entry = self.memory.get(memory)?;
         let sent =
             entry.sent.filter(|sent| sent.stan == answer.stan && sent.to.issuer == answer.link.issuer)?;
         let undo = entry.undo?;
@@ -449,6 +486,12 @@ impl Legs {
             LegState::Answered | LegState::TimedOut(_) => None,
         })
     }
+}
+
+/// Whether an answer carries the keys of the request that was at this place in memory. Of one that is forgotten nobody knows.
+fn fits_what_is_known(memory: &Memory, place: u32, of: Of, answer: &Answer) -> bool {
+    let sent = memory.sent(place).filter(|sent| Of::the(sent.asked.identity) == of);
+    sent.is_none_or(|sent| sent.asked.keys.fits(&answer.keys))
 }
 
 /// Whether an answer says something that can be said to the request: its own processing code and card, and

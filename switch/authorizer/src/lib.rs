@@ -48,6 +48,7 @@ pub mod advice;
 pub mod atc_window;
 pub mod buckets;
 pub mod cards;
+mod cells;
 pub mod counters;
 pub mod deadline;
 pub mod decision;
@@ -98,11 +99,14 @@ use saf::Saf;
 use stand_in::StoodIn;
 use tables::Tables;
 use transaction::Transactions;
-use verify::Proofs;
+use verify::{Proof, Proofs};
 
 pub use effect::Effect;
 pub use event::{AcquirerLink, LinkChange};
 pub use request::{Answer, Request};
+
+/// So many events before one is decided, the authorizer is told of it for the first time ([`Authorizer::expect`]).
+pub const AHEAD: usize = 4;
 
 /// One shard's part of the switch: its running transactions, what it remembers of ended ones, and its
 /// view of every issuer link.
@@ -156,10 +160,43 @@ impl Authorizer {
         }
     }
 
-    /// An event that is decided soon: the memory that it needs comes nearer meanwhile. Changes nothing.
-    pub fn expect(&self, event: &Event) {
-        if let Event::Request(request) | Event::Handed(request) = event {
-            self.memory.expect(request.identity);
+    /// An event will be decided after so many others, one to [`AHEAD`]: the memory that it needs comes nearer meanwhile.
+    /// Changes nothing.
+    pub fn expect(&self, event: &Event, after: usize) {
+        match event {
+            Event::Request(request) | Event::Handed(request) => {
+                if after == AHEAD {
+                    self.memory.expect(request.identity);
+                }
+                if request.program.is_some() {
+                    self.cards.expect(request.account, request.presented.label(), after);
+                }
+            }
+            Event::Judged(id, _) => {
+                if let Some(Proof { request, .. }) = self.proofs.get(*id) {
+                    self.cards.expect(request.account, request.presented.label(), after);
+                }
+            }
+            Event::Answered(answer) => self.expect_answer(answer, after),
+            _ => {}
+        }
+    }
+
+    /// What an answer needs lies behind each other: its leg, the transaction of that, and that one's place in memory.
+    fn expect_answer(&self, answer: &Answer, after: usize) {
+        let Some(issuer) = self.issuers.get(answer.link.issuer.index()) else { return };
+        if after == AHEAD {
+            return issuer.expect(answer.stan);
+        }
+        let Some(id) = issuer.transaction(answer.stan) else { return };
+        match after {
+            3 => self.transactions.expect(id),
+            1 => {
+                if let Some(transaction) = self.transactions.get(id) {
+                    self.memory.expect_end(transaction.memory);
+                }
+            }
+            _ => {}
         }
     }
 

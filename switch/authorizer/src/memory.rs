@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 
 use codecs::value::Stan;
 
+use self::kept::Kept;
 use self::ring::{Known, Ring};
 use crate::decision::Outcome;
 use crate::event::ShardId;
@@ -19,7 +20,7 @@ use crate::saf::{Reversal, Why};
 use crate::transaction::{Sent, TransactionId};
 use crate::verify::ProofId;
 
-mod cells;
+mod kept;
 mod ring;
 
 /// One identity.
@@ -55,7 +56,7 @@ pub struct Undo {
 impl Entry {
     /// Of which nothing more is known.
     #[must_use]
-    pub fn new(identity: Identity, since_us: u64, state: State) -> Self {
+    pub const fn new(identity: Identity, since_us: u64, state: State) -> Self {
         let fingerprint = Fingerprint { content: 0, track: None };
         Self { identity, fingerprint, since_us, state, sent: None, left_minor: None, undo: None }
     }
@@ -99,28 +100,6 @@ impl State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
-impl Known for Entry {
-    fn identity(&self) -> Identity {
-        self.identity
-    }
-
-    fn since_us(&self) -> u64 {
-        self.since_us
-    }
-
-    fn is_running(&self) -> bool {
-        self.state.is_running()
-    }
-
-    fn near(&self) {
-        // Of a few hundred bytes: what is between them is fetched with them.
-        near(&self.identity);
-        near(&self.state);
-        near(&self.sent);
-        near(&self.undo);
-    }
-}
-
 /// An identity whose account lives on another shard, which knows the rest.
 #[derive(Clone, Copy, Debug)]
 struct Elsewhere {
@@ -130,6 +109,8 @@ struct Elsewhere {
 }
 
 impl Known for Elsewhere {
+    const NOBODY: Self = Elsewhere { identity: Identity(0), since_us: 0, home: ShardId(0) };
+
     fn identity(&self) -> Identity {
         self.identity
     }
@@ -150,7 +131,7 @@ impl Known for Elsewhere {
 /// The memory of one shard.
 #[derive(Debug)]
 pub struct Memory {
-    here: Ring<Entry>,
+    here: Ring<Kept>,
     elsewhere: Ring<Elsewhere>,
     /// Where entries in doubt were put, some of which have ended since: only while facts are read.
     doubted: Vec<u32>,
@@ -198,10 +179,35 @@ impl Memory {
         self.elsewhere.expect(identity);
     }
 
+    /// The entry at a place ends soon.
+    pub fn expect_end(&self, place: u32) {
+        if let Some(entry) = self.here.get(place) {
+            near(&entry.state);
+        }
+    }
+
     /// The entry at a place.
     #[must_use]
-    pub fn get(&self, place: u32) -> Option<&Entry> {
-        self.here.get(place)
+    pub fn get(&self, place: u32) -> Option<Entry> {
+        self.here.get(place).map(Kept::entry)
+    }
+
+    /// What became of the entry at a place.
+    #[must_use]
+    pub fn state(&self, place: u32) -> Option<State> {
+        self.here.get(place).map(|entry| entry.state)
+    }
+
+    /// When the entry at a place came, monotonic microseconds.
+    #[must_use]
+    pub fn since_us(&self, place: u32) -> Option<u64> {
+        self.here.get(place).map(|entry| entry.since_us)
+    }
+
+    /// What an issuer was asked for the entry at a place.
+    #[must_use]
+    pub fn sent(&self, place: u32) -> Option<Sent> {
+        self.here.get(place)?.sent()
     }
 
     /// The shard where a request of this identity is decided, where that is another one.
@@ -218,7 +224,7 @@ impl Memory {
     /// # Errors
     /// [`Full`] when the oldest entry is still running.
     pub fn insert(&mut self, entry: Entry) -> Result<u32, Full> {
-        let place = self.here.insert(entry)?;
+        let place = self.here.insert(Kept::of(&entry))?;
         self.doubt(place, &entry);
         Ok(place)
     }
@@ -234,7 +240,7 @@ impl Memory {
     /// # Errors
     /// [`Full`] when the oldest entry is in doubt.
     pub fn restore(&mut self, entry: Entry) -> Result<u32, Full> {
-        let place = self.here.restore(entry)?;
+        let place = self.here.restore(Kept::of(&entry))?;
         self.doubt(place, &entry);
         Ok(place)
     }
@@ -261,22 +267,22 @@ impl Memory {
         let Some(entry) = self.here.get_mut(place) else { return };
         entry.state = state;
         if state == State::Forgotten {
-            let identity = entry.identity;
+            let identity = entry.identity();
             self.here.unindex(identity);
         }
     }
 
     /// Writes down what an issuer is asked.
-    pub fn send(&mut self, place: u32, sent: Sent) {
+    pub fn send(&mut self, place: u32, sent: &Sent) {
         if let Some(entry) = self.here.get_mut(place) {
-            entry.sent = Some(sent);
+            entry.send(sent);
         }
     }
 
     /// Writes down what stays of a request that was undone.
     pub fn leave(&mut self, place: u32, left_minor: u64) {
         if let Some(entry) = self.here.get_mut(place) {
-            entry.left_minor = Some(left_minor);
+            entry.leave(left_minor);
             if left_minor == 0 {
                 entry.state = State::Undone;
             }
@@ -289,21 +295,21 @@ impl Memory {
         let Reversal { stan, why, left_minor, .. } = *reversal;
         let entry = self.here.get_mut(place)?;
         // An advice must be there before it can be undone.
-        let advice = entry.sent.filter(|sent| sent.asked.class.is_advice()).map(|sent| sent.stan);
-        entry.undo.replace(Undo { stan, why, left_minor }).map(|before| before.stan).or(advice)
+        let advice = entry.sent_class().filter(|class| class.is_advice()).map(|_| entry.sent_stan());
+        entry.undo(Undo { stan, why, left_minor }).map(|before| before.stan).or(advice)
     }
 
     /// Puts another entry of the same identity in the place of one.
     pub fn replace(&mut self, place: u32, entry: Entry) {
-        if let Some(old) = self.here.get_mut(place).filter(|old| old.identity == entry.identity) {
-            *old = entry;
+        if let Some(old) = self.here.get_mut(place).filter(|old| old.identity() == entry.identity) {
+            *old = Kept::of(&entry);
             self.doubt(place, &entry);
         }
     }
 
     /// Everything that is remembered at a moment of what is decided here, oldest first.
-    pub fn entries(&self, now_us: u64) -> impl Iterator<Item = &Entry> {
-        self.here.iter(now_us)
+    pub fn entries(&self, now_us: u64) -> impl Iterator<Item = Entry> {
+        self.here.iter(now_us).map(Kept::entry)
     }
 
     /// The places of all whose outcome was not written down, asked once. A look at each of a million entries would keep a
@@ -312,7 +318,7 @@ impl Memory {
         let mut places = core::mem::take(&mut self.doubted);
         places.sort_unstable();
         places.dedup();
-        places.retain(|place| self.get(*place).is_some_and(|entry| entry.state == State::InDoubt));
+        places.retain(|place| self.state(*place) == Some(State::InDoubt));
         places
     }
 }

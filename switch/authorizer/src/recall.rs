@@ -65,7 +65,7 @@ fn fresh(asked: &Asked, state: State, at_us: u64) -> Entry {
 }
 
 fn ended(known: Entry, outcome: Outcome) -> Entry {
-    let is_put_off = |sent: Sent| put_off(&sent, outcome);
+    let is_put_off = |sent: Sent| put_off(sent.asked.class, outcome);
     let state = if known.sent.is_some_and(is_put_off) { State::Forgotten } else { State::Ended(outcome) };
     Entry { state, ..known }
 }

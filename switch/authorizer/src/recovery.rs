@@ -16,7 +16,7 @@ use crate::fact::Fact;
 use crate::issuer::LegState;
 use crate::memory::{Entry, State};
 use crate::planted::{Planted, is_planted};
-use crate::request::{Asked, Fingerprint, Identity};
+use crate::request::{Asked, Class, Fingerprint, Identity};
 use crate::saf::{Reversal, Stored, Why};
 use crate::transaction::Sent;
 
@@ -119,8 +119,8 @@ impl Authorizer {
 
     fn recover_end(&mut self, identity: Identity, outcome: Outcome, at_us: u64) {
         let Some(place) = self.memory.find(identity, at_us) else { return };
-        let sent = self.memory.get(place).and_then(|entry| entry.sent);
-        let put_off = sent.is_some_and(|sent| put_off(&sent, outcome));
+        let sent = self.memory.sent(place);
+        let put_off = sent.is_some_and(|sent| put_off(sent.asked.class, outcome));
         self.memory.conclude(place, if put_off { State::Forgotten } else { State::Ended(outcome) });
         // A valid answer came: another one to the same leg answers nothing.
         let answered =
@@ -139,7 +139,7 @@ impl Authorizer {
         let (sent, asked) = (advice.sent, advice.sent.asked);
         self.recover_ended_here(&asked, advice.outcome, at_us);
         if let Some(place) = self.memory.find(asked.identity, at_us) {
-            self.memory.send(place, sent);
+            self.memory.send(place, &sent);
         }
         if advice.is_stand_in() && !self.has_planted(Planted::CapForgotten) {
             self.count_stand_in(advice, at_us);
@@ -184,7 +184,7 @@ impl Authorizer {
         }
         let in_doubt: Vec<u32> = self.memory.in_doubt();
         for place in in_doubt {
-            let Some(sent) = self.memory.get(place).and_then(|entry| entry.sent) else { continue };
+            let Some(sent) = self.memory.sent(place) else { continue };
             let reason = DeclineReason::IssuerTimedOut;
             let outcome = Outcome::declined(reason, self.tables.response_code(sent.asked.acquirer, reason));
             let mut undo = self.reversal_of(&sent, Why::TimedOut, 0, None, now);
@@ -193,7 +193,8 @@ impl Authorizer {
             }
             let undo = undo.filter(|_| !self.has_planted(Planted::DoubtNotUndone));
             out.facts.push(Fact::Timeout { identity: sent.asked.identity, outcome, undo: undo.clone() });
-            let end = if put_off(&sent, outcome) { State::Forgotten } else { State::Ended(outcome) };
+            let end =
+                if put_off(sent.asked.class, outcome) { State::Forgotten } else { State::Ended(outcome) };
             self.memory.conclude(place, end);
             if let Some(undo) = undo {
                 self.keep_reversal(place, &undo, now, out);
@@ -214,7 +215,7 @@ impl Authorizer {
 }
 
 /// An advice that did not arrive must be able to come again and be delivered.
-pub(crate) fn put_off(sent: &Sent, outcome: Outcome) -> bool {
+pub(crate) fn put_off(class: Class, outcome: Outcome) -> bool {
     let by_issuer = outcome.decline_reason() == Some(DeclineReason::IssuerDeclined);
-    sent.asked.class.is_advice() && !outcome.is_approved() && !by_issuer
+    class.is_advice() && !outcome.is_approved() && !by_issuer
 }

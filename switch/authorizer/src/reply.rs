@@ -131,7 +131,7 @@ impl Authorizer {
         approval_code: Option<ApprovalCode>,
         now: Now,
     ) -> Option<Box<Reversal>> {
-        let sent = self.memory.get(transaction.memory)?.sent?;
+        let sent = self.memory.sent(transaction.memory)?;
         self.reversal_of(&sent, why, 0, approval_code, now)
     }
 
@@ -173,9 +173,11 @@ impl Authorizer {
     }
 
     fn remember(&mut self, transaction: &Transaction, outcome: Outcome) {
-        let sent = self.memory.get(transaction.memory).and_then(|entry| entry.sent);
-        let put_off = sent.is_some_and(|sent| recovery::put_off(&sent, outcome));
-        let state = if put_off { State::Forgotten } else { State::Ended(outcome) };
+        let state = if recovery::put_off(transaction.class, outcome) {
+            State::Forgotten
+        } else {
+            State::Ended(outcome)
+        };
         self.memory.conclude(transaction.memory, state);
     }
 

@@ -253,6 +253,17 @@ pub enum Presented {
     Label(u16),
 }
 
+impl Presented {
+    /// The public ATC or the reference, if there is one.
+    #[must_use]
+    pub fn label(self) -> Option<u16> {
+        match self {
+            Self::Label(label) => Some(label),
+            Self::Nothing | Self::Broken | Self::Absent => None,
+        }
+    }
+}
+
 /// What an issuer says to one of our legs.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer {

@@ -41,7 +41,7 @@ impl Authorizer {
                 None => self.buried(request, &original, now, out),
             };
         };
-        let Some(entry) = self.memory.get(place).copied() else { return };
+        let Some(entry) = self.memory.get(place) else { return };
         let is_undone = matches!(entry.state, State::Tombstone | State::Undone);
         let differs = entry.sent.is_some_and(|sent| differs(request, &sent, &entry));
         if !is_undone && differs && !self.has_planted(Planted::MismatchUndoes) {
@@ -130,7 +130,7 @@ impl Authorizer {
         now: Now,
         out: &mut Effects,
     ) {
-        let Some(entry) = self.memory.get(place).copied() else { return };
+        let Some(entry) = self.memory.get(place) else { return };
         let (State::Ended(outcome), Some(sent)) = (entry.state, entry.sent) else {
             return self.reversal_taken(request, out);
         };

@@ -63,7 +63,7 @@ impl Authorizer {
             },
         };
         // A request that waited for the token was received before.
-        let received_us = self.memory.get(memory).map_or(now.monotonic_us, |entry| entry.since_us);
+        let received_us = self.memory.since_us(memory).unwrap_or(now.monotonic_us);
         let Some(stan) = self.open_leg(to, id, request) else {
             self.memory.conclude(memory, State::Forgotten);
             return self.declined(request, DeclineReason::IssuerWindowFull, now, out);
@@ -89,7 +89,7 @@ impl Authorizer {
         self.deadlines.push(id, &mut self.transactions);
         let is_funded = funding.is_some();
         let sent = Sent { to, stan, pan, is_funded, received_us, asked: request.asked() };
-        self.memory.send(memory, sent);
+        self.memory.send(memory, &sent);
         if !self.has_planted(Planted::NoIntent) {
             out.facts.push(Fact::Intent(sent));
         }
@@ -105,7 +105,7 @@ impl Authorizer {
         let Some(transaction) = self.transactions.get(id).copied() else { return };
         let opened = self.route(transaction.pan.as_ref()).and_then(|to| {
             let issuer = self.issuers.get_mut(to.issuer.index()).ok_or(DeclineReason::IssuerDown)?;
-            let stan = issuer.open_leg(to.link, id, transaction.keys);
+            let stan = issuer.open_leg(to.link, id, transaction.identity);
             stan.map(|stan| (to, stan)).ok_or(DeclineReason::IssuerWindowFull)
         });
         let (to, stan) = match opened {
@@ -117,9 +117,9 @@ impl Authorizer {
             transaction.stan = stan;
             transaction.forwarded_us = now.monotonic_us;
         }
-        let sent = self.memory.get(transaction.memory).and_then(|entry| entry.sent);
+        let sent = self.memory.sent(transaction.memory);
         if let Some(sent) = sent.map(|sent| Sent { to, stan, ..sent }) {
-            self.memory.send(transaction.memory, sent);
+            self.memory.send(transaction.memory, &sent);
             out.facts.push(Fact::Intent(sent));
         }
         self.count_forwarded(to);
@@ -146,7 +146,7 @@ impl Authorizer {
     }
 
     fn open_leg(&mut self, to: IssuerLink, id: TransactionId, request: &Request) -> Option<Stan> {
-        self.issuers.get_mut(to.issuer.index())?.open_leg(to.link, id, request.keys)
+        self.issuers.get_mut(to.issuer.index())?.open_leg(to.link, id, request.identity)
     }
 
     /// Takes a transaction out of everything that waits for it, and ends its leg.

@@ -12,12 +12,9 @@ use crate::effect::Effects;
 use crate::event::Event;
 use crate::planted::Planted;
 use crate::provision::{Asker, Told};
-use crate::{Authorizer, Effect};
+use crate::{AHEAD, Authorizer, Effect};
 
 use crate::ports::{Ports, Position};
-
-/// So many events before one is decided, the authorizer is told of it.
-const AHEAD: usize = 3;
 
 /// One shard of the switch.
 pub struct Shard {
@@ -47,17 +44,15 @@ impl Shard {
         let now = ports.now();
         ports.take(&mut self.events);
         for (nth, event) in self.events.iter().enumerate() {
-            if let Some(later) = self.events.get(nth.saturating_add(AHEAD)) {
-                self.authorizer.expect(later);
+            for (later, after) in self.events.iter().skip(nth.saturating_add(1)).zip(1..=AHEAD) {
+                self.authorizer.expect(later, after);
             }
             self.authorizer.step(event, now, &mut self.effects);
         }
         self.events.clear();
         self.authorizer.step(&Event::Tick, now, &mut self.effects);
 
-        for effect in self.effects.free.drain(..) {
-            ports.perform(effect);
-        }
+        perform_all(&mut self.effects.free, ports);
         ports.submit();
         let position = ports.append(&self.effects.facts);
         self.effects.facts.clear();
@@ -71,7 +66,7 @@ impl Shard {
         }
         // Whatever is still held was decided before, and has a lower position or the same.
         if position <= durable {
-            self.effects.visible.drain(..).for_each(|effect| ports.perform(effect));
+            perform_all(&mut self.effects.visible, ports);
         } else {
             self.held.extend(self.effects.visible.drain(..).map(|effect| (position, effect)));
         }
@@ -88,5 +83,15 @@ impl Shard {
     /// The authorizer, to be read.
     pub fn authorizer(&self) -> &Authorizer {
         &self.authorizer
+    }
+}
+
+fn perform_all(effects: &mut Vec<Effect>, ports: &mut impl Ports) {
+    let mut rest = effects.drain(..);
+    while let Some(effect) = rest.next() {
+        for (later, after) in rest.as_slice().iter().zip(1..=2) {
+            ports.expect(later, after);
+        }
+        ports.perform(effect);
     }
 }

@@ -68,7 +68,7 @@ impl Authorizer {
             .filter(|entry| {
                 entry.state != State::Tombstone || !self.has_planted(Planted::SnapshotWithoutTombstones)
             })
-            .map(|entry| Piece::Remembered(*entry, self.leg_of(entry)));
+            .map(|entry| Piece::Remembered(entry, self.leg_of(&entry)));
         let kept = if self.has_planted(Planted::SnapshotWithoutReversals) { &[] } else { &self.saf[..] };
         let stored = kept.iter().flat_map(|saf| saf.unacknowledged().map(Piece::Stored));
         let stood_in = issuers().zip(&self.stood_in).flat_map(|(id, today)| {

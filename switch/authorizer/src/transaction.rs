@@ -6,6 +6,7 @@ use codecs::value::{Amount, Pan, ProcessingCode, Stan};
 
 use crate::cards::Funding;
 use crate::event::{AcquirerId, AcquirerLink, IssuerLink, Ticket};
+use crate::near::near;
 use crate::request::{Asked, Class, Identity, MatchKeys};
 
 /// A place in the slab.
@@ -128,6 +129,16 @@ impl Transactions {
     /// The transaction at a place, to be changed.
     pub fn get_mut(&mut self, id: TransactionId) -> Option<&mut Transaction> {
         self.slots.get_mut(id.index())?.as_mut()
+    }
+
+    /// The transaction at a place will be looked at soon.
+    pub(crate) fn expect(&self, id: TransactionId) {
+        if let Some(transaction) = self.get(id) {
+            near(&transaction.identity);
+            near(&transaction.funding);
+            near(&transaction.keys);
+            near(&transaction.timer);
+        }
     }
 
     /// The place the next transaction will have; `None` when full.

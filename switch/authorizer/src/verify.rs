@@ -87,6 +87,13 @@ impl Proofs {
         self.waiting
     }
 
+    /// The one of this name.
+    #[must_use]
+    pub fn get(&self, id: ProofId) -> Option<&Proof> {
+        let slot = self.slots.get(usize::try_from(id.place).ok()?)?;
+        slot.as_ref().filter(|proof| proof.serial == id.serial)
+    }
+
     /// The one of this name, to be changed.
     pub fn get_mut(&mut self, id: ProofId) -> Option<&mut Proof> {
         let slot = self.slots.get_mut(usize::try_from(id.place).ok()?)?;

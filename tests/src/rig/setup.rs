@@ -20,6 +20,7 @@ use crate::wire::Wire;
 const BASE: &str = r#"
 [switch]
 drain_grace = "5s"
+recent_entries = 65536
 
 [limits]
 accepts_per_second = 100000

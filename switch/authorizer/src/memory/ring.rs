@@ -3,14 +3,18 @@
 //!
 //! Not here: what an entry says beyond its identity, its age and whether it is running.
 
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::Full;
-use super::cells::Cells;
+use crate::cells::Cells;
 use crate::request::Identity;
 
 /// What a ring must know of an entry.
 pub(super) trait Known: Copy {
+    /// What lies where nothing was put yet.
+    const NOBODY: Self;
+
     /// Which message.
     fn identity(&self) -> Identity;
     /// When it came, monotonic microseconds.
@@ -43,8 +47,8 @@ impl<T: Known> Ring<T> {
     pub(super) fn new(capacity: u32, window_us: u64) -> Self {
         let capacity = usize::try_from(capacity.max(1)).unwrap_or(usize::MAX);
         Self {
-            // Reserved now, touched as it fills: growing later would stop the shard for milliseconds.
-            entries: Vec::with_capacity(capacity),
+            // Written now: each page that the operating system has to find later stops the shard, a large one for milliseconds.
+            entries: vec![T::NOBODY; capacity],
             oldest: 0,
             held: 0,
             capacity,
@@ -139,9 +143,8 @@ impl<T: Known> Ring<T> {
 
     fn put(&mut self, entry: T) -> u32 {
         let place = self.nth(self.held);
-        match self.entries.get_mut(place) {
-            Some(old) => *old = entry,
-            None => self.entries.push(entry),
+        if let Some(old) = self.entries.get_mut(place) {
+            *old = entry;
         }
         self.held = self.held.saturating_add(1);
         u32::try_from(place).unwrap_or(u32::MAX)

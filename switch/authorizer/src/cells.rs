@@ -1,7 +1,7 @@
-//! Where in a ring an identity is: a table of open addressing with a cell of eight bytes for each, so that a look-up in
+//! Where in a list something is that has a hash: a table of open addressing with a cell of eight bytes for each, so that a look-up in
 //! a million of them waits for memory once, and can be announced before it is made.
 //!
-//! Not here: the identities themselves. A cell holds half of a hash and a place, and the caller says whether what is at
+//! Not here: the things themselves. A cell holds half of a hash and a place, and the caller says whether what is at
 //! the place is meant.
 
 use alloc::vec::Vec;
@@ -14,7 +14,7 @@ type Cell = u64;
 const EMPTY: Cell = 0;
 
 #[derive(Debug)]
-pub(super) struct Cells {
+pub(crate) struct Cells {
     /// At least twice as many as places, and a power of two.
     cells: Vec<Cell>,
     mask: u64,
@@ -22,7 +22,7 @@ pub(super) struct Cells {
 
 impl Cells {
     /// For places below `capacity`.
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize) -> Self {
         let count = capacity.saturating_mul(2).next_power_of_two().max(2);
         // Taken now, touched as it fills.
         let cells = alloc::vec![EMPTY; count];
@@ -31,7 +31,7 @@ impl Cells {
 
     /// The place of what has this hash and is meant.
     #[inline]
-    pub(super) fn find(&self, hash: u64, is_meant: impl Fn(u32) -> bool) -> Option<u32> {
+    pub(crate) fn find(&self, hash: u64, is_meant: impl Fn(u32) -> bool) -> Option<u32> {
         let mut at = self.home(hash);
         loop {
             let cell = self.cell(at);
@@ -47,7 +47,7 @@ impl Cells {
 
     /// Puts a place under a hash. It is not there yet, and no place is there twice.
     #[inline]
-    pub(super) fn insert(&mut self, hash: u64, place: u32) {
+    pub(crate) fn insert(&mut self, hash: u64, place: u32) {
         let mut at = self.home(hash);
         while self.cell(at) != EMPTY {
             at = self.next(at);
@@ -56,7 +56,7 @@ impl Cells {
     }
 
     /// Puts another place where this one is.
-    pub(super) fn replace(&mut self, hash: u64, place: u32, by: u32) {
+    pub(crate) fn replace(&mut self, hash: u64, place: u32, by: u32) {
         if let Some(at) = self.position(hash, place) {
             self.set(at, cell(hash, by));
         }
@@ -64,7 +64,7 @@ impl Cells {
 
     /// Takes a place out. What stood behind it for want of room moves up.
     #[inline]
-    pub(super) fn remove(&mut self, hash: u64, place: u32) {
+    pub(crate) fn remove(&mut self, hash: u64, place: u32) {
         let Some(mut hole) = self.position(hash, place) else { return };
         let mut at = self.next(hole);
         loop {
@@ -83,19 +83,19 @@ impl Cells {
     }
 
     /// Whether this place is there under this hash.
-    pub(super) fn has(&self, hash: u64, place: u32) -> bool {
+    pub(crate) fn has(&self, hash: u64, place: u32) -> bool {
         self.position(hash, place).is_some()
     }
 
     /// Where a hash belongs: many are put in quickest in this order.
     #[inline]
-    pub(super) fn home(&self, hash: u64) -> u64 {
+    pub(crate) fn home(&self, hash: u64) -> u64 {
         low(hash) & self.mask
     }
 
     /// A hash will be looked up soon: its memory comes nearer meanwhile.
     #[inline]
-    pub(super) fn expect(&self, hash: u64) {
+    pub(crate) fn expect(&self, hash: u64) {
         if let Some(cell) = usize::try_from(self.home(hash)).ok().and_then(|at| self.cells.get(at)) {
             near(cell);
         }
