@@ -170,12 +170,15 @@ impl Rig {
 
     /// Starts the switch again after its end, and waits until it is ready.
     pub fn start_again(&mut self) {
+        // Its first thread may be dead while another still holds the directory.
+        self.process.exit_code(PATIENCE);
         self.process = self.start.process(&SERVE, &self.folder);
         self.await_ready(&self.links);
     }
 
     /// Starts the switch again, and gives the code with which it ends by itself.
     pub fn fail_to_start(&mut self) -> i32 {
+        self.process.exit_code(PATIENCE);
         self.process = self.start.process(&SERVE, &self.folder);
         self.process.exit_code(PATIENCE)
     }
