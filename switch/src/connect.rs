@@ -9,7 +9,7 @@ use authorizer::event::{AcquirerId, IssuerId, IssuerLink};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
-use tokio::task::LocalSet;
+use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::Way;
@@ -21,15 +21,15 @@ const CONNECT_WAIT: Duration = Duration::from_secs(5);
 /// A link that lived this long was a good one: the next attempt starts from the shortest wait again.
 const GOOD_LIFE: Duration = Duration::from_secs(5);
 
-/// Starts a task for every link of this shard that we open.
-pub(crate) fn start(local: &LocalSet, edge: &Rc<Edge>) {
+/// Starts a task for every link of this shard that we open. To be called in its runtime.
+pub(crate) fn start(edge: &Rc<Edge>) {
     let config = &edge.setup.start;
     for (number, issuer) in (0_u16..).zip(&config.issuers) {
         let Way::Connect(addresses) = &issuer.door.way else { continue };
         for (link, address) in (0_u16..).zip(addresses.iter().cycle().take(crate::setup::links_of(issuer))) {
             let link = IssuerLink { issuer: IssuerId(number), link };
             if edge.issuer_shard(link) == edge.shard {
-                local.spawn_local(keep_issuer(edge.clone(), link, address.clone()));
+                spawn_local(keep_issuer(edge.clone(), link, address.clone()));
             }
         }
     }
@@ -38,7 +38,7 @@ pub(crate) fn start(local: &LocalSet, edge: &Rc<Edge>) {
         for (place, address) in addresses.iter().enumerate() {
             let shards = usize::from(edge.setup.shards());
             if (usize::from(number) + place) % shards == usize::from(edge.shard.0) {
-                local.spawn_local(keep_acquirer(edge.clone(), AcquirerId(number), address.clone()));
+                spawn_local(keep_acquirer(edge.clone(), AcquirerId(number), address.clone()));
             }
         }
     }

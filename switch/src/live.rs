@@ -44,6 +44,11 @@ impl Live {
         Self { edge, now, performing_us: 0, calendar_us: 0, journal, position: 0, store_was_low: false }
     }
 
+    /// The time, read last in the newest turn, microseconds of the monotonic clock.
+    pub(crate) fn now_us(&self) -> u64 {
+        self.performing_us
+    }
+
     /// How the journal stands, for the page.
     pub(crate) fn journal_figures(&self) -> Option<JournalFigures> {
         self.journal.as_ref().map(Journal::figures)

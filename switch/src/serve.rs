@@ -13,7 +13,8 @@ use authorizer::Authorizer;
 use authorizer::event::{AcquirerId, AcquirerLink, Event, IssuerLink, LinkChange, ShardId, Unsent};
 use authorizer::network::{Action, LinkLife, LinkRules, Role};
 use tokio::net::TcpStream;
-use tokio::task::{LocalSet, spawn_local};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::task::spawn_local;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until, timeout};
 
 use crate::acquirer::link::{AcquirerConversation, AcquirerPort};
@@ -51,17 +52,20 @@ pub(crate) fn run(
     crypto: Crypto,
     journal: Option<Journal>,
 ) -> std::io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    let runtime =
+        Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default())?;
     let edge = Edge::new(shard, setup.clone(), crypto);
-    let local = LocalSet::new();
-    local.spawn_local(mail(edge.clone()));
-    local.spawn_local(look_around(edge.clone()));
-    local.spawn_local(retry(edge.clone()));
-    connect::start(&local, &edge);
-    // A task among the others, so that it has its turn after every link that was read: as the runtime's root
-    // it would be polled once in sixty, and one flooding peer would make everybody wait.
-    let turning = local.spawn_local(turns(edge, Shard::new(authorizer), journal));
-    local.block_on(&runtime, turning).map_err(std::io::Error::other)
+    runtime
+        .block_on(async {
+            spawn_local(mail(edge.clone()));
+            spawn_local(look_around(edge.clone()));
+            spawn_local(retry(edge.clone()));
+            connect::start(&edge);
+            // A task among the others, so that it has its turn after every link that was read: as the runtime's
+            // root it would be polled before them.
+            spawn_local(turns(edge, Shard::new(authorizer), journal)).await
+        })
+        .map_err(std::io::Error::other)
 }
 
 /// Turns the shard whenever something happened or something falls due. When the switch stops and nothing runs
@@ -93,7 +97,7 @@ async fn turns(edge: Rc<Edge>, mut shard: Shard, journal: Option<Journal>) {
                 context.waker().wake_by_ref();
             }
         }
-        let now_us = edge.setup.now_us();
+        let now_us = live.now_us();
         if now_us.saturating_sub(looked_us) >= crate::metrics::PERIOD_US {
             looked_us = now_us;
             let snapshot = Snapshot::take(&edge, shard.authorizer(), live.journal_figures());

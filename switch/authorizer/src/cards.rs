@@ -347,17 +347,18 @@ impl Cards {
         }
         // The place of another card of the same half of a hash is as good: nothing is decided by it.
         let Some(card) = self.index.find(hash.0, |_| true).and_then(|place| self.at(place)) else { return };
-        match (after, card.bundles.last()) {
-            (3, _) => {
+        // Nothing is read of the card before it can be here.
+        let newest = || card.bundles.last();
+        match after {
+            3 => {
                 near(&card.pan);
                 near(&card.funding);
                 near(&card.bundles);
             }
-            (2, Some(newest)) => near(newest),
-            (1, Some(newest)) => {
-                if let Some(entry) = label.and_then(|atc| newest.entries.get(newest.place(atc)?)) {
-                    near(entry);
-                }
+            2 => newest().into_iter().for_each(near),
+            1 => {
+                let entry = newest().and_then(|newest| newest.entries.get(newest.place(label?)?));
+                entry.into_iter().for_each(near);
             }
             _ => {}
         }

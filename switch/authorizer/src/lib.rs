@@ -185,14 +185,12 @@ impl Authorizer {
     /// What an answer needs lies behind each other: its leg, the transaction of that, and that one's place in memory.
     fn expect_answer(&self, answer: &Answer, after: usize) {
         let Some(issuer) = self.issuers.get(answer.link.issuer.index()) else { return };
-        if after == AHEAD {
-            return issuer.expect(answer.stan);
-        }
-        let Some(id) = issuer.transaction(answer.stan) else { return };
         match after {
-            3 => self.transactions.expect(id),
+            AHEAD => issuer.expect(answer.stan),
+            3 => issuer.transaction(answer.stan).into_iter().for_each(|id| self.transactions.expect(id)),
             1 => {
-                if let Some(transaction) = self.transactions.get(id) {
+                let id = issuer.transaction(answer.stan);
+                if let Some(transaction) = id.and_then(|id| self.transactions.get(id)) {
                     self.memory.expect_end(transaction.memory);
                 }
             }
