@@ -9,12 +9,20 @@ const ELEMENT_BYTES_MAX: usize = 999;
 
 /// The elements of a set that hold a card number, as characters or packed two digits to a byte.
 pub fn mentions(message: &Message<'_>, looked_at: DeSet, pan: &Pan) -> DeSet {
-    let (cores, mut room) = (Cores::of(pan.danger_clear_digits()), [0; ELEMENT_BYTES_MAX]);
-    let holds = |de: &De| match message.canonical(*de, &mut room) {
-        Some(value) => cores.may_be_in(value) && does_hold(value, pan.danger_clear_digits()),
-        None => true,
+    let digits = pan.danger_clear_digits();
+    let cores = Cores::of(digits);
+    let holds = |de: &De| match message.as_it_stands(*de) {
+        Some(value) => cores.are_in(value, digits),
+        None => holds_decoded(message, *de, &cores, digits),
     };
     message.present().intersection(looked_at).iter().filter(holds).fold(DeSet::default(), DeSet::with)
+}
+
+/// Of an element that stands otherwise on the wire. What cannot be read may hold anything.
+#[inline(never)]
+fn holds_decoded(message: &Message<'_>, de: De, cores: &Cores, digits: &[u8]) -> bool {
+    let mut room = [0; ELEMENT_BYTES_MAX];
+    message.decode(de, &mut room).is_none_or(|value| cores.are_in(value, digits))
 }
 
 /// What is looked for first: four bytes of a number, of which one lies at a multiple of four wherever the number begins.
@@ -41,6 +49,12 @@ impl Cores {
             }
             cores
         }))
+    }
+
+    /// Whether the digits are in a value.
+    #[inline]
+    fn are_in(&self, value: &[u8], digits: &[u8]) -> bool {
+        self.may_be_in(value) && does_hold(value, digits)
     }
 
     /// False where the number certainly is not: nearly always.
@@ -91,7 +105,7 @@ mod tests {
     use super::*;
 
     fn holds(value: &[u8], digits: &[u8]) -> bool {
-        Cores::of(digits).may_be_in(value) && does_hold(value, digits)
+        Cores::of(digits).are_in(value, digits)
     }
 
     #[test]

@@ -97,9 +97,16 @@ impl<'a> Message<'a> {
         text::decode(spec, value, span.units(), out)
     }
 
+    /// The canonical form of an element where it stands on the wire.
+    #[inline(always)]
+    pub fn as_it_stands(&self, de: De) -> Option<&'a [u8]> {
+        let (spec, _, value) = self.found(de)?;
+        text::is_canonical_on_the_wire(spec).then_some(value)
+    }
+
     /// The same, but without a copy where the canonical form stands on the wire: `out` is then not needed.
     #[inline(always)]
-    pub fn canonical<'b>(&self, de: De, out: &'b mut [u8]) -> Option<&'b [u8]>
+    pub(super) fn canonical<'b>(&self, de: De, out: &'b mut [u8]) -> Option<&'b [u8]>
     where
         'a: 'b,
     {
