@@ -209,10 +209,15 @@ impl Crypto {
         rules: &Rules,
         setup: &Setup,
     ) -> bool {
-        let Some((question, card)) = translate(question, program, message, rules, setup) else {
+        let Some((question, pan)) = translate(question, program, message, rules) else {
             return false;
         };
-        self.put(Waits::Proof(proof), question, card, setup.now_us()).is_ok()
+        let waits = Waits::Proof(proof);
+        if let Self::Inline(inline) = self {
+            inline.ask(waits, question);
+            return true;
+        }
+        self.put(waits, question, setup.homes.account(&pan).0, setup.now_us()).is_ok()
     }
 
     /// Notes a question about the card of this hash; gives back who waits where it cannot be put.
@@ -301,22 +306,20 @@ impl Inline {
     }
 }
 
-/// The question and the hash of its card. The account is named by the number that stands in the track.
+/// The question and its card. The account is named by the number that stands in the track.
 fn translate(
     question: Question,
     program: ProgramId,
     message: &Message<'_>,
     rules: &Rules,
-    setup: &Setup,
-) -> Option<(hsm::Question, u64)> {
+) -> Option<(hsm::Question, codecs::value::Pan)> {
     let track = message.track2().ok()??;
     let data = rules.programs.read(program, &track)?;
     let presented = Code::parse(data.code.as_bytes())?;
     let digits = rules.config.programs.get(usize::from(program.0))?.code_digits;
     let key = key_of(program);
-    let pan = track.pan();
-    let card = setup.homes.account(&pan).0;
-    let pan = pan.danger_clear_digits();
+    let card = track.pan();
+    let pan = card.danger_clear_digits();
     let question = match question {
         Question::RotatingCode { psn, bundle, atc, stripe: Some(constant) } => {
             let (cvc3, derivation) = cvc3_of(&rules.config, program)?;

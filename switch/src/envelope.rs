@@ -99,18 +99,11 @@ impl Envelope {
         (self.bytes.get(self.header_bytes..).unwrap_or_default(), &mut self.index)
     }
 
-    /// Asks for all but its bytes.
-    pub(crate) fn near(&self) {
+    fn near(&self) {
         near(&self.bytes);
         near(&self.sender);
         near(&self.rules);
         near(&self.index);
-        self.index.lines().for_each(near);
-    }
-
-    /// Asks for its bytes.
-    pub(crate) fn near_message(&self) {
-        self.bytes.chunks(LINE_BYTES).filter_map(|line| line.first()).for_each(near);
     }
 
     fn near_bytes(&mut self) {

@@ -81,20 +81,6 @@ impl Ports for Live {
         }
     }
 
-    fn expect(&self, effect: &Effect, after: usize) {
-        let (ticket, answer) = match effect {
-            Effect::Forward { ticket, .. } | Effect::Ask { ticket, .. } => (*ticket, None),
-            Effect::Reply(reply) => (reply.ticket, reply.answer),
-            _ => return,
-        };
-        let envelopes = self.edge.envelopes.borrow();
-        for envelope in
-            [Some(ticket), answer].into_iter().flatten().filter_map(|ticket| envelopes.get(ticket))
-        {
-            if after == 1 { envelope.near_message() } else { envelope.near() }
-        }
-    }
-
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Forward { ticket, to, stan, funding } => {

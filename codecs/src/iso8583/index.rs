@@ -102,12 +102,6 @@ impl Index {
         self.end = 0;
     }
 
-    /// One number in each line of a cache that holds where the first 64 elements lie, for who wants to have them near.
-    #[inline]
-    pub fn lines(&self) -> impl Iterator<Item = &u64> {
-        self.spans.iter().take(PLACES / 2).step_by(8).map(|span| &span.0)
-    }
-
     /// The message type, if the standard has it.
     #[inline]
     pub fn mti(&self) -> Option<Mti> {

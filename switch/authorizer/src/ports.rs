@@ -20,9 +20,6 @@ pub trait Ports {
     /// Moves what has happened since the last turn into `events`.
     fn take(&mut self, events: &mut Vec<Event>);
 
-    /// An effect is performed after so many others, one or two: what it needs comes nearer meanwhile. Changes nothing.
-    fn expect(&self, _effect: &Effect, _after: usize) {}
-
     /// Does what an effect asks for.
     fn perform(&mut self, effect: Effect);
 

@@ -52,7 +52,9 @@ impl Shard {
         self.events.clear();
         self.authorizer.step(&Event::Tick, now, &mut self.effects);
 
-        perform_all(&mut self.effects.free, ports);
+        for effect in self.effects.free.drain(..) {
+            ports.perform(effect);
+        }
         ports.submit();
         let position = ports.append(&self.effects.facts);
         self.effects.facts.clear();
@@ -66,7 +68,7 @@ impl Shard {
         }
         // Whatever is still held was decided before, and has a lower position or the same.
         if position <= durable {
-            perform_all(&mut self.effects.visible, ports);
+            self.effects.visible.drain(..).for_each(|effect| ports.perform(effect));
         } else {
             self.held.extend(self.effects.visible.drain(..).map(|effect| (position, effect)));
         }
@@ -83,15 +85,5 @@ impl Shard {
     /// The authorizer, to be read.
     pub fn authorizer(&self) -> &Authorizer {
         &self.authorizer
-    }
-}
-
-fn perform_all(effects: &mut Vec<Effect>, ports: &mut impl Ports) {
-    let mut rest = effects.drain(..);
-    while let Some(effect) = rest.next() {
-        for (later, after) in rest.as_slice().iter().zip(1..=2) {
-            ports.expect(later, after);
-        }
-        ports.perform(effect);
     }
 }
