@@ -48,9 +48,11 @@ pub(super) fn serve(stream: TcpStream, shared: &Arc<Shared>) {
     let _ = stream.set_nodelay(true);
     let stream = Arc::new(stream);
     let link = shared.record(|board| {
-        board.links.push(Link { stream: Arc::clone(&stream), open: true });
-        board.links.len() - 1
+        board.links.push(Link { stream: Arc::clone(&stream), open: !board.is_down });
+        (!board.is_down).then_some(board.links.len() - 1)
     });
+    // It was taken before the issuer went down, and nobody knew of it when all links were reset.
+    let Some(link) = link else { return reset(&stream) };
     read(&stream, link, shared);
     let _ = stream.shutdown(std::net::Shutdown::Both);
     shared.record(|board| board.links[link].open = false);
