@@ -243,8 +243,10 @@ fn what_an_issuer_says_to_a_reversal_decides_what_becomes_of_it() {
         maple.on_reversal(move |_| Act::answer(&format!("39={code}")));
         north.ask(&purchase(&format!("11={stan:06}")), "0110 39=00");
         undo(&mut north, stan as u32);
-        rig.await_gauge("saf_depth{issuer=maple}", 0.0);
+        // Not the depth: it is also none before the page has heard of the reversal.
+        rig.await_metric("saf_done_total{issuer=maple}", (stan + 1) as f64);
     }
+    rig.await_gauge("saf_depth{issuer=maple}", 0.0);
     rig.await_metric("saf_untraced_total{issuer=maple}", 1.0);
     // Not now: again and again.
     maple.on_reversal(|_| Act::answer("39=91"));
