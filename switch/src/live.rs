@@ -6,6 +6,7 @@ use authorizer::cards::Refused;
 use authorizer::effect::Reply;
 use authorizer::event::{AcquirerId, Event, IssuerId, Leg, Now};
 use authorizer::fact::Fact;
+use authorizer::ports::{Ports, Position};
 use authorizer::provision::{Asker, Told};
 use authorizer::{AcquirerLink, Effect};
 use codecs::iso8583::De;
@@ -19,7 +20,6 @@ use crate::journal::Journal;
 use crate::metrics::JournalFigures;
 use crate::slowest::Slow;
 use crate::wall::Wall;
-use authorizer::ports::{Ports, Position};
 
 /// How often the calendar is asked, microseconds.
 const CALENDAR_US: u64 = 1_000_000;

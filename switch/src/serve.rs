@@ -12,6 +12,7 @@ use std::time::Duration;
 use authorizer::Authorizer;
 use authorizer::event::{AcquirerId, AcquirerLink, Event, IssuerLink, LinkChange, ShardId, Unsent};
 use authorizer::network::{Action, LinkLife, LinkRules, Role};
+use authorizer::shard::Shard;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::task::spawn_local;
@@ -33,7 +34,6 @@ use crate::metrics::Snapshot;
 use crate::setup::Setup;
 use crate::tls::{Stream, Tls};
 use crate::wire::{Goodbye, whole};
-use authorizer::shard::Shard;
 
 /// How long a closing link may take to write what waits.
 const FLUSH_WAIT: Duration = Duration::from_secs(1);

@@ -103,10 +103,9 @@ impl Range {
 
 /// It runs with every test from now on.
 fn write_down(seed: u64, story: &str) {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/sim/failed_seeds.txt");
     let what = story.lines().next().unwrap_or_default();
-    let file = std::fs::OpenOptions::new().append(true).open(path);
+    let file = std::fs::OpenOptions::new().append(true).open(sim::FAILED_SEEDS);
     if let Err(error) = file.and_then(|mut file| writeln!(file, "{seed} {what}")) {
-        println!("{path}: {error}");
+        println!("{}: {error}", sim::FAILED_SEEDS);
     }
 }

@@ -1,5 +1,5 @@
-//! Where in a list something is that has a hash: a table of open addressing with a cell of eight bytes for each, so that a look-up in
-//! a million of them waits for memory once, and can be announced before it is made.
+//! Where in a list something is that has a hash: a table of open addressing with a cell of eight bytes for each, so that
+//! a look-up in a million of them waits for memory once, and can be announced before it is made.
 //!
 //! Not here: the things themselves. A cell holds half of a hash and a place, and the caller says whether what is at
 //! the place is meant.

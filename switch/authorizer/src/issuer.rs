@@ -17,17 +17,18 @@ use crate::decision::{DeclineReason, Outcome, Verdict};
 use crate::effect::{Effect, Effects};
 use crate::event::{IssuerLink, Leg, LinkChange, Now, ShardId, Unsent};
 use crate::fact::Fact;
-use crate::limits::{LEGS_MAX, LEGS_MIN, LEGS_PER_WINDOW, STAN_SEARCH_MAX, STORED_IN_FLIGHT};
+use crate::limits::STORED_IN_FLIGHT;
 use crate::memory::Memory;
-use crate::near::near;
 use crate::planted::{Planted, is_planted};
 use crate::request::{Answer, Identity};
 use crate::saf::Reversal;
 use crate::tables::Issuer;
 use crate::transaction::{Sent, Transaction, TransactionId};
 
-/// The largest trace number of six digits.
-const STAN_MAX: u32 = 999_999;
+mod legs;
+
+pub use self::legs::LegState;
+use self::legs::{LegEntry, Legs, Of};
 
 /// One issuer's links and legs.
 #[derive(Debug)]
@@ -124,16 +125,13 @@ impl IssuerState {
     /// The newest of our own trace numbers; `None` where the next one is the first.
     #[must_use]
     pub fn newest_stan(&self) -> Option<Stan> {
-        Stan::new(self.legs.stan(self.legs.next.checked_sub(1)?))
+        self.legs.newest()
     }
 
     /// How the leg of a request stands, where its number was not given to another.
     #[must_use]
     pub fn leg(&self, sent: &Sent) -> Option<LegState> {
-        let number = self.legs.number(sent.stan)?;
-        let place = self.legs.ring.get(usize::try_from(number & self.legs.mask).ok()?)?.as_ref();
-        let leg =
-            place.filter(|leg| leg.stan == sent.stan.number() && leg.of == Of::the(sent.asked.identity))?;
+        let leg = self.legs.get(sent.stan).filter(|leg| leg.of == Of::the(sent.asked.identity))?;
         Some(leg.state)
     }
 
@@ -157,10 +155,7 @@ impl IssuerState {
 
     /// An answer with this trace number is decided soon.
     pub(crate) fn expect(&self, stan: Stan) {
-        let number = self.legs.number(stan);
-        let place =
-            number.and_then(|number| self.legs.ring.get(usize::try_from(number & self.legs.mask).ok()?));
-        place.into_iter().for_each(near);
+        self.legs.expect(stan);
     }
 
     /// The running transaction whose leg this is.
@@ -183,139 +178,6 @@ impl IssuerState {
         if let Some(link) = self.links.get_mut(usize::from(link)) {
             link.in_flight = change(link.in_flight);
         }
-    }
-}
-
-/// What became of a leg.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LegState {
-    /// The issuer is asked.
-    Pending(TransactionId),
-    /// It answered; a second answer is one to nothing.
-    Answered,
-    /// It did not answer in time, or the request was undone; an answer that comes now is late. The request's place in
-    /// the memory of identities.
-    TimedOut(u32),
-}
-
-#[derive(Clone, Copy, Debug)]
-struct LegEntry {
-    stan: u32,
-    link: u16,
-    state: LegState,
-    of: Of,
-}
-
-/// Tells the requests apart that had the same trace number or the same place in memory one after the other: part of an
-/// identity, which is a keyed hash. All that their answers must carry stands with the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Of(u32);
-
-impl Of {
-    fn the(identity: Identity) -> Self {
-        let [a, b, c, d, ..] = identity.0.to_le_bytes();
-        Self(u32::from_le_bytes([a, b, c, d]))
-    }
-}
-
-/// The legs of one issuer and shard: a ring that is indexed by the trace number itself.
-#[derive(Debug)]
-struct Legs {
-    ring: Vec<Option<LegEntry>>,
-    mask: u32,
-    /// How many trace numbers this shard has.
-    count: u32,
-    next: u32,
-    shard: u32,
-    shards: u32,
-}
-
-impl Legs {
-    fn new(in_flight_max: u32, shard: ShardId, shards: u16) -> Self {
-        let room = in_flight_max.saturating_mul(LEGS_PER_WINDOW).clamp(LEGS_MIN, LEGS_MAX);
-        let room = room.checked_next_power_of_two().unwrap_or(LEGS_MAX);
-        let shards = u32::from(shards.max(1));
-        let shard = u32::from(shard.0);
-        let count = STAN_MAX.saturating_sub(shard).checked_div(shards).unwrap_or(1).max(1);
-        Self {
-            ring: vec![None; usize::try_from(room).unwrap_or(0)],
-            mask: room.saturating_sub(1),
-            count,
-            next: 0,
-            shard,
-            shards,
-        }
-    }
-
-    fn open(&mut self, link: u16, transaction: TransactionId, identity: Identity) -> Option<Stan> {
-        for _ in 0..STAN_SEARCH_MAX {
-            let (number, stan) = self.next_number();
-            let place = self.place(number)?;
-            if place.is_none_or(|leg| !matches!(leg.state, LegState::Pending(_))) {
-                let of = Of::the(identity);
-                *place = Some(LegEntry { stan, link, state: LegState::Pending(transaction), of });
-                return Stan::new(stan);
-            }
-        }
-        None
-    }
-
-    /// A number that stands in no place of the ring.
-    fn take(&mut self) -> Option<Stan> {
-        for _ in 0..STAN_SEARCH_MAX {
-            let (number, stan) = self.next_number();
-            let place = self.place(number)?;
-            if place.is_none_or(|leg| !matches!(leg.state, LegState::Pending(_))) {
-                return Stan::new(stan);
-            }
-        }
-        None
-    }
-
-    fn next_number(&mut self) -> (u32, u32) {
-        let number = self.next;
-        self.next = if number.saturating_add(1) >= self.count { 0 } else { number.saturating_add(1) };
-        (number, self.stan(number))
-    }
-
-    /// The trace number at a place among this shard's.
-    fn stan(&self, number: u32) -> u32 {
-        number.saturating_mul(self.shards).saturating_add(self.shard).saturating_add(1)
-    }
-
-    /// The place of one of this shard's trace numbers among them.
-    fn number(&self, stan: Stan) -> Option<u32> {
-        let number = stan.number().checked_sub(1)?.checked_sub(self.shard)?;
-        if number.checked_rem(self.shards)? != 0 {
-            return None;
-        }
-        number.checked_div(self.shards)
-    }
-
-    fn past(&mut self, stan: Stan) {
-        if let Some(number) = self.number(stan) {
-            self.next = if number.saturating_add(1) >= self.count { 0 } else { number.saturating_add(1) };
-        }
-    }
-
-    fn restore(&mut self, stan: Stan, leg: LegEntry) {
-        if let Some(place) = self.number(stan).and_then(|number| self.place(number)) {
-            *place = Some(leg);
-        }
-    }
-
-    fn get(&self, stan: Stan) -> Option<&LegEntry> {
-        let place = usize::try_from(self.number(stan)? & self.mask).ok()?;
-        self.ring.get(place)?.as_ref().filter(|leg| leg.stan == stan.number())
-    }
-
-    fn get_mut(&mut self, stan: Stan) -> Option<&mut LegEntry> {
-        let number = self.number(stan)?;
-        self.place(number)?.as_mut().filter(|leg| leg.stan == stan.number())
-    }
-
-    fn place(&mut self, number: u32) -> Option<&mut Option<LegEntry>> {
-        self.ring.get_mut(usize::try_from(number & self.mask).ok()?)
     }
 }
 
@@ -475,16 +337,6 @@ impl Authorizer {
             Unsent::NotEncodable => self.conclude_unsent(id, DeclineReason::FormatError, now, out),
             Unsent::NoMac => self.conclude_unsent(id, DeclineReason::TokenUnavailable, now, out),
         }
-    }
-}
-
-impl Legs {
-    /// The transactions that wait for an answer on a link.
-    fn pending_on(&self, link: u16) -> impl Iterator<Item = TransactionId> + '_ {
-        self.ring.iter().flatten().filter(move |leg| leg.link == link).filter_map(|leg| match leg.state {
-            LegState::Pending(id) => Some(id),
-            LegState::Answered | LegState::TimedOut(_) => None,
-        })
     }
 }
 

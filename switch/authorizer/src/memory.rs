@@ -295,7 +295,7 @@ impl Memory {
         let Reversal { stan, why, left_minor, .. } = *reversal;
         let entry = self.here.get_mut(place)?;
         // An advice must be there before it can be undone.
-        let advice = entry.sent_class().filter(|class| class.is_advice()).map(|_| entry.sent_stan());
+        let advice = entry.advised_as();
         entry.undo(Undo { stan, why, left_minor }).map(|before| before.stan).or(advice)
     }
 

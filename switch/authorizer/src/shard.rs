@@ -11,10 +11,9 @@ use crate::cards::Refused;
 use crate::effect::Effects;
 use crate::event::Event;
 use crate::planted::Planted;
+use crate::ports::{Ports, Position};
 use crate::provision::{Asker, Told};
 use crate::{AHEAD, Authorizer, Effect};
-
-use crate::ports::{Ports, Position};
 
 /// One shard of the switch.
 pub struct Shard {

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use authorizer::event::ShardId;
 use authorizer::fact::Fact;
-
+use authorizer::ports::Position;
 use authorizer::snapshot::Piece;
 
 use super::segment::{self, Names, Tail};
 use super::{Journal, Keys, Level, Settings, snapshot};
-use authorizer::ports::Position;
 
 /// A journal over a directory of its own.
 pub struct BenchJournal(Journal);

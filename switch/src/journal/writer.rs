@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use authorizer::event::ShardId;
 use authorizer::fact::Fact;
+use authorizer::ports::Position;
 
 use super::batch::{self, HEAD_BYTES, Head, Kind, Sum};
 use super::durability::{Keeper, mark};
@@ -20,7 +21,6 @@ use super::segment::{self, Names, Opening, Tail};
 use super::snapshot::UNFINISHED;
 use super::{Fault, Level};
 use crate::metrics::JournalFigures;
-use authorizer::ports::Position;
 
 /// Facts of one batch; a larger turn makes several.
 const BATCH_MAX: usize = 256;

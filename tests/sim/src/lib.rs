@@ -45,11 +45,17 @@ pub fn canary(seed: u64) -> Option<Planted> {
     Dice::new(seed ^ 0x00c0_ffee).happens(10_000).then_some(Planted::ForwardedTwice)
 }
 
-/// The seeds in which something was found once: they run for ever.
+/// Where the seeds are in which something was found once.
+pub const FAILED_SEEDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/failed_seeds.txt");
+
+/// These seeds: they run for ever.
+///
+/// # Panics
+/// Without the file.
 #[must_use]
 pub fn failed_once() -> Vec<u64> {
-    let lines = include_str!("../failed_seeds.txt").lines();
-    lines.filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect()
+    let text = std::fs::read_to_string(FAILED_SEEDS).expect(FAILED_SEEDS);
+    text.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect()
 }
 
 /// Runs a seed.

@@ -162,9 +162,9 @@ impl Kept {
         })
     }
 
-    /// The kind of message that an issuer was sent.
-    pub(super) fn sent_class(&self) -> Option<Class> {
-        self.sent.link.map(|_| self.sent.class)
+    /// The trace number of the advice that its issuer was sent, where it was one.
+    pub(super) fn advised_as(&self) -> Option<Stan> {
+        self.sent.link.filter(|_| self.sent.class.is_advice()).map(|_| self.sent.stan)
     }
 
     #[inline]
@@ -179,10 +179,6 @@ impl Kept {
     /// Writes down a reversal, and says which was written down before.
     pub(super) fn undo(&mut self, undo: Undo) -> Option<Undo> {
         self.undo.replace(undo)
-    }
-
-    pub(super) fn sent_stan(&self) -> Stan {
-        self.sent.stan
     }
 
     fn fingerprint(&self) -> Fingerprint {
