@@ -72,8 +72,12 @@ impl Authorizer {
             Fact::Judged { account, program, question, is_right, .. } => {
                 let program = self.tables.programs.get(usize::from(program.0));
                 if let (Some(program), Some(card)) = (program, self.cards.by_hash(*account)) {
+                    // It was not blocked then, or nothing would have been written down, whatever today's limits of tries
+                    // make of it: what was claimed stays claimed.
+                    let is_blocked = core::mem::take(&mut card.is_blocked);
                     // What it says of the request was said in its own fact.
                     let _ = program.as_program().judged(question, *is_right, card, at_us);
+                    card.is_blocked |= is_blocked;
                 }
             }
             Fact::Provisioned(provision) => {
