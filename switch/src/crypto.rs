@@ -11,9 +11,9 @@ use authorizer::verify::{Judgement, ProofId};
 use codecs::iso8583::Message;
 use hsm::token::{CheckValue, KeySpec};
 use hsm::{
-    Answer, Card, Challenge, Code, CodeLength, Derivation, Device, EnrolCvc3, EnrolResponse,
-    EnrolledResponse, HsmError, Ivcvc3, KeyId, KeyRequest, MasterUsage, Pan, Plan, Psn, Purpose, Response,
-    ResponseTag, RotatingCode, RotatingCvc3, Secret, TrackData, UnpredictableNumber,
+    Answer, Candidates, Card, Challenge, Code, CodeLength, Cvc3, Derivation, Device, EnrolCvc3,
+    EnrolResponse, EnrolledResponse, HsmError, Ivcvc3, KeyId, KeyRequest, MasterUsage, Pan, Plan, Psn,
+    Purpose, Response, ResponseTag, RotatingCode, RotatingCvc3, Secret, TrackData, UnpredictableNumber,
 };
 
 use crate::config::{Config, Hsm, Mac, MacAlgorithm, Program, ProgramKind, ResponseKind};
@@ -46,6 +46,7 @@ pub(crate) fn plan(config: &Config, hsm: &Hsm, pin: Secret) -> Plan {
             }
             ProgramKind::Challenge { response: ResponseKind::Enrolled, .. } => Purpose::Pepper,
             ProgramKind::Challenge { response: ResponseKind::EnrolledByHmac, .. } => Purpose::ResponseHmac,
+            ProgramKind::Contactless { .. } => Purpose::Master(MasterUsage::Cvc3),
         },
     };
     let cvc3 = |program: &Program| {
@@ -91,6 +92,9 @@ fn key_of(program: ProgramId) -> KeyId {
 /// The key of a program's CVC3s in [`plan`], and how keys of cards are derived from it.
 fn cvc3_of(config: &Config, program: ProgramId) -> Option<(KeyId, Derivation)> {
     let (before, rest) = config.programs.split_at_checked(usize::from(program.0))?;
+    if let ProgramKind::Contactless { derivation, .. } = rest.first()?.kind {
+        return Some((key_of(program), derivation));
+    }
     let cvc3 = rest.first()?.cvc3.as_ref()?;
     let place = config.programs.len() + before.iter().filter(|program| program.cvc3.is_some()).count();
     Some((KeyId::of_place(place as u16), cvc3.derivation))
@@ -166,6 +170,7 @@ pub(crate) fn tag_question(
 /// Only a right answer is right; only a wrong code is wrong.
 pub(crate) fn judgement(answer: &Result<Answer, HsmError>) -> Judgement {
     match answer {
+        Ok(Answer::RightFor(atc)) => Judgement::RightFor(*atc),
         Ok(answer) if answer.is_right() => Judgement::Right,
         Ok(Answer::Wrong | Answer::WrongLength) => Judgement::Wrong,
         Ok(_) | Err(_) => Judgement::Unknown,
@@ -344,6 +349,19 @@ fn translate(
                 bundle,
                 index: atc.into(),
                 un: UnpredictableNumber::parse(data.un.as_bytes())?,
+                presented,
+                length: CodeLength::new(digits)?,
+            })
+        }
+        Question::CardCode { psn, stripe, atcs } => {
+            let (key, derivation) = cvc3_of(&rules.config, program)?;
+            hsm::Question::Cvc3(Cvc3 {
+                key,
+                card: Card { pan: Pan::parse(pan)?, psn: Psn::new(psn)? },
+                derivation,
+                ivcvc3: Ivcvc3(stripe),
+                un: UnpredictableNumber::parse(data.un.as_bytes())?,
+                atcs: Candidates::new(atcs.as_slice())?,
                 presented,
                 length: CodeLength::new(digits)?,
             })

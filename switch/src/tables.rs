@@ -4,7 +4,7 @@ use authorizer::decision::DeclineReason;
 use authorizer::event::IssuerId;
 use authorizer::iin_table::{IinTable, Route};
 use authorizer::limits::Limits;
-use authorizer::programs::{CardProgram, Tries, challenge, rotating_atc};
+use authorizer::programs::{CardProgram, Tries, challenge, contactless, rotating_atc};
 use authorizer::request::Class;
 use authorizer::rights::Rights;
 use authorizer::saf::Retry;
@@ -100,6 +100,10 @@ fn program(program: &config::Program) -> CardProgram {
         ProgramKind::Challenge { required_above, .. } => {
             let required = required_above.map_or(challenge::Required::Always, challenge::Required::Above);
             CardProgram::Challenge(challenge::Settings { tries, required })
+        }
+        ProgramKind::Contactless { atc_digits, reach, .. } => {
+            let Tries { per_card: tries_per_card, window_us, .. } = tries;
+            CardProgram::Contactless(contactless::Settings { atc_digits, reach, tries_per_card, window_us })
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The cards that a program knows: their bundles and challenges, and how many wrong codes came for them.
+//! The cards that a program knows: their bundles, challenges and counters, and how many wrong codes came for them.
 //!
 //! One shard is home to a card, so a claim is a plain assignment: of two copies of one code that were both
 //! found right, the second meets an entry that is used.
@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use codecs::value::{Expiry, Pan};
 
 use crate::AHEAD;
+use crate::atc_window::AtcWindow;
 use crate::cells::Cells;
 use crate::limits::{BUNDLES_MAX, CHALLENGES_MAX};
 use crate::near::near;
@@ -49,6 +50,8 @@ pub struct Card {
     pub challenges: Vec<Challenge>,
     /// What its track contributes to a CVC3: a constant of the card, made by the token when the track was told.
     pub stripe: Option<[u8; 2]>,
+    /// Which of its own counters were accepted: of an ordinary card, which is no proxy.
+    pub window: AtcWindow,
 }
 
 impl Card {
@@ -66,6 +69,7 @@ impl Card {
             bundles: Vec::new(),
             challenges: Vec::new(),
             stripe: None,
+            window: AtcWindow::new(0),
         }
     }
 
@@ -354,6 +358,7 @@ impl Cards {
                 near(&card.pan);
                 near(&card.funding);
                 near(&card.bundles);
+                near(&card.window);
             }
             2 => newest().into_iter().for_each(near),
             1 => {

@@ -38,7 +38,7 @@ pub enum DeclineReason {
     UnknownCard,
     /// The card was blocked, by an operator or by too many wrong codes.
     CardBlocked,
-    /// No such public ATC was given to the card's device.
+    /// No such public ATC was given to the card's device, or the card's own cannot have come so far.
     AtcUnknown,
     /// A purchase was made with this ATC before.
     AtcUsed,

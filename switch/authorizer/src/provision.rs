@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use codecs::value::Pan;
 
 use crate::Authorizer;
+use crate::atc_window::AtcWindow;
 use crate::cards::{
     AccountHash, Bundle, BundleState, Card, Challenge, ChallengeState, EntryState, Funding, Refused, Tag,
 };
@@ -53,6 +54,8 @@ pub enum Change {
         psn: u8,
         /// The card that pays for it.
         funding: Option<Funding>,
+        /// The newest counter of its own that it has used: those before it are not accepted.
+        atc: u16,
     },
     /// A bundle of `count` rotating ATCs from `first`, to be confirmed.
     IssueBundle {
@@ -119,8 +122,9 @@ impl Authorizer {
 
     pub(crate) fn changed(&mut self, provision: &Provision, now_us: u64) -> Result<(), Refused> {
         let Provision { account, pan, change, .. } = *provision;
-        if let Change::Enrol { psn, funding } = change {
-            return self.cards.add(account, Card::new(pan, psn, funding));
+        if let Change::Enrol { psn, funding, atc } = change {
+            let card = Card { window: AtcWindow::new(atc), ..Card::new(pan, psn, funding) };
+            return self.cards.add(account, card);
         }
         let card = self.cards.get_mut(account, &pan).ok_or(Refused::Unknown)?;
         match change {

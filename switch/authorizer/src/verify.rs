@@ -31,6 +31,8 @@ pub struct ProofId {
 pub enum Judgement {
     /// It is the right one.
     Right,
+    /// It is the right one of this ATC, of those that were asked about.
+    RightFor(u16),
     /// It is not.
     Wrong,
     /// The token did not say.
@@ -258,17 +260,14 @@ impl Authorizer {
             Judgement::Unknown if self.has_planted(Planted::UnknownPasses) => Judgement::Right,
             said => said,
         };
-        let is_right = match judgement {
-            Judgement::Right => {
-                self.counters.program(proof.program, |counters| add_one(&mut counters.right));
-                true
-            }
-            Judgement::Wrong => {
-                self.counters.program(proof.program, |counters| add_one(&mut counters.wrong));
-                false
-            }
-            Judgement::Unknown => return self.unproven(&proof, now, out),
+        // What the token cannot have found is not believed.
+        let Some((question, is_right)) = proof.question.settled(judgement) else {
+            return self.unproven(&proof, now, out);
         };
+        let proof = Proof { question, ..proof };
+        self.counters.program(proof.program, |counters| {
+            add_one(if is_right { &mut counters.right } else { &mut counters.wrong });
+        });
         match self.claimed(&proof, is_right, now) {
             Ok(()) => {
                 out.facts.push(judged_fact(&proof, true));

@@ -6,7 +6,7 @@ use codecs::value::{Expiry, Pan};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::config::{Config, ProgramKind, ResponseKind};
+use crate::config::{Config, Program, ProgramKind, ResponseKind};
 use crate::crypto;
 use crate::programs::Programs;
 
@@ -74,6 +74,8 @@ pub(super) struct Enrol {
     #[serde(default)]
     psn: u8,
     funding: Option<FundingForm>,
+    /// The newest counter of its own that the card has used; 0 where it is absent.
+    atc: Option<u16>,
 }
 
 #[derive(Deserialize)]
@@ -85,7 +87,7 @@ struct FundingForm {
 }
 
 impl Form for Enrol {
-    fn change(&self, _: &Config, programs: &Programs) -> Result<Wanted, Fault> {
+    fn change(&self, config: &Config, programs: &Programs) -> Result<Wanted, Fault> {
         let pan = self.pan.served(programs)?;
         if self.psn > 99 {
             return fault("psn", "0 to 99");
@@ -94,8 +96,25 @@ impl Form for Enrol {
         if funding.is_some_and(|funding| programs.of(&funding.pan).is_some()) {
             return fault("funding.pan", "a card of a program cannot pay for another");
         }
-        Ok(Wanted::of(pan, Change::Enrol { psn: self.psn, funding }))
+        let program = program_of(&pan, programs, config);
+        if program.is_some_and(has_counter) {
+            if funding.is_some() {
+                return fault("funding", "cards of its program pay themselves");
+            }
+        } else if self.atc.is_some() {
+            return fault("atc", "cards of its program have no counter of their own");
+        }
+        Ok(Wanted::of(pan, Change::Enrol { psn: self.psn, funding, atc: self.atc.unwrap_or(0) }))
     }
+}
+
+fn program_of<'a>(pan: &Pan, programs: &Programs, config: &'a Config) -> Option<&'a Program> {
+    programs.of(pan).and_then(|program| config.programs.get(usize::from(program.0)))
+}
+
+/// Whether cards of a program come with counters of their own.
+fn has_counter(program: &Program) -> bool {
+    matches!(program.kind, ProgramKind::Contactless { .. })
 }
 
 impl FundingForm {
@@ -168,7 +187,7 @@ impl Form for NewChallenge {
         let program = id.and_then(|id| config.programs.get(usize::from(id.0)).map(|program| (id, program)));
         let Some((id, program, own, kind)) = program.and_then(|(id, program)| match program.kind {
             ProgramKind::Challenge { ttl, response, .. } => Some((id, program, ttl, response)),
-            ProgramKind::RotatingAtc { .. } => None,
+            ProgramKind::RotatingAtc { .. } | ProgramKind::Contactless { .. } => None,
         }) else {
             return fault("pan", "the card's program has no challenges");
         };
@@ -296,7 +315,7 @@ of_a_bundle! {
 /// How a card stands, its number masked.
 pub(super) fn standing(standing: &Standing, programs: &Programs, config: &Config) -> Value {
     let Standing { card, now_us } = standing;
-    let program = programs.of(&card.pan).and_then(|program| config.programs.get(usize::from(program.0)));
+    let program = program_of(&card.pan, programs, config);
     let bundles: Vec<Value> = card
         .bundles
         .iter()
@@ -326,6 +345,7 @@ pub(super) fn standing(standing: &Standing, programs: &Programs, config: &Config
         "program": program.map(|program| program.name.as_str()),
         "funding": card.funding.map(|funding| format!("{:?}", funding.pan)),
         "track_told": card.stripe.is_some(),
+        "atc": program.is_some_and(has_counter).then(|| card.window.last()),
         "blocked": card.is_blocked,
         "wrong_codes": card.wrong,
         "bundles": bundles,

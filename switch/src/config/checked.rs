@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::journal::Level;
+use authorizer::atc_window::Reach;
 use codecs::discretionary::Layout;
 use codecs::frame::FrameFormat;
 use codecs::iso8583::{Dialect, Mti};
@@ -410,7 +411,7 @@ pub struct Program {
     pub cvc3: Option<Cvc3Key>,
     /// Whether the keys may be modifiable on the token.
     pub modifiable_key: bool,
-    /// Wrong codes for one entry or challenge.
+    /// Wrong codes for one entry or challenge; a card with a counter of its own has none of these.
     pub tries_per_secret: u8,
     /// Wrong codes for one card within the window.
     pub tries_per_card: u8,
@@ -456,5 +457,14 @@ pub enum ProgramKind {
         ttl: Duration,
         /// Where responses come from.
         response: ResponseKind,
+    },
+    /// Ordinary contactless cards, whose codes are CVC3s over their own counters.
+    Contactless {
+        /// How keys of cards depend on their numbers.
+        derivation: Derivation,
+        /// Digits of the counter in the track.
+        atc_digits: u8,
+        /// How far the counter may be from the last one.
+        reach: Reach,
     },
 }

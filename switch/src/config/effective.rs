@@ -256,18 +256,16 @@ fn program(list: &mut List, program: &Program) {
     if let Some(cvc3) = &program.cvc3 {
         list.put(Restart, "cvc3_key", quoted(&cvc3.key));
         list.put(Restart, "cvc3_check_value", check_value_text(&cvc3.check_value));
-        if let Layout::Bitmaps { pcvc3, punatc, .. } = program.layout {
-            list.put(Restart, "pcvc3", quoted(format!("{pcvc3:04X}")));
-            list.put(Restart, "punatc", quoted(format!("{punatc:04X}")));
-        }
-        list.put(
-            Restart,
-            "derivation",
-            quoted(if cvc3.derivation == Derivation::OptionB { "B" } else { "A" }),
-        );
+        list.put(Restart, "derivation", quoted(derivation_text(cvc3.derivation)));
+    }
+    if let Layout::Bitmaps { pcvc3, punatc, .. } = program.layout {
+        list.put(Restart, "pcvc3", quoted(format!("{pcvc3:04X}")));
+        list.put(Restart, "punatc", quoted(format!("{punatc:04X}")));
     }
     list.put(Restart, "modifiable_key", program.modifiable_key);
-    list.put(Reload, "tries_per_secret", program.tries_per_secret);
+    if !matches!(program.kind, ProgramKind::Contactless { .. }) {
+        list.put(Reload, "tries_per_secret", program.tries_per_secret);
+    }
     list.put(Reload, "tries_per_card", program.tries_per_card);
     list.put(Reload, "tries_window", Period(program.tries_window));
     match program.kind {
@@ -292,7 +290,18 @@ fn program(list: &mut List, program: &Program) {
             }
             list.put(Reload, "challenge_ttl", Period(ttl));
         }
+        ProgramKind::Contactless { derivation, atc_digits, reach } => {
+            list.put(Restart, "kind", quoted("contactless"));
+            list.put(Restart, "derivation", quoted(derivation_text(derivation)));
+            list.put(Restart, "atc_digits", atc_digits);
+            list.put(Reload, "atc_ahead", reach.ahead);
+            list.put(Reload, "atc_behind", reach.behind);
+        }
     }
+}
+
+fn derivation_text(derivation: Derivation) -> &'static str {
+    if derivation == Derivation::OptionB { "B" } else { "A" }
 }
 
 /// `old`, with everything of `new` that a reload may change. Nothing where they do not name the same peers and
@@ -335,10 +344,18 @@ pub(crate) fn merged(old: &Config, new: &Config) -> Option<Config> {
         mine.tries_per_secret = other.tries_per_secret;
         mine.tries_per_card = other.tries_per_card;
         mine.tries_window = other.tries_window;
-        if let (ProgramKind::Challenge { response, .. }, ProgramKind::Challenge { required_above, ttl, .. }) =
-            (mine.kind, other.kind)
-        {
-            mine.kind = ProgramKind::Challenge { required_above, ttl, response };
+        match (&mut mine.kind, other.kind) {
+            (
+                ProgramKind::Challenge { required_above, ttl, .. },
+                ProgramKind::Challenge { required_above: above, ttl: of_new, .. },
+            ) => (*required_above, *ttl) = (above, of_new),
+            // It was checked beside the new digits.
+            (ProgramKind::Contactless { reach, .. }, ProgramKind::Contactless { reach: of_new, .. })
+                if mine.layout == other.layout =>
+            {
+                *reach = of_new;
+            }
+            _ => {}
         }
     }
     Some(merged)

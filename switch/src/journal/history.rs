@@ -42,7 +42,8 @@ pub struct History {
     /// Bytes behind the end that a process was writing when it ended.
     pub torn_bytes: u64,
     broken: Vec<String>,
-    claims: BTreeMap<(u64, u32, u16), u32>,
+    /// By card, bundle where it is of one, and ATC.
+    claims: BTreeMap<(u64, Option<u32>, u16), u32>,
 }
 
 struct Payment {
@@ -385,12 +386,17 @@ impl History {
     }
 
     fn judged(&mut self, account: u64, question: &Question, is_right: bool) {
-        if let (Question::RotatingCode { bundle, atc, .. }, true) = (question, is_right) {
-            let times = self.claims.entry((account, *bundle, *atc)).or_default();
-            *times += 1;
-            if *times == 2 {
-                self.broken.push(format!("public ATC {atc} of one card was accepted twice"));
-            }
+        let claimed = match question {
+            Question::RotatingCode { bundle, atc, .. } => Some((Some(*bundle), *atc)),
+            Question::CardCode { atcs, .. } => atcs.only().map(|atc| (None, atc)),
+            Question::Response { .. } => None,
+        };
+        let Some((bundle, atc)) = claimed.filter(|_| is_right) else { return };
+        let times = self.claims.entry((account, bundle, atc)).or_default();
+        *times += 1;
+        if *times == 2 {
+            let public = if bundle.is_some() { "public " } else { "" };
+            self.broken.push(format!("{public}ATC {atc} of one card was accepted twice"));
         }
     }
 

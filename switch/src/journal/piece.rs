@@ -1,6 +1,7 @@
 //! What a shard knew, piece by piece, as bytes: records of a snapshot beside the facts of `record`, made of the same
 //! parts. Card numbers are encrypted as they are there.
 
+use authorizer::atc_window::AtcWindow;
 use authorizer::cards::{
     AccountHash, Bundle, BundleState, Card, Challenge, ChallengeState, EntryState, Funding,
 };
@@ -61,7 +62,9 @@ impl Writer<'_> {
                 for challenge in &card.challenges {
                     w.option(challenge.tag, |w, tag| w.tag(&tag));
                 }
-                7
+                w.u16(card.window.last());
+                w.u64(card.window.seen());
+                8
             }
         });
     }
@@ -160,12 +163,10 @@ impl Reader<'_> {
                 }
                 6 => Piece::StoodIn(IssuerId(r.u16()?), r.named_card()?, r.u64()?, r.u64()?),
                 4 => Piece::Card(AccountHash(r.u64()?), r.whole_card()?),
-                7 => {
-                    let (account, mut card) = (AccountHash(r.u64()?), r.whole_card()?);
-                    card.stripe = r.option(|r| r.take::<2>().copied())?;
-                    for challenge in &mut card.challenges {
-                        challenge.tag = r.option(Self::tag)?;
-                    }
+                7 => Piece::Card(AccountHash(r.u64()?), r.told_card()?),
+                8 => {
+                    let (account, mut card) = (AccountHash(r.u64()?), r.told_card()?);
+                    card.window = AtcWindow::of_parts(r.u16()?, r.u64()?);
                     Piece::Card(account, card)
                 }
                 _ => return None,
@@ -203,18 +204,24 @@ impl Reader<'_> {
         })
     }
 
+    /// With what was told of its track and its responses.
+    fn told_card(&mut self) -> Option<Card> {
+        let mut card = self.whole_card()?;
+        card.stripe = self.option(|r| r.take::<2>().copied())?;
+        for challenge in &mut card.challenges {
+            challenge.tag = self.option(Self::tag)?;
+        }
+        Some(card)
+    }
+
     fn whole_card(&mut self) -> Option<Card> {
+        let (pan, psn, funding) = (self.named_card()?, self.u8()?, self.option(Self::funding)?);
         let mut card = Card {
-            pan: self.named_card()?,
-            psn: self.u8()?,
-            funding: self.option(Self::funding)?,
             is_blocked: self.u8()? != 0,
             wrong: self.u8()?,
             wrong_since_us: self.u64()?,
             bundle_high: self.option(Self::u32)?,
-            bundles: Vec::new(),
-            challenges: Vec::new(),
-            stripe: None,
+            ..Card::new(pan, psn, funding)
         };
         for _ in 0..self.u8()? {
             let mut bundle = Bundle {

@@ -6,6 +6,7 @@
 //! understood must not be forgotten.
 
 use authorizer::advice::{Advice, Kept};
+use authorizer::atc_window::Candidates;
 use authorizer::cards::{AccountHash, Funding, Tag};
 use authorizer::decision::{DeclineReason, Outcome, Verdict};
 use authorizer::event::{AcquirerId, IssuerId, IssuerLink};
@@ -202,6 +203,11 @@ impl Writer<'_> {
                 self.u8(1);
                 self.bytes(challenge);
             }
+            Question::CardCode { psn, atcs, .. } => {
+                self.u8(2);
+                self.u8(*psn);
+                self.option(atcs.only(), Self::u16);
+            }
         }
     }
 
@@ -209,10 +215,11 @@ impl Writer<'_> {
         self.u64(provision.account.0);
         self.card(Some(&provision.pan));
         match provision.change {
-            Change::Enrol { psn, funding } => {
-                self.u8(0);
+            Change::Enrol { psn, funding, atc } => {
+                self.u8(10);
                 self.u8(psn);
                 self.option(funding, Self::funding);
+                self.u16(atc);
             }
             Change::IssueBundle { id, first, count, ttl_us } => {
                 self.u8(1);
@@ -483,6 +490,11 @@ impl<'a> Reader<'a> {
                 stripe: None,
             },
             1 => Question::Response { challenge: *self.take::<8>()?, tag: None },
+            2 => Question::CardCode {
+                psn: self.u8()?,
+                stripe: [0; 2],
+                atcs: self.option(Self::u16)?.map_or(Candidates::NONE, Candidates::one),
+            },
             _ => return None,
         })
     }
@@ -491,7 +503,8 @@ impl<'a> Reader<'a> {
         let account = AccountHash(self.u64()?);
         let pan = self.named_card()?;
         let change = match self.u8()? {
-            0 => Change::Enrol { psn: self.u8()?, funding: self.option(Self::funding)? },
+            // As it was written before cards had counters of their own.
+            0 => Change::Enrol { psn: self.u8()?, funding: self.option(Self::funding)?, atc: 0 },
             1 => Change::IssueBundle {
                 id: self.u32()?,
                 first: self.u16()?,
@@ -508,6 +521,7 @@ impl<'a> Reader<'a> {
                 Change::Challenge { digits: *self.take::<8>()?, ttl_us: self.u64()?, tag: Some(self.tag()?) }
             }
             9 => Change::Stripe { psn: self.u8()?, constant: *self.take::<2>()? },
+            10 => Change::Enrol { psn: self.u8()?, funding: self.option(Self::funding)?, atc: self.u16()? },
             _ => return None,
         };
         Some(Provision { asker: None, account, pan, change })

@@ -103,7 +103,10 @@ fn facts() -> Vec<Fact> {
         Fact::Declined { asked: asked(), outcome: declined },
         judged(Question::RotatingCode { psn: 1, bundle: 2, atc: 42, stripe: None }),
         judged(Question::Response { challenge: *b"12345678", tag: None }),
-        provision(Change::Enrol { psn: 1, funding: Some(funding) }),
+        judged(Question::CardCode { psn: 1, stripe: [0; 2], atcs: Candidates::one(7_751) }),
+        judged(Question::CardCode { psn: 1, stripe: [0; 2], atcs: Candidates::NONE }),
+        provision(Change::Enrol { psn: 1, funding: Some(funding), atc: 0 }),
+        provision(Change::Enrol { psn: 1, funding: None, atc: 7_750 }),
         provision(Change::IssueBundle { id: 1, first: 40, count: 10, ttl_us: 5 }),
         provision(Change::ConfirmBundle(1)),
         provision(Change::RevokeBundle(1)),
@@ -136,6 +139,26 @@ fn every_fact_comes_back() {
         assert_eq!(read, fact);
     }
     assert!(reader.next().is_none());
+}
+
+/// Cards that were enrolled before there were counters of their own.
+#[test]
+fn an_older_enrolment_is_read() {
+    let keys = keys();
+    let mut sealer = keys.for_new(&[1; 32], ShardId(0));
+    let mut out = Vec::new();
+    let pan = Pan::parse(b"9999100000000010").expect("a card");
+    Writer { out: &mut out, sealer: &mut sealer, keys: &keys }.record(|w| {
+        w.u64(8);
+        w.card(Some(&pan));
+        w.bytes(&[0, 1, 0]);
+        11
+    });
+    sealer.close(&mut out);
+    let read = Reader::new(&out, Some(&sealer)).expect("sound").next();
+    let change = Change::Enrol { psn: 1, funding: None, atc: 0 };
+    let enrolled = Provision { asker: None, account: AccountHash(8), pan, change };
+    assert_eq!(read.expect("a record").expect("sound").0, Fact::Provisioned(Box::new(enrolled)));
 }
 
 #[test]

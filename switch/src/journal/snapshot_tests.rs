@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use authorizer::atc_window::AtcWindow;
 use authorizer::cards::{
     AccountHash, Bundle, BundleState, Card, Challenge, ChallengeState, EntryState, Funding, Tag,
 };
@@ -19,6 +20,7 @@ use super::*;
 use crate::journal::Level;
 use crate::journal::keys::tests::keys;
 use crate::journal::record::tests::{advice, sent, undo};
+use crate::journal::record::{Reader, Writer};
 
 const SHARD: ShardId = ShardId(0);
 
@@ -92,6 +94,7 @@ fn pieces() -> Vec<Piece> {
             tag: Some(Tag::Hmac([7; 32])),
         }],
         stripe: Some([1, 2]),
+        window: AtcWindow::of_parts(7_751, 0x8000_0000_0000_0005),
         ..Card::new(pan, 1, Some(Funding { pan, expiry: Expiry::parse(b"3011").expect("a month") }))
     };
     vec![
@@ -116,6 +119,33 @@ fn pieces() -> Vec<Piece> {
         Piece::Card(AccountHash(5), card),
         Piece::Card(AccountHash(6), Card::new(pan, 0, None)),
     ]
+}
+
+/// Cards as they were written before their tracks were told, and before they had counters of their own.
+#[test]
+fn older_cards_are_read() {
+    let keys = keys();
+    let pan = Pan::parse(b"9999100000000010").expect("a card");
+    for (kind, stripe) in [(4, None), (7, Some([1, 2]))] {
+        let mut sealer = keys.for_new(&[1; 32], SHARD);
+        let mut out = Vec::new();
+        Writer { out: &mut out, sealer: &mut sealer, keys: &keys }.record(|w| {
+            w.u64(5);
+            w.card(Some(&pan));
+            // Sequence number, no funding card, not blocked, no wrong codes, no bundles, no challenges.
+            w.bytes(&[1, 0, 0, 0]);
+            w.u64(0);
+            w.bytes(&[0, 0, 0]);
+            if let Some(constant) = stripe {
+                w.option(Some(constant), |w, constant: [u8; 2]| w.bytes(&constant));
+            }
+            kind
+        });
+        sealer.close(&mut out);
+        let read = Reader::new(&out, Some(&sealer)).expect("sound").next_piece();
+        let card = Card { stripe, ..Card::new(pan, 1, None) };
+        assert_eq!(read, Some(Ok(Piece::Card(AccountHash(5), card))));
+    }
 }
 
 fn read_all(scratch: &Scratch, keys: Option<&Keys>) -> Result<(Tail, Vec<Piece>), Fault> {

@@ -263,6 +263,10 @@ impl Reading {
                 let asked = match question {
                     Question::RotatingCode { atc, .. } => format!("the code for ATC {atc:04}"),
                     Question::Response { .. } => "the response to the challenge".to_owned(),
+                    Question::CardCode { atcs, .. } => {
+                        let of = |atc| format!("the card's code for its ATC {atc}");
+                        atcs.only().map_or_else(|| "the card's code".to_owned(), of)
+                    }
                 };
                 let judged = if *is_right { "right" } else { "wrong" };
                 let detail = json!({ "program": program, "is_right": is_right });

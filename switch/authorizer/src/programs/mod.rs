@@ -5,11 +5,14 @@
 //! Which cards a program serves is configured by their prefixes.
 
 pub mod challenge;
+pub mod contactless;
 pub mod rotating_atc;
 
+use crate::atc_window::Candidates;
 use crate::cards::{Card, Tag};
 use crate::decision::DeclineReason;
 use crate::request::Request;
+use crate::verify::Judgement;
 
 /// A configured program. Index into [`crate::tables::Tables::programs`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,11 +40,40 @@ pub enum Question {
         /// What is stored of the response, where the device does not compute it.
         tag: Option<Tag>,
     },
+    /// Was the code made by the card with one of these ATCs?
+    CardCode {
+        /// The card's sequence number.
+        psn: u8,
+        /// The constant of the card's CVC3.
+        stripe: [u8; 2],
+        /// The ATCs that the digits in the track may stand for. Once it was judged: the one that it was, or none.
+        atcs: Candidates,
+    },
 }
 
 impl Question {
     /// Nothing is asked.
     pub(crate) const NONE: Question = Question::RotatingCode { psn: 0, bundle: 0, atc: 0, stripe: None };
+
+    /// What was proven by what the token says, and whether the code is right. Nothing where it does not say, or names
+    /// an ATC that it was not asked about.
+    pub(crate) fn settled(self, judgement: Judgement) -> Option<(Question, bool)> {
+        let Self::CardCode { psn, stripe, atcs } = self else {
+            return match judgement {
+                Judgement::Right | Judgement::RightFor(_) => Some((self, true)),
+                Judgement::Wrong => Some((self, false)),
+                Judgement::Unknown => None,
+            };
+        };
+        let of = |atcs| Self::CardCode { psn, stripe, atcs };
+        match judgement {
+            Judgement::RightFor(atc) if !atcs.as_slice().contains(&atc) => None,
+            Judgement::RightFor(atc) => Some((of(Candidates::one(atc)), true)),
+            Judgement::Right => atcs.only().map(|atc| (of(Candidates::one(atc)), true)),
+            Judgement::Wrong => Some((of(Candidates::NONE), false)),
+            Judgement::Unknown => None,
+        }
+    }
 }
 
 /// The challenge itself is not shown, for a log has no use for it.
@@ -50,6 +82,7 @@ impl core::fmt::Debug for Question {
         match self {
             Self::RotatingCode { bundle, atc, .. } => write!(f, "RotatingCode({bundle}, {atc})"),
             Self::Response { .. } => f.write_str("Response(..)"),
+            Self::CardCode { atcs, .. } => write!(f, "CardCode({:?})", atcs.as_slice()),
         }
     }
 }
@@ -93,6 +126,8 @@ pub enum CardProgram {
     RotatingAtc(rotating_atc::Settings),
     /// Challenge response in track data.
     Challenge(challenge::Settings),
+    /// Ordinary contactless cards.
+    Contactless(contactless::Settings),
 }
 
 impl CardProgram {
@@ -102,6 +137,7 @@ impl CardProgram {
         match self {
             Self::RotatingAtc(program) => program,
             Self::Challenge(program) => program,
+            Self::Contactless(program) => program,
         }
     }
 }

@@ -7,6 +7,8 @@ use crate::provision::{Asker, Change, Provision};
 use crate::request::{CONTACTLESS_STRIPE, Presented};
 use crate::verify::{Judgement, ProofId};
 
+mod contactless;
+
 const PROXY: &str = "9999100000000010";
 const DAY_US: u64 = 86_400_000_000;
 const ACCOUNT: AccountHash = AccountHash(77);
@@ -21,7 +23,7 @@ fn world(program: CardProgram) -> World {
     let mut world = World::with(1, 100, &[MAPLE], |tables| tables.programs.push(program));
     let funding =
         Funding { pan: Pan::parse(CARD.as_bytes()).unwrap(), expiry: Expiry::parse(b"3001").unwrap() };
-    world.change(Change::Enrol { psn: 1, funding: Some(funding) });
+    world.change(Change::Enrol { psn: 1, funding: Some(funding), atc: 0 });
     world
 }
 
@@ -338,7 +340,7 @@ fn declines_are_held_until_their_time_and_no_longer() {
         }));
         tables.decline_floor_us = FLOOR_US;
     });
-    world.change(Change::Enrol { psn: 1, funding: None });
+    world.change(Change::Enrol { psn: 1, funding: None, atc: 0 });
     world.change(Change::IssueBundle { id: 1, first: 40, count: 10, ttl_us: DAY_US });
     world.change(Change::ConfirmBundle(1));
     // Judged late and asked first: told first.

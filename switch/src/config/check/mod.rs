@@ -6,6 +6,7 @@
 //! on. Whoever holds the report believes no configuration while there is a fault in it.
 
 mod console;
+mod contactless;
 mod door;
 mod journal;
 mod mac;

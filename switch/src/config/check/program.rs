@@ -25,12 +25,12 @@ const RECYCLE_AFTER: u64 = 1_000_000;
 /// The layouts by name, with the digits of a code, the tries and the ceiling that each declares.
 const LAYOUTS: [(&str, &Layouts); 3] = [("R", &ROTATING), ("R19", &ROTATING_19), ("Q", &QUESTION)];
 
-struct Layouts {
-    layout: Layout,
+pub(super) struct Layouts {
+    pub(super) layout: Layout,
     is_rotating: bool,
-    code_digits: u32,
+    pub(super) code_digits: u32,
     tries_per_secret: u8,
-    tries_per_card: u8,
+    pub(super) tries_per_card: u8,
     guess_ceiling: f64,
 }
 
@@ -78,7 +78,15 @@ const RESPONSES: [(&str, ResponseKind); 3] = [
 /// Digits of a public ATC, in every layout.
 const ATC_DIGITS: u8 = 4;
 
-const KINDS: [(&str, bool); 2] = [("rotating_atc", true), ("challenge", false)];
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    RotatingAtc,
+    Challenge,
+    Contactless,
+}
+
+const KINDS: [(&str, Kind); 3] =
+    [("rotating_atc", Kind::RotatingAtc), ("challenge", Kind::Challenge), ("contactless", Kind::Contactless)];
 
 impl Check<'_, '_> {
     pub(super) fn token_file(&mut self, given: &Option<Given<String>>) -> Option<Option<PathBuf>> {
@@ -150,15 +158,20 @@ impl Check<'_, '_> {
         let raw = raw.get_ref();
         let name = self.program_name(raw, &at, names);
         let iins = self.program_iins(raw, &at, known);
-        let is_rotating = match &raw.kind {
+        let kind = match &raw.kind {
             Some(kind) => self.report.one_of(kind, "kind of program", &KINDS),
             None => self.report.required(&raw.kind, &at, "kind").and(None),
         }?;
+        if kind == Kind::Contactless {
+            return self.contactless(raw, &at, name, iins);
+        }
+        self.no_counters(raw);
+        let is_rotating = kind == Kind::RotatingAtc;
         let is_cvc3 = match &raw.profile {
             Some(profile) => self.report.one_of(profile, "profile", &PROFILES)?,
             None => false,
         };
-        let placed = if is_cvc3 { Some(self.bitmaps(raw, &at)?) } else { None };
+        let placed = if is_cvc3 { Some(self.bitmaps(raw, &at, ATC_DIGITS)?) } else { None };
         let layout = match (&raw.layout, &placed) {
             (Some(given), Some(_)) => {
                 self.report.fault(&given.at, "a layout beside profile cvc3", "pcvc3 and punatc alone");
@@ -183,10 +196,9 @@ impl Check<'_, '_> {
         let cvc3 = self.cvc3(raw, &at, is_cvc3);
         let per_secret = self.report.count(&raw.tries_per_secret, layout.tries_per_secret, 1..=10);
         let per_card = self.report.count(&raw.tries_per_card, layout.tries_per_card, 1..=10);
-        let day = Duration::from_secs(86_400);
-        let window = self.report.period(&raw.tries_window, day, Duration::from_millis(1)..=day * 31);
+        let window = self.tries_window(raw);
         let modifiable_key = self.report.or(&raw.modifiable_key, false);
-        self.guesses(raw, &at, layout, per_card?);
+        self.guesses(raw, &at, layout, (per_card?, 1));
         Some(Program {
             name: name?,
             kind: self.kind(raw, is_rotating, is_cvc3)?,
@@ -201,6 +213,11 @@ impl Check<'_, '_> {
             tries_per_card: per_card?,
             tries_window: window?,
         })
+    }
+
+    pub(super) fn tries_window(&mut self, raw: &raw::Program) -> Option<Duration> {
+        let day = Duration::from_secs(86_400);
+        self.report.period(&raw.tries_window, day, Duration::from_millis(1)..=day * 31)
     }
 
     fn program_name(
@@ -281,20 +298,20 @@ impl Check<'_, '_> {
         value
     }
 
-    /// Where a terminal's kernel puts counter, number and code: as tags 9F65 and 9F66 say, with a counter of four digits.
-    fn bitmaps(&mut self, raw: &raw::Program, at: &Range<usize>) -> Option<Layouts> {
+    /// Where a terminal's kernel puts counter, number and code: as tags 9F65 and 9F66 say, with so many digits of the
+    /// counter (9F67).
+    pub(super) fn bitmaps(&mut self, raw: &raw::Program, at: &Range<usize>, natc: u8) -> Option<Layouts> {
         let wanted = (4, "four hexadecimal digits, a bit for each digit of the discretionary data");
         let pcvc3 = self.hexadecimal(&raw.pcvc3, at, "pcvc3", wanted);
         let punatc = self.hexadecimal(&raw.punatc, at, "punatc", wanted);
         let (pcvc3, punatc) = (u16::try_from(pcvc3?).ok()?, u16::try_from(punatc?).ok()?);
-        let layout = Layout::Bitmaps { pcvc3, punatc, natc: ATC_DIGITS };
+        let layout = Layout::Bitmaps { pcvc3, punatc, natc };
         if !layout.is_sound() {
             let found = format!("pcvc3 {pcvc3:04X} and punatc {punatc:04X}");
-            self.report.fault(
-                at,
-                found,
-                "1 to 5 digits of the code; 4 of the counter and up to 8 of the number apart from them; the last left free",
+            let wanted = format!(
+                "1 to 5 digits of the code; {natc} of the counter and up to 8 of the number apart from them; the last left free"
             );
+            self.report.fault(at, found, wanted);
             return None;
         }
         let code_digits = pcvc3.count_ones();
@@ -315,21 +332,32 @@ impl Check<'_, '_> {
         }
         let key = self.report.required(&raw.cvc3_key, at, "cvc3_key");
         let check_value = self.check_value_of(&raw.cvc3_check_value, at, "cvc3_check_value");
-        let derivation = match &raw.derivation {
-            Some(derivation) => self.report.one_of(derivation, "derivation", &DERIVATIONS),
-            None => Some(Derivation::OptionA),
-        };
+        let derivation = self.derivation(raw);
         Some(Some(Cvc3Key { key: key?, check_value: check_value?, derivation: derivation? }))
     }
 
-    /// How likely somebody who guesses is right before the card is blocked.
-    fn guesses(&mut self, raw: &raw::Program, at: &Range<usize>, layout: &Layouts, per_card: u8) {
+    pub(super) fn derivation(&mut self, raw: &raw::Program) -> Option<Derivation> {
+        match &raw.derivation {
+            Some(derivation) => self.report.one_of(derivation, "derivation", &DERIVATIONS),
+            None => Some(Derivation::OptionA),
+        }
+    }
+
+    /// How likely somebody who guesses is right before the card is blocked, where so many codes would be right.
+    pub(super) fn guesses(
+        &mut self,
+        raw: &raw::Program,
+        at: &Range<usize>,
+        layout: &Layouts,
+        (per_card, right): (u8, u32),
+    ) {
         let Some(ceiling) = self.report.or(&raw.guess_ceiling, layout.guess_ceiling) else { return };
-        let likely = f64::from(per_card) / 10_f64.powi(layout.code_digits as i32);
+        let likely = f64::from(per_card) * f64::from(right) / 10_f64.powi(layout.code_digits as i32);
         if likely > ceiling {
             let at = raw.tries_per_card.as_ref().map_or(at, |given| &given.at);
+            let several = if right > 1 { format!(" for {right} counters") } else { String::new() };
             let found = format!(
-                "{per_card} tries of {} digits: a guess is right with {likely:e}",
+                "{per_card} tries of {} digits{several}: a guess is right with {likely:e}",
                 layout.code_digits
             );
             self.report.fault(at, found, format!("at most the guess_ceiling of {ceiling:e}"));

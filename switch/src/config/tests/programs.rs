@@ -11,6 +11,8 @@ fn with_program(changes: &str) -> Vec<String> {
     let kept = base.lines().filter(|line| !changed.contains(&line.split(' ').next().unwrap_or_default()));
     let program = kept.collect::<Vec<_>>().join("\n");
     let folder = tempfile();
+    let given: Vec<&str> = changes.lines().filter(|line| !line.ends_with("= ")).collect();
+    let changes = given.join("\n");
     let text = format!(
         "{SOUND}\n[hsm]\nmodule = {module:?}\ntoken = \"t\"\npin_file = {folder:?}\n[[program]]\n{program}\n{changes}\n"
     );
@@ -50,6 +52,8 @@ fn programs() {
         ("response = \"enrolled\"", "a response of rotating ATCs"),
         ("kind = \"challenge\"\nresponse = \"known\"", "unknown response"),
         ("kind = \"challenge\"\nprofile = \"aes\"", "a profile of challenges"),
+        ("atc_ahead = 100", "a setting of cards' own counters"),
+        ("kind = \"challenge\"\natc_digits = 4", "a setting of cards' own counters"),
     ] {
         let told = with_program(changes);
         assert!(told.len() == 1 && told[0].contains(fault), "{changes}: {told:?}");
@@ -75,6 +79,78 @@ fn profile_cvc3_needs_its_key_and_places() {
         let told = with_program(&whole.replacen(from, to, 1));
         assert!(told.len() == 1 && told[0].contains(fault), "{to}: {told:?}");
     }
+}
+
+#[test]
+fn contactless_cards_need_places_and_a_window_that_guesses_do_not_hit() {
+    let whole = "kind = \"contactless\"\npcvc3 = \"00F0\"\npunatc = \"0F0E\"";
+    assert_eq!(with_program(whole), Vec::<String>::new());
+    for sound in [
+        "atc_ahead = 9989\natc_behind = 10",
+        "atc_behind = 0\nderivation = \"B\"",
+        // All the digits there are, and all the counters.
+        "atc_digits = 5\npunatc = \"1F0E\"\natc_ahead = 65535\natc_behind = 64",
+        // Two counters end in the same two digits, and five tries are the half of ten.
+        "atc_digits = 2\natc_ahead = 150\ntries_per_card = 5",
+        "atc_digits = 1\natc_ahead = 149\nguess_ceiling = 0.02",
+        // Three digits of a code bear one wrong one.
+        "pcvc3 = \"00E0\"",
+    ] {
+        let told = with_program(&with_changes(whole, sound));
+        assert!(told.is_empty(), "{sound}: {told:?}");
+    }
+    for (changes, fault) in [
+        ("pcvc3 = ", "found no \"pcvc3\""),
+        ("punatc = ", "found no \"punatc\""),
+        (
+            "punatc = \"0F0F\"",
+            "pcvc3 00F0 and punatc 0F0F, expected 1 to 5 digits of the code; 4 of the counter",
+        ),
+        (
+            "atc_digits = 5\npunatc = \"0F00\"",
+            "pcvc3 00F0 and punatc 0F00, expected 1 to 5 digits of the code; 5 of the",
+        ),
+        ("atc_digits = 0", "from 1 to 5"),
+        ("atc_digits = 6", "from 1 to 5"),
+        ("atc_ahead = 0", "from 1 to 65535"),
+        ("atc_behind = 65", "from 0 to 64"),
+        ("tries_per_card = 11", "from 1 to 10"),
+        ("tries_window = \"0s\"", "from \"1ms\" to"),
+        ("derivation = \"C\"", "unknown derivation"),
+        ("check_value = \"0A1B\"", "six hexadecimal digits"),
+        ("key = ", "found no \"key\""),
+        // One counter more ends in the same digits.
+        (
+            "atc_ahead = 9990\natc_behind = 10",
+            "10 tries of 4 digits for 2 counters: a guess is right with 2e-3",
+        ),
+        ("atc_digits = 2", "10 tries of 4 digits for 2 counters: a guess is right with 2e-3"),
+        ("guess_ceiling = 0.0005", "10 tries of 4 digits: a guess is right with 1e-3"),
+        (
+            "atc_digits = 1\natc_ahead = 150\nguess_ceiling = 1.0",
+            "17 of 161 counters in reach with the same 1 digits",
+        ),
+        ("layout = \"R\"", "a setting of proxy cards"),
+        ("exposure = \"none\"", "a setting of proxy cards"),
+        ("profile = \"cvc3\"", "a setting of proxy cards"),
+        ("cvc3_key = \"i\"", "a setting of proxy cards"),
+        ("cvc3_check_value = \"0A1B2C\"", "a setting of proxy cards"),
+        ("response = \"computed\"", "a setting of proxy cards"),
+        ("tries_per_secret = 3", "a setting of proxy cards"),
+        ("required_above = 1", "a setting of proxy cards"),
+        ("challenge_ttl = \"1s\"", "a setting of proxy cards"),
+    ] {
+        let told = with_program(&with_changes(whole, changes));
+        assert!(told.len() == 1 && told[0].contains(fault), "{changes}: {told:?}");
+    }
+}
+
+/// These settings, some of them changed: `key = ` takes one away.
+fn with_changes(settings: &str, changes: &str) -> String {
+    let name = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
+    let changed: Vec<String> = changes.lines().map(name).collect();
+    let kept = settings.lines().filter(|line| !changed.contains(&name(line)));
+    kept.chain(changes.lines()).collect::<Vec<_>>().join("\n")
 }
 
 #[test]

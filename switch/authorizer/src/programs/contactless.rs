@@ -1,0 +1,72 @@
+//! Ordinary contactless cards in stripe mode: a card counts its purchases and proves with each counter (ATC) once, by a code
+//! over the terminal's number. The low digits of the counter travel.
+//!
+//! The digits may stand for several counters: all that are within reach and new are asked about in one question, and the
+//! token says to which the code belongs. Only then is it used: a counter that nobody authenticated would let anybody who
+//! knows a card number burn the card with a high one.
+
+use crate::atc_window::Reach;
+use crate::cards::Card;
+use crate::decision::DeclineReason;
+use crate::programs::{Need, Program, Question};
+use crate::request::{CONTACTLESS_STRIPE, Presented, Request};
+
+/// How one card range does it.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How many decimal digits of the counter are in the track.
+    pub atc_digits: u8,
+    /// How far it may be from the last one.
+    pub reach: Reach,
+    /// Wrong codes for a card within the window; then it is blocked until an operator unblocks it.
+    pub tries_per_card: u8,
+    /// That window, microseconds.
+    pub window_us: u64,
+}
+
+impl Program for Settings {
+    fn questions(&self, request: &Request, card: &Card, _: u64) -> Need {
+        // A code of a contactless card on a stripe was harvested.
+        if request.entry_mode != Some(CONTACTLESS_STRIPE) {
+            return Need::Decline(DeclineReason::SecurityViolation);
+        }
+        let Presented::Label(digits) = request.presented else {
+            return Need::Decline(DeclineReason::FormatError);
+        };
+        if card.is_blocked {
+            return Need::Decline(DeclineReason::CardBlocked);
+        }
+        let Some(stripe) = card.stripe else { return Need::Decline(DeclineReason::AtcUnknown) };
+        let (digits, count) = (u32::from(digits), u32::from(self.atc_digits));
+        match card.window.candidates(digits, count, self.reach) {
+            Some(atcs) if !atcs.as_slice().is_empty() => {
+                Need::Proof(Question::CardCode { psn: card.psn, stripe, atcs })
+            }
+            _ if card.window.was_accepted(digits, count) => Need::Decline(DeclineReason::AtcUsed),
+            // Further ahead than a card comes, or left out too long ago.
+            _ => Need::Decline(DeclineReason::AtcUnknown),
+        }
+    }
+
+    fn judged(
+        &self,
+        question: &Question,
+        is_right: bool,
+        card: &mut Card,
+        now_us: u64,
+    ) -> Result<(), DeclineReason> {
+        let Question::CardCode { atcs, .. } = question else {
+            return Err(DeclineReason::TokenUnavailable);
+        };
+        if card.is_blocked {
+            return Err(DeclineReason::CardBlocked);
+        }
+        if !is_right {
+            card.count_wrong(now_us, self.window_us, self.tries_per_card);
+            return Err(DeclineReason::CodeMismatch);
+        }
+        let atc = atcs.only().ok_or(DeclineReason::TokenUnavailable)?;
+        // While the token was asked, another copy may have been faster.
+        if card.window.claim(atc) { Ok(()) } else { Err(DeclineReason::AtcUsed) }
+    }
+}
