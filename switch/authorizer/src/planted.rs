@@ -78,6 +78,12 @@ planted! {
     CodeNotClaimed;
     /// After a restart used codes are good again.
     ClaimForgotten;
+    /// A snapshot leaves out which counters of a card were accepted.
+    SnapshotWithoutCounters;
+    /// A wrong code moves the counter of its card.
+    WrongCodeMoves;
+    /// A card's counter is used whichever of several the token has named.
+    LastCounterUsed;
     /// A wrong code passes.
     WrongCodePasses;
     /// What the token does not say counts as right.

@@ -7,6 +7,7 @@
 use codecs::value::{Pan, Stan};
 
 use crate::Authorizer;
+use crate::atc_window::AtcWindow;
 use crate::cards::{AccountHash, Card};
 use crate::event::IssuerId;
 use crate::issuer::LegState;
@@ -74,7 +75,13 @@ impl Authorizer {
         let stood_in = issuers().zip(&self.stood_in).flat_map(|(id, today)| {
             today.cards().map(move |(pan, minor, at_us)| Piece::StoodIn(id, pan, minor, at_us))
         });
-        let cards = self.cards.iter().map(|(hash, card)| Piece::Card(*hash, card.clone()));
+        let cards = self.cards.iter().map(|(hash, card)| {
+            let mut card = card.clone();
+            if self.has_planted(Planted::SnapshotWithoutCounters) {
+                card.window = AtcWindow::new(0);
+            }
+            Piece::Card(*hash, card)
+        });
         newest.chain(remembered).chain(stored).chain(stood_in).chain(cards)
     }
 

@@ -255,11 +255,7 @@ impl Authorizer {
         let Some(proof) = self.proofs.remove(id) else { return };
         let waited_us = now.monotonic_us.saturating_sub(proof.asked_us);
         self.counters.program(proof.program, |counters| counters.waits.observe(waited_us));
-        let judgement = match judgement {
-            Judgement::Wrong if self.has_planted(Planted::WrongCodePasses) => Judgement::Right,
-            Judgement::Unknown if self.has_planted(Planted::UnknownPasses) => Judgement::Right,
-            said => said,
-        };
+        let judgement = self.misheard(&proof, judgement);
         // What the token cannot have found is not believed.
         let Some((question, is_right)) = proof.question.settled(judgement) else {
             return self.unproven(&proof, now, out);
@@ -280,6 +276,29 @@ impl Authorizer {
                 }
                 self.refuse_judged(proof, reason, now, out);
             }
+        }
+    }
+
+    /// What the token says, by a switch with a mistake.
+    fn misheard(&mut self, proof: &Proof, said: Judgement) -> Judgement {
+        let asked = match &proof.question {
+            Question::CardCode { atcs, .. } => atcs.as_slice(),
+            _ => &[],
+        };
+        match said {
+            Judgement::Wrong if self.has_planted(Planted::WrongCodePasses) => Judgement::Right,
+            Judgement::Unknown if self.has_planted(Planted::UnknownPasses) => Judgement::Right,
+            Judgement::RightFor(atc) if self.has_planted(Planted::LastCounterUsed) => {
+                Judgement::RightFor(asked.last().copied().unwrap_or(atc))
+            }
+            Judgement::Wrong if self.has_planted(Planted::WrongCodeMoves) => {
+                let card = proof.request.pan.and_then(|pan| self.cards.get_mut(proof.request.account, &pan));
+                if let (Some(card), Some(atc)) = (card, asked.last()) {
+                    card.window.claim(*atc);
+                }
+                said
+            }
+            said => said,
         }
     }
 

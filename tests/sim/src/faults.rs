@@ -130,6 +130,8 @@ faults! {
     wrong_code = WrongCode up to 200_000;
     /// A code comes again.
     replayed_code = ReplayedCode up to 200_000;
+    /// A card counts on without a payment.
+    left_out = LeftOut up to 300_000;
     /// The wall clock jumps.
     clock_jumps = ClockJumps up to 2_000;
     /// A snapshot is begun, and segments that it stands for are removed. The process may end before it is whole.

@@ -27,7 +27,8 @@ pub(super) struct Payment {
     pub(super) class: Class,
     /// Which of the cards.
     pub(super) card: usize,
-    /// The public ATC, where the card is a proxy, and whether its code is right.
+    /// The ATC, where the card is one of a program, and whether its code is right: the public one of a proxy, the own one of
+    /// an ordinary card.
     pub(super) label: Option<(u16, bool)>,
     /// What the acquirer holds to be true.
     pub(super) state: Held,
@@ -70,7 +71,6 @@ impl Payment {
     /// Its message, over a link, under a ticket.
     pub(super) fn request(&self, world: &Cards, link: AcquirerLink, ticket: Ticket) -> Request {
         let pan = world.pans[self.card];
-        let is_proxy = self.label.is_some();
         Request {
             ticket,
             link,
@@ -86,15 +86,24 @@ impl Payment {
             processing_code: ProcessingCode::parse(b"000000"),
             expiry: Expiry::parse(b"4912"),
             verification_only: false,
-            program: is_proxy.then_some(ProgramId(0)),
+            program: program_of(self.card).map(|(program, _)| program),
             account: AccountHash(self.card as u64 + 1),
             entry_mode: Some(CONTACTLESS_STRIPE),
-            presented: self.label.map_or(Presented::Nothing, |(label, _)| Presented::Label(label)),
+            presented: self.presented(),
             forwarder: None,
             local_time: Some(120_000),
             local_date: Some(1_123),
             keys: self.keys(),
             kept: Some(Kept(Box::default())),
+        }
+    }
+
+    /// What stands in its track: of an ordinary card's counter the low digits.
+    fn presented(&self) -> Presented {
+        match (self.label, program_of(self.card)) {
+            (Some((label, _)), Some((_, Served::Ordinary(_)))) => Presented::Label(label % 100),
+            (Some((label, _)), _) => Presented::Label(label),
+            (None, _) => Presented::Nothing,
         }
     }
 
@@ -177,7 +186,26 @@ pub(super) fn amount(minor: u64) -> Amount {
     Amount::new(minor, Currency::new(840).expect("a code"))
 }
 
-/// The cards of the world: some are proxies, whose funding card comes after them.
+/// A card of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Served {
+    /// So-manieth proxy, which another card pays for.
+    Proxy(usize),
+    /// So-manieth ordinary card, which pays itself.
+    Ordinary(usize),
+}
+
+/// The program that serves a card, if one does.
+#[must_use]
+pub(super) fn program_of(card: usize) -> Option<(ProgramId, Served)> {
+    let behind = card.checked_sub(PLAIN_CARDS)?;
+    Some(match behind.checked_sub(PROXIES) {
+        None => (ProgramId(0), Served::Proxy(behind)),
+        Some(ordinary) => (ProgramId(1), Served::Ordinary(ordinary)),
+    })
+}
+
+/// The cards of the world: some are proxies, whose funding card comes before them.
 #[derive(Clone, Debug)]
 pub(super) struct Cards {
     /// Their numbers.
@@ -186,21 +214,25 @@ pub(super) struct Cards {
     pub(super) shards: usize,
 }
 
-/// Cards of issuers, and behind them the proxies.
+/// Cards that no program serves.
 pub(super) const PLAIN_CARDS: usize = 6;
-/// Cards of the program.
+/// Behind these the proxies.
 pub(super) const PROXIES: usize = 3;
+/// Behind these the ordinary contactless cards.
+pub(super) const ORDINARY: usize = 2;
 
 impl Cards {
-    /// Two issuers' cards, and proxies that the first one's pay for.
+    /// Two issuers' cards, proxies that the first one's pay for, and contactless cards of either.
     #[must_use]
     pub(super) fn new(shards: usize) -> Cards {
         let pan = |prefix: &str, number: usize| {
             Pan::parse(with_check_digit(&format!("{prefix}{number:010}")).as_bytes()).expect("digits")
         };
-        let plain = (0..PLAIN_CARDS).map(|card| pan(if card % 2 == 0 { "99996" } else { "99997" }, card));
+        let of_issuer = |card| pan(if card % 2 == 0 { "99996" } else { "99997" }, card);
+        let plain = (0..PLAIN_CARDS).map(of_issuer);
         let proxies = (0..PROXIES).map(|card| pan("99991", card));
-        Cards { pans: plain.chain(proxies).collect(), shards }
+        let ordinary = (0..ORDINARY).map(|card| of_issuer(PLAIN_CARDS + card));
+        Cards { pans: plain.chain(proxies).chain(ordinary).collect(), shards }
     }
 }
 

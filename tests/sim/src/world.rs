@@ -25,7 +25,7 @@ use super::dice::Dice;
 use super::disk::Disk;
 use super::faults::{Fault, Faults};
 use super::issuer::Issuer;
-use super::payments::{Cards, PROXIES, Payment};
+use super::payments::{Cards, ORDINARY, PROXIES, Payment};
 
 mod acquirers;
 mod caps;
@@ -161,8 +161,9 @@ pub struct World {
     payments: Vec<Payment>,
     wanted: u64,
     gap_us: u64,
+    /// The newest ATC of each card of a program.
     labels: Vec<u16>,
-    /// Public ATCs that were accepted, by card.
+    /// ATCs that were accepted, by card.
     claimed: BTreeMap<(usize, u16), u64>,
     /// How often each reversal and advice was sent, and in which process it was acknowledged.
     undoings: BTreeMap<Undone, (u32, Option<u32>)>,
@@ -268,7 +269,7 @@ impl World {
             payments: Vec::new(),
             wanted: payments,
             gap_us,
-            labels: vec![0; PROXIES],
+            labels: vec![0; PROXIES + ORDINARY],
             claimed: BTreeMap::new(),
             undoings: BTreeMap::new(),
             acknowledging: vec![Vec::new(); shards],

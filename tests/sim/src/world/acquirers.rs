@@ -7,7 +7,9 @@ use authorizer::request::Class;
 
 use super::{ACQUIRERS, Happening, PATIENCE, SECOND, World};
 use crate::faults::Fault;
-use crate::payments::{Held, PLAIN_CARDS, PROXIES, Payment, amount, is_promised};
+use crate::payments::{
+    Held, ORDINARY, PLAIN_CARDS, PROXIES, Payment, Served, amount, is_promised, program_of,
+};
 
 impl World {
     pub(super) fn begin(&mut self) {
@@ -24,9 +26,12 @@ impl World {
 
     pub(super) fn begin_one(&mut self) {
         let number = self.payments.len() as u64;
-        let card = self.dice.below((PLAIN_CARDS + PROXIES) as u64) as usize;
+        let card = self.dice.below((PLAIN_CARDS + PROXIES + ORDINARY) as u64) as usize;
         let is_advice = self.happens(Fault::Advice) && card < PLAIN_CARDS;
-        let label = (card >= PLAIN_CARDS).then(|| self.label(card - PLAIN_CARDS));
+        let label = program_of(card).map(|(_, served)| match served {
+            Served::Proxy(proxy) => self.label(proxy),
+            Served::Ordinary(ordinary) => self.counter(PROXIES + ordinary),
+        });
         let payment = Payment {
             number,
             acquirer: self.dice.below(u64::from(ACQUIRERS)) as u16,
@@ -65,6 +70,20 @@ impl World {
         }
         self.labels[proxy] = (newest + 1).min(9_999);
         (newest, is_right)
+    }
+
+    /// The counter of an ordinary card: the next, or one that was left out or used. A wrong code comes with any.
+    fn counter(&mut self, card: usize) -> (u16, bool) {
+        let newest = self.labels[card];
+        if self.happens(Fault::WrongCode) {
+            return (newest.saturating_add(self.dice.below(200) as u16), false);
+        }
+        if newest > 1 && self.happens(Fault::ReplayedCode) {
+            return (newest - self.dice.below(u64::from(newest.min(70))) as u16, true);
+        }
+        let left_out = if self.happens(Fault::LeftOut) { self.dice.below(12) as u16 } else { 0 };
+        self.labels[card] = newest.saturating_add(1 + left_out);
+        (self.labels[card], true)
     }
 
     pub(super) fn moment(&self) -> u64 {

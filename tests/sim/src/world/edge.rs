@@ -5,12 +5,14 @@ use authorizer::cards::Funding;
 use authorizer::effect::Reply;
 use authorizer::event::{AcquirerLink, Event, Leg, ShardId, Ticket, Unsent};
 use authorizer::issuer::shard_of;
+use authorizer::programs::Question;
 use authorizer::request::Request;
 use authorizer::saf::{Delivery, Stored};
 use authorizer::verify::{Judgement, ProofId};
 
 use super::{Happening, Kept, SECOND, World, payment_of};
 use crate::faults::Fault;
+use crate::payments::{Served, program_of};
 
 impl World {
     pub(super) fn home_of(&self, identity: u128) -> u16 {
@@ -42,7 +44,7 @@ impl World {
         match effect {
             Effect::Forward { ticket, to, stan, funding } => self.forward(ticket, Leg { to, stan }, funding),
             Effect::Deliver(delivery) => self.deliver(*delivery),
-            Effect::Ask { proof, ticket, .. } => self.ask(shard, ticket, proof),
+            Effect::Ask { proof, ticket, question, .. } => self.ask(shard, ticket, proof, question),
             Effect::Challenge { .. } => {}
             Effect::Reply(reply) => self.reply(reply),
             Effect::Release(ticket) => self.release(ticket),
@@ -96,7 +98,7 @@ impl World {
         }
         if reply.outcome.is_approved() && !is_reversal {
             // Also where the switch stood in, and nothing was forwarded.
-            self.claim(number, true);
+            self.claim(number, None);
         }
         let whose = self.acquirer_links.iter().find(|(link, _, is_up)| *link == reply.link && *is_up);
         let Some((_, acquirer, _)) = whose.copied() else { return };
@@ -107,17 +109,18 @@ impl World {
         self.at(delay_us, Happening::ToAcquirer(acquirer, number, Box::new(reply), is_reversal));
     }
 
-    pub(super) fn ask(&mut self, shard: ShardId, ticket: Ticket, proof: ProofId) {
+    pub(super) fn ask(&mut self, shard: ShardId, ticket: Ticket, proof: ProofId, question: Question) {
         let Some(Kept::Request(number, _)) = self.tickets.get(&ticket.0).cloned() else { return };
-        let is_right = self.payments[number as usize].label.is_some_and(|(_, is_right)| is_right);
-        let judgement = if self.happens(Fault::TokenGone) {
-            Judgement::Unknown
-        } else if is_right {
-            Judgement::Right
-        } else {
-            Judgement::Wrong
+        let label = self.payments[number as usize].label;
+        let judgement = match (question, label.filter(|(_, is_right)| *is_right)) {
+            _ if self.happens(Fault::TokenGone) => Judgement::Unknown,
+            (Question::CardCode { atcs, .. }, Some((atc, _))) if atcs.as_slice().contains(&atc) => {
+                Judgement::RightFor(atc)
+            }
+            (Question::CardCode { .. }, _) | (_, None) => Judgement::Wrong,
+            (_, Some(_)) => Judgement::Right,
         };
-        if judgement == Judgement::Right {
+        if matches!(judgement, Judgement::Right | Judgement::RightFor(_)) {
             self.proven.insert(number);
         }
         let slow = self.happens(Fault::SlowToken);
@@ -133,7 +136,7 @@ impl World {
         self.tell(Some(number), || {
             format!("forwarded to {}.{} as {}", leg.to.issuer.0, leg.to.link, leg.stan.number())
         });
-        self.claim(number, funding.is_some());
+        self.claim(number, Some(funding.is_some()));
         if !self.is_connected(leg.to, self.generation(leg.to)) {
             let owner = shard_of(leg.stan, self.cards.shards as u16);
             return self.event(owner, Event::Unsent(leg, Unsent::LinkLost));
@@ -198,12 +201,13 @@ impl World {
         self.at(delay_us, Happening::DeliveredAtIssuer(delivery.to, generation, Box::new(delivery)));
     }
 
-    /// A right code is good for one payment.
-    fn claim(&mut self, number: u64, is_funded: bool) {
+    /// A right code is good for one payment. A proxy's goes to the card that pays for it, where that is known.
+    fn claim(&mut self, number: u64, is_funded: Option<bool>) {
         let payment = &self.payments[number as usize];
         let Some((label, is_right)) = payment.label else { return };
         let card = payment.card;
-        if !is_right || !is_funded || !self.proven.contains(&number) {
+        let is_proxy = matches!(program_of(card), Some((_, Served::Proxy(_))));
+        if !is_right || is_funded.is_some_and(|funded| funded != is_proxy) || !self.proven.contains(&number) {
             return self.broken(
                 Some(number),
                 "a code that is not known to be right was good for something".to_owned(),

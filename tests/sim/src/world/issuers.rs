@@ -9,7 +9,7 @@ use codecs::value::{ApprovalCode, Pan, ResponseCode};
 use super::{Happening, Kept, LINKS, SECOND, World, payment_of};
 use crate::faults::Fault;
 use crate::issuer::Key;
-use crate::payments::{PLAIN_CARDS, Payment};
+use crate::payments::{PLAIN_CARDS, Payment, Served, program_of};
 
 impl World {
     pub(super) fn issuer_delay(&mut self) -> u64 {
@@ -91,9 +91,9 @@ impl World {
     }
 
     pub(super) fn pan_at_issuer(&self, payment: &Payment) -> Pan {
-        match payment.label {
-            Some(_) => self.cards.pans[((payment.card - PLAIN_CARDS) * 2) % PLAIN_CARDS],
-            None => self.cards.pans[payment.card],
+        match program_of(payment.card) {
+            Some((_, Served::Proxy(proxy))) => self.cards.pans[(proxy * 2) % PLAIN_CARDS],
+            _ => self.cards.pans[payment.card],
         }
     }
 

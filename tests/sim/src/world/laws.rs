@@ -1,10 +1,12 @@
 //! The end: the world heals, comes to rest, and the books are compared.
 
+use authorizer::atc_window::AtcWindow;
 use authorizer::event::IssuerId;
+use authorizer::snapshot::Piece;
 
 use super::{Happening, ISSUERS, Violation, World};
 use crate::faults::Faults;
-use crate::payments::{Held, Payment};
+use crate::payments::{Held, ORDINARY, PLAIN_CARDS, PROXIES, Payment};
 
 impl World {
     /// No fault happens any more; everything comes back.
@@ -49,8 +51,9 @@ impl World {
         Violation { what, payment: open.map(|payment| payment.number) }
     }
 
-    /// The books of acquirers and issuers agree.
+    /// The books of acquirers and issuers agree, and counters are where right codes have moved them.
     pub(super) fn check(&mut self) -> Result<(), Violation> {
+        self.check_counters()?;
         for payment in &self.payments {
             let number = payment.number;
             let broken = |what: String| Err(Violation { what, payment: Some(number) });
@@ -80,6 +83,39 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// What was accepted of an ordinary card stays used, and nothing but a right code has moved its counter.
+    fn check_counters(&self) -> Result<(), Violation> {
+        for (card, window) in (PLAIN_CARDS + PROXIES..).zip(self.windows()) {
+            let proven = |number: &u64| {
+                let payment = &self.payments[*number as usize];
+                payment.card == card && payment.label.is_some_and(|(atc, _)| atc == window.last())
+            };
+            if window.last() > 0 && !self.proven.iter().any(proven) {
+                let what = format!("A3: ATC {} of card {card} was never proven", window.last());
+                return Err(Violation { what, payment: None });
+            }
+            let claimed = self.claimed.range((card, 0)..=(card, u16::MAX));
+            if let Some(((_, atc), number)) = claimed.into_iter().find(|((_, atc), _)| window.is_new(*atc)) {
+                let what = format!("A4: ATC {atc} of card {card} was accepted and is good again");
+                return Err(Violation { what, payment: Some(*number) });
+            }
+        }
+        Ok(())
+    }
+
+    /// The counters of the ordinary cards, in their order.
+    fn windows(&self) -> impl Iterator<Item = AtcWindow> + '_ {
+        (PLAIN_CARDS + PROXIES..).take(ORDINARY).map(|card| {
+            let shard = &self.shards[card % self.cards.shards];
+            let mut pieces = shard.authorizer().pieces(self.now_us);
+            let window = pieces.find_map(|piece| match piece {
+                Piece::Card(_, known) if known.pan == self.cards.pans[card] => Some(known.window),
+                _ => None,
+            });
+            window.unwrap_or(AtcWindow::new(0))
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use codecs::value::Expiry;
 use super::caps::Caps;
 use super::{Happening, ISSUERS, LINKS, SECOND, SimPorts, World, payment_of};
 use crate::faults::Fault;
-use crate::payments::{PLAIN_CARDS, PROXIES};
+use crate::payments::{ORDINARY, PLAIN_CARDS, PROXIES};
 
 impl World {
     pub(super) fn start(&mut self) {
@@ -79,24 +79,33 @@ impl World {
         }
     }
 
-    /// Proxies that are known already are refused, which is nobody's concern.
+    /// Cards that are known already are refused, which is nobody's concern.
     pub(super) fn enrol(&mut self) {
         for proxy in 0..PROXIES {
             let card = PLAIN_CARDS + proxy;
-            let home = ShardId((card % self.cards.shards) as u16);
             let funding = Funding {
                 pan: self.cards.pans[(proxy * 2) % PLAIN_CARDS],
                 expiry: Expiry::parse(b"4912").expect("a month"),
             };
             let changes = [
-                Change::Enrol { psn: 0, funding: Some(funding) },
+                Change::Enrol { psn: 0, funding: Some(funding), atc: 0 },
                 Change::IssueBundle { id: 1, first: 0, count: 10_000, ttl_us: 400 * 86_400 * SECOND },
                 Change::ConfirmBundle(1),
             ];
-            for change in changes {
-                let (account, pan) = (AccountHash(card as u64 + 1), self.cards.pans[card]);
-                self.event(home, Event::Provision(Provision { asker: None, account, pan, change }));
-            }
+            self.change(card, &changes);
+        }
+        for ordinary in 0..ORDINARY {
+            let enrol = Change::Enrol { psn: 0, funding: None, atc: 0 };
+            let changes = [enrol, Change::Stripe { psn: 0, constant: [0; 2] }];
+            self.change(PLAIN_CARDS + PROXIES + ordinary, &changes);
+        }
+    }
+
+    fn change(&mut self, card: usize, changes: &[Change]) {
+        let home = ShardId((card % self.cards.shards) as u16);
+        for change in changes.iter().copied() {
+            let (account, pan) = (AccountHash(card as u64 + 1), self.cards.pans[card]);
+            self.event(home, Event::Provision(Provision { asker: None, account, pan, change }));
         }
     }
 

@@ -1,9 +1,10 @@
 //! What the simulated switch is configured with.
 
+use authorizer::atc_window::Reach;
 use authorizer::decision::CodeSet;
 use authorizer::event::IssuerId;
 use authorizer::iin_table::{IinTable, Route};
-use authorizer::programs::{CardProgram, Tries, rotating_atc};
+use authorizer::programs::{CardProgram, Tries, contactless, rotating_atc};
 use authorizer::rights::Rights;
 use authorizer::saf::Retry;
 use authorizer::stand_in::StandIn;
@@ -13,6 +14,9 @@ use codecs::value::{Iin, ResponseCode};
 use crate::payments::amount;
 
 use super::{ACQUIRERS, ISSUER_TIMEOUT, ISSUERS, LINKS, SECOND};
+
+/// Two digits may stand for two counters, of which the token says which it was.
+pub(super) const REACH: Reach = Reach { ahead: 150, behind: 10 };
 
 pub(super) fn tables() -> Tables {
     let acquirer =
@@ -28,10 +32,15 @@ pub(super) fn tables() -> Tables {
         issuers: vec![issuer; usize::from(ISSUERS)],
         iins: IinTable::new(vec![route(b"99996", &[0, 1]), route(b"99997", &[1])]),
         approval_codes: vec![ResponseCode::of(b"00"), ResponseCode::of(b"10")],
-        programs: vec![CardProgram::RotatingAtc(rotating_atc::Settings {
-            tries,
-            profile: rotating_atc::Profile::Aes,
-        })],
+        programs: vec![
+            CardProgram::RotatingAtc(rotating_atc::Settings { tries, profile: rotating_atc::Profile::Aes }),
+            CardProgram::Contactless(contactless::Settings {
+                atc_digits: 2,
+                reach: REACH,
+                tries_per_card: tries.per_card,
+                window_us: tries.window_us,
+            }),
+        ],
         proof_timeout_us: SECOND / 2,
         decline_floor_us: SECOND / 100,
         has_journal: true,
