@@ -35,6 +35,7 @@ const EXAMPLES: &str = r#"Each line is answered by a line: how the card stands, 
 field and why; the others are done all the same.
 
   enrol      {"pan":"9999100000000010","psn":1,"funding":{"pan":"9999600000000019","expiry":"3011"}}
+  enrol      {"pan":"9999610000000026","psn":1,"atc":1000}               a card that pays itself, with its newest counter
   look       {"pan":"9999100000000010"}                                  also block, unblock
   issue      {"pan":"9999100000000010","id":1,"first":40,"count":10,"ttl_ms":86400000}
   confirm    {"pan":"9999100000000010","id":1}                           also revoke
@@ -60,7 +61,7 @@ enum Action {
     Confirm,
     /// Revoke bundles.
     Revoke,
-    /// Tell the tracks that cards were personalised with, for profile "cvc3".
+    /// Tell the tracks that cards were personalised with, for codes that are CVC3s.
     Track,
     /// Make challenges.
     Challenge,

@@ -45,6 +45,8 @@ mod on_softhsm {
 
     #[path = "challenge.rs"]
     mod challenge;
+    #[path = "contactless.rs"]
+    mod contactless;
     #[path = "enrolled.rs"]
     mod enrolled;
     #[path = "mac.rs"]
@@ -61,6 +63,8 @@ mod on_devtoken {
 
     #[path = "challenge.rs"]
     mod challenge;
+    #[path = "contactless.rs"]
+    mod contactless;
     #[path = "enrolled.rs"]
     mod enrolled;
     #[path = "mac.rs"]

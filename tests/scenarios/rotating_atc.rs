@@ -331,6 +331,7 @@ fn the_door_for_cards_is_shut_to_strangers_and_says_what_is_wrong() {
             "funding.expiry",
         ),
         ("/v1/cards", r#"{"pan":"9999100000000010","colour":1}"#, 400, ""),
+        ("/v1/cards", r#"{"pan":"9999100000000010","atc":1}"#, 422, "atc"),
         ("/v1/bundles", r#"{"pan":"9999100000000010","id":2,"first":49,"count":2,"ttl_ms":1}"#, 409, ""),
         ("/v1/bundles", r#"{"pan":"9999100000000010","id":2,"first":60,"count":0,"ttl_ms":1}"#, 422, "count"),
         (

@@ -10,7 +10,7 @@
 pub struct AtcWindow {
     last: u16,
     /// A bit for each of the 64 counters before the last: whether it was accepted. The lowest is the nearest. In bytes, so
-    /// that a card is no longer for it.
+    /// that a card is longer by eight of them only.
     seen: [u8; 8],
 }
 

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use authorizer::advice::Kept;
+use authorizer::atc_window::Reach;
 use authorizer::cards::{AccountHash, Funding};
 use authorizer::decision::{CodeSet, Outcome, Verdict};
 use authorizer::effect::Effects;
@@ -14,7 +15,7 @@ use authorizer::fact::Fact;
 use authorizer::iin_table::{IinTable, Route};
 use authorizer::limits::Limits;
 use authorizer::parked::{Operation, Order};
-use authorizer::programs::{CardProgram, ProgramId, Tries, rotating_atc};
+use authorizer::programs::{CardProgram, ProgramId, Tries, contactless, rotating_atc};
 use authorizer::provision::{Asker, Change, Provision};
 use authorizer::request::{
     Answer, CONTACTLESS_STRIPE, Class, Fingerprint, Identity, MatchKeys, Original, Presented, Request,
@@ -30,8 +31,10 @@ use codecs::value::{
 };
 
 const SECOND: u64 = 1_000_000;
-const CARDS: [&[u8]; 4] =
-    [b"9999600000000019", b"9999600000000027", b"9999700000000017", b"9999100000000010"];
+/// Cards that no program serves; behind them one of each program, in their order.
+const CARDS: [&[u8]; 5] =
+    [b"9999600000000019", b"9999600000000027", b"9999700000000017", b"9999100000000010", b"9999610000000026"];
+const OF_PROGRAMS: usize = 3;
 const CODES: [&[u8; 2]; 8] = [b"00", b"10", b"05", b"25", b"30", b"91", b"94", b"Z9"];
 
 /// Reads bytes as the steps of a world.
@@ -193,8 +196,12 @@ impl Shard {
                 self.happen(Event::AcquirerLink(link(slot), AcquirerId(slot), change));
             }
             10 => {
-                let judgement =
-                    [Judgement::Right, Judgement::Wrong, Judgement::Unknown][usize::from(steps.below(3)?)];
+                let judgement = match steps.below(4)? {
+                    0 => Judgement::Right,
+                    1 => Judgement::Wrong,
+                    2 => Judgement::Unknown,
+                    _ => Judgement::RightFor(u16::from(steps.byte()?)),
+                };
                 if let Some(proof) = self.proofs.pop() {
                     self.happen(Event::Judged(proof, judgement));
                 }
@@ -241,7 +248,7 @@ impl Shard {
         let number = u32::from(steps.below(32)?);
         let class = Class::ALL[usize::from(steps.below(6)?)];
         let slot = u16::from(steps.below(2)?);
-        let card = usize::from(steps.below(4)?);
+        let card = usize::from(steps.below(5)?);
         let minor = u64::from(steps.byte()?) * 100;
         let name = |number: u32| Identity(u128::from(number) << 64 | u128::from(slot));
         let identity = if class.is_reversal() { name(number | 1 << 16) } else { name(number) };
@@ -270,8 +277,8 @@ impl Shard {
             processing_code: ProcessingCode::parse(b"000000"),
             expiry: Expiry::parse(b"4912"),
             verification_only: false,
-            program: (card == 3).then_some(ProgramId(0)),
-            account: AccountHash(9),
+            program: card.checked_sub(OF_PROGRAMS).map(|program| ProgramId(program as u16)),
+            account: AccountHash(card as u64),
             entry_mode: Some(CONTACTLESS_STRIPE),
             presented: Presented::Label((number % 12) as u16),
             forwarder: None,
@@ -307,20 +314,20 @@ impl Shard {
 }
 
 fn provision(steps: &mut Steps<'_>) -> Option<Provision> {
-    let pan = Pan::parse(CARDS[3])?;
+    let card = OF_PROGRAMS + usize::from(steps.below(2)?);
+    let pan = Pan::parse(CARDS[card])?;
+    let funding = Funding { pan: Pan::parse(CARDS[0])?, expiry: Expiry::parse(b"4912")? };
     let id = u32::from(steps.below(4)?);
-    let change = match steps.below(6)? {
-        0 => Change::Enrol {
-            psn: 1,
-            funding: Some(Funding { pan: Pan::parse(CARDS[0])?, expiry: Expiry::parse(b"4912")? }),
-        },
+    let change = match steps.below(7)? {
+        0 => Change::Enrol { psn: 1, funding: (card == OF_PROGRAMS).then_some(funding), atc: 0 },
         1 => Change::IssueBundle { id, first: (id * 4) as u16, count: 4, ttl_us: 3_600 * SECOND },
         2 => Change::ConfirmBundle(id),
         3 => Change::RevokeBundle(id),
         4 => Change::Block,
+        5 => Change::Stripe { psn: 1, constant: [0; 2] },
         _ => Change::Unblock,
     };
-    Some(Provision { asker: None, account: AccountHash(9), pan, change })
+    Some(Provision { asker: None, account: AccountHash(card as u64), pan, change })
 }
 
 fn link(slot: u16) -> AcquirerLink {
@@ -377,10 +384,16 @@ fn tables() -> Tables {
         issuers: vec![issuer.clone(), Issuer { stand_in: None, ..issuer }],
         iins: IinTable::new(vec![route(b"99996", &[0, 1]), route(b"99997", &[1])]),
         approval_codes: vec![ResponseCode::of(b"00"), ResponseCode::of(b"10")],
-        programs: vec![CardProgram::RotatingAtc(rotating_atc::Settings {
-            tries,
-            profile: rotating_atc::Profile::Aes,
-        })],
+        programs: vec![
+            CardProgram::RotatingAtc(rotating_atc::Settings { tries, profile: rotating_atc::Profile::Aes }),
+            // A digit that several counters end in.
+            CardProgram::Contactless(contactless::Settings {
+                atc_digits: 1,
+                reach: Reach { ahead: 25, behind: 5 },
+                tries_per_card: tries.per_card,
+                window_us: tries.window_us,
+            }),
+        ],
         proof_timeout_us: SECOND / 2,
         decline_floor_us: SECOND / 100,
         has_journal: true,

@@ -1,4 +1,4 @@
-//! The published payment systems that run on the line. A program is a file that answers questions at fixed
+//! The published payment systems that run on the line, and what ordinary contactless cards need. A program is a file that answers questions at fixed
 //! points of it: what must be proven before a request may go on, and what a proof or a wrong code changes.
 //! It does no I/O, calls no other program and sees no other's records.
 //!
