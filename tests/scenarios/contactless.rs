@@ -226,6 +226,46 @@ fn a5_a_counter_stays_used_after_a_silent_issuer_and_a_crash() {
     }
     // The track that was told, and what was left out, are known too.
     north.ask(&tap(8, &track(1_003)), "0110 39=00");
+    rig.verify();
+    for (stan, said) in
+        [("1", "the card's code for its ATC 1004 is right"), ("2", "the card's code is wrong")]
+    {
+        let (code, story) = rig.run(&["trace", "--journal", "journal", "--stan", stan]);
+        assert!(code == 0 && story.contains(&format!("program cards: {said}")), "{story}");
+    }
+}
+
+#[test]
+fn a5_a_snapshot_keeps_which_counters_were_used() {
+    let Some((mut rig, _token)) = start(|setup| setup.set("journal.snapshot", "1MiB")) else { return };
+    let mut north = rig.acquirer("north");
+    for (stan, atc) in (1..).zip([1_004, 1_001]) {
+        north.ask(&tap(stan, &track(atc)), "0110 39=00");
+    }
+    let folder = rig.folder().join("journal/shard-000");
+    let is_snapshot = |name: &std::path::Path| name.extension().is_some_and(|end| end == "snapshot");
+    let mut stan = 100;
+    rig.await_that("a snapshot", || {
+        for _ in 0..500 {
+            stan += 1;
+            north.send(&purchase(&format!("11={stan:06}")));
+        }
+        north.receive_all(500);
+        let names = std::fs::read_dir(&folder).expect("the journal").flatten();
+        names.map(|entry| entry.path()).any(|name| is_snapshot(&name))
+    });
+    rig.crash();
+    rig.start_again();
+    rig.await_gauge("token_up", 1.0);
+    rig.await_that("the snapshot in the log", || {
+        String::from_utf8_lossy(&rig.process().stderr()).contains("\"snapshots\":1")
+    });
+    let mut north = rig.acquirer("north");
+    for (stan, atc) in (3..).zip([1_004, 1_001]) {
+        north.ask(&tap(stan, &track(atc)), "0110 39=82");
+    }
+    assert_eq!(counter(&rig), 1_004);
+    north.ask(&tap(5, &track(1_002)), "0110 39=00");
 }
 
 #[test]
