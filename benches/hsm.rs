@@ -78,6 +78,9 @@ fn measure(module: &Path) {
     for row in rows::cards(&keys, &mut keeps, &bare) {
         tell(&mut keeps, row);
     }
+    for row in rows::exposed(&keys, &mut keeps, &bare) {
+        tell(&mut keeps, row);
+    }
 }
 
 fn tell(verifier: &mut Verifier, mut row: Row<'_>) {

@@ -6,9 +6,11 @@
 
 use std::hint::black_box;
 
-use aes::Aes128Enc;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
-use hsm::token::{Ceremony, KeySpec, Usage};
+use aes::{Aes128, Aes128Enc};
+use cmac::{Cmac, Mac};
+use des::{Des, TdesEde2};
+use hsm::token::{Ceremony, Exposure, KeySpec, Usage};
 use hsm::{
     Answer, Candidates, Card, Challenge, CheckMac, Code, CodeLength, Covered, Cryptogram, CryptogramVersion,
     Cvc3, Derivation, DynamicCvv, EnrolResponse, EnrolledResponse, Ivcvc3, KeyId, MacKeySpec, MakeMac,
@@ -87,8 +89,8 @@ pub(crate) fn rotating<'a>(keys: &Keys, verifier: &mut Verifier, bare: &'a Bare)
     let value = 0x0001_0203_0405_0607_0809_0A0B_0C0D_0E0F;
     let strict = keys.make("counters", Usage::CounterMaster, value);
     let exposed = keys.make("exposed", Usage::ExposedCounterMaster, value);
-    let strict = verifier.load_master(&strict, MasterUsage::Counter).expect("a key");
-    let exposed = verifier.load_exposed_counters(&exposed).expect("a key");
+    let strict = verifier.load_master(&strict, MasterUsage::Counter, Exposure::None).expect("a key");
+    let exposed = verifier.load_master(&exposed, MasterUsage::Counter, Exposure::Session).expect("a key");
     let question = |key: KeyId| {
         move || {
             Question::RotatingCode(RotatingCode {
@@ -139,7 +141,7 @@ pub(crate) fn rotating<'a>(keys: &Keys, verifier: &mut Verifier, bare: &'a Bare)
 pub(crate) fn responses<'a>(keys: &Keys, verifier: &mut Verifier, bare: &'a Bare) -> Vec<Row<'a>> {
     let computed = keys.make("responses", Usage::ResponseMaster, 0x1011_1213_1415_1617_1819_1A1B_1C1D_1E1F);
     let pepper = keys.make("pepper", Usage::ResponsePepper, 0x2BC4_471B_9C6E_4FA6_4CB7_7816_99A0_F0EE);
-    let computed = verifier.load_master(&computed, MasterUsage::Response).expect("a key");
+    let computed = verifier.load_master(&computed, MasterUsage::Response, Exposure::None).expect("a key");
     let pepper = verifier.load_pepper(&pepper).expect("a key");
     let challenge = || Challenge::parse(b"08154711").expect("digits");
     let (account, length) = ("9999150000000015", CodeLength::new(6).expect("a length"));
@@ -271,11 +273,11 @@ pub(crate) fn cards<'a>(keys: &Keys, verifier: &mut Verifier, bare: &'a Bare) ->
     let left = keys.left_of("cvk");
     let cvk = verifier.load_card_verification(&cvk, &left).expect("a key");
     let imk = keys.make("imk-cvc3", Usage::Cvc3Master, 0x7A3D_46AE_E952_3DEF_D53E_B640_3B70_7625);
-    let imk = verifier.load_master(&imk, MasterUsage::Cvc3).expect("a key");
+    let imk = verifier.load_master(&imk, MasterUsage::Cvc3, Exposure::None).expect("a key");
     let dcvv = keys.make("imk-dcvv", Usage::DynamicCvvMaster, 0x9DC7_61E9_AD98_1F83_0861_7968_85E5_D976);
-    let dcvv = verifier.load_master(&dcvv, MasterUsage::DynamicCvv).expect("a key");
+    let dcvv = verifier.load_master(&dcvv, MasterUsage::DynamicCvv, Exposure::None).expect("a key");
     let ac = keys.make("imk-ac", Usage::CryptogramMaster, 0x32C7_25EF_752C_6B10_971F_9E19_E6BA_F280);
-    let ac = verifier.load_master(&ac, MasterUsage::Cryptogram).expect("a key");
+    let ac = verifier.load_master(&ac, MasterUsage::Cryptogram, Exposure::None).expect("a key");
     let (mut under_left, mut under_whole) =
         (stream(bare, "cvk-left", DES3_ECB), stream(bare, "cvk", DES3_ECB));
     let card_key = bare.derive(bare.find("imk-cvc3"), &[1; 16], &derived(DES3_ECB, Work::Encrypt));
@@ -304,18 +306,7 @@ pub(crate) fn cards<'a>(keys: &Keys, verifier: &mut Verifier, bare: &'a Bare) ->
         },
         Row {
             name: "CVC3, card key kept",
-            question: Box::new(move || {
-                Question::Cvc3(Cvc3 {
-                    key: imk,
-                    card: Card { pan: pan("5413123456784800"), psn: Psn::ABSENT },
-                    derivation: Derivation::OptionA,
-                    ivcvc3: Ivcvc3([0xEB, 0x06]),
-                    un: UnpredictableNumber::parse(b"12").expect("digits"),
-                    atcs: Candidates::new(&[0x1E47]).expect("one"),
-                    presented: code("967"),
-                    length: CodeLength::new(3).expect("a length"),
-                })
-            }),
+            question: Box::new(move || cvc3(imk)),
             bare: Box::new(move |count| {
                 for _ in 0..count {
                     bare.encrypt_init(bare.own(), DES3_ECB, &[], card_key);
@@ -348,14 +339,7 @@ pub(crate) fn cards<'a>(keys: &Keys, verifier: &mut Verifier, bare: &'a Bare) ->
         },
         Row {
             name: "ARQC CVN 22, card key kept, session keys not",
-            question: Box::new(move || {
-                let psn = Psn::new(1).expect("a number");
-                let card = Card { pan: pan("12345678901234567"), psn };
-                let arqc = 0x14B0_39C1_32CB_C319_u64.to_be_bytes();
-                let version = (ac, CryptogramVersion::Visa22);
-                let asked = Cryptogram::new(version, card, SIGNED, &IAD, Some(arqc), [None, None]);
-                Question::Cryptogram(Box::new(asked.expect("a question")))
-            }),
+            question: Box::new(move || arqc(ac)),
             bare: Box::new(move |count| {
                 for _ in 0..count {
                     let whole = bare.derive(udk, &[1; 16], &session_key);
@@ -371,6 +355,123 @@ pub(crate) fn cards<'a>(keys: &Keys, verifier: &mut Verifier, bare: &'a Bare) ->
             worked: None,
         },
     ]
+}
+
+/// What may be seen of the keys of cards: the token makes them, what is left is done here.
+pub(crate) fn exposed<'a>(keys: &Keys, verifier: &mut Verifier, bare: &'a Bare) -> Vec<Row<'a>> {
+    let load = |verifier: &mut Verifier, label: &str, (usage, value), (of, exposure)| {
+        let spec = keys.make(label, usage, value);
+        verifier.load_master(&spec, of, exposure).expect("a key")
+    };
+    let (imk, value) = (MasterUsage::Cvc3, 0x7A3D_46AE_E952_3DEF_D53E_B640_3B70_7625);
+    let imk = load(verifier, "seen-cvc3", (Usage::ExposedCvc3Master, value), (imk, Exposure::Card));
+    let (ac, value) = (MasterUsage::Cryptogram, 0x32C7_25EF_752C_6B10_971F_9E19_E6BA_F280);
+    let shut = load(verifier, "told-ac", (Usage::CryptogramMaster, value), (ac, Exposure::Session));
+    let open = load(verifier, "seen-ac", (Usage::ExposedCryptogramMaster, value), (ac, Exposure::Card));
+    let (of, value) = (MasterUsage::Response, 0x1011_1213_1415_1617_1819_1A1B_1C1D_1E1F);
+    let responses =
+        load(verifier, "seen-responses", (Usage::ExposedResponseMaster, value), (of, Exposure::Card));
+    let udk = bare.derive(bare.find("told-ac"), &[1; 16], &derived(DES3_ECB, Work::Encrypt));
+    let told = move |count: usize| {
+        for _ in 0..2 * count {
+            bare.encrypt_init(bare.own(), DES3_ECB, &[], udk);
+            bare.encrypt(bare.own(), &[1; 16], &mut [0; 16]);
+        }
+    };
+    let under = |label, mechanism| one_by_one(bare, label, mechanism);
+    vec![
+        Row {
+            name: "CVC3, exposure card",
+            question: Box::new(move || cvc3(imk)),
+            bare: Box::new(under("seen-cvc3", DES3_ECB)),
+            worked: Some(Box::new(both(under("seen-cvc3", DES3_ECB), || blocks_of_3des(1)))),
+        },
+        Row {
+            name: "ARQC CVN 22, exposure session, card key kept",
+            question: Box::new(move || arqc(shut)),
+            bare: Box::new(told),
+            worked: Some(Box::new(both(told, || {
+                chain_of_des(5);
+                blocks_of_3des(1);
+            }))),
+        },
+        Row {
+            name: "ARQC CVN 22, exposure card",
+            question: Box::new(move || arqc(open)),
+            bare: Box::new(under("seen-ac", DES3_ECB)),
+            worked: Some(Box::new(both(under("seen-ac", DES3_ECB), || {
+                // Two keys of the purchase, of two blocks each, under the card's; then the code.
+                blocks_of_3des(4);
+                chain_of_des(5);
+                blocks_of_3des(1);
+            }))),
+        },
+        Row {
+            name: "challenge response, computed, exposure card",
+            question: Box::new(move || {
+                let (pan, challenge) = (pan("9999150000000015"), Challenge::parse(b"08154711"));
+                let (challenge, presented) = (challenge.expect("digits"), code("984747"));
+                let length = CodeLength::new(6).expect("a length");
+                Question::Response(Response { key: responses, pan, challenge, presented, length })
+            }),
+            bare: Box::new(under("seen-responses", AES_ECB)),
+            worked: Some(Box::new(both(under("seen-responses", AES_ECB), || {
+                let mut mac = <Cmac<Aes128> as KeyInit>::new(&black_box([1; 16]).into());
+                mac.update(black_box(b"DDCR2|08154711"));
+                black_box(mac.finalize());
+            }))),
+        },
+    ]
+}
+
+/// An open encryption, fed with the two blocks of 3DES, or the one of AES, that make one key; one call for each.
+fn one_by_one<'a>(bare: &'a Bare, label: &str, mechanism: u64) -> impl FnMut(usize) + use<'a> {
+    let (session, key) = (bare.session(), bare.find(label));
+    bare.encrypt_init(&session, mechanism, &[], key);
+    move |count| (0..count).for_each(|_| bare.encrypt_update(&session, &[1; 16], &mut [0; 16]))
+}
+
+/// The calls, and something of this process for each.
+fn both(mut calls: impl FnMut(usize), work: impl Fn()) -> impl FnMut(usize) {
+    move |count| {
+        calls(count);
+        (0..count).for_each(|_| work());
+    }
+}
+
+fn blocks_of_3des(blocks: usize) {
+    let key = TdesEde2::new(&black_box([1; 16]).into());
+    let mut block = black_box([2; 8]).into();
+    (0..blocks).for_each(|_| key.encrypt_block(&mut block));
+    black_box(block);
+}
+
+fn chain_of_des(blocks: usize) {
+    let key = Des::new(&black_box([1; 8]).into());
+    let mut block = black_box([2; 8]).into();
+    (0..blocks).for_each(|_| key.encrypt_block(&mut block));
+    black_box(block);
+}
+
+fn cvc3(key: KeyId) -> Question {
+    Question::Cvc3(Cvc3 {
+        key,
+        card: Card { pan: pan("5413123456784800"), psn: Psn::ABSENT },
+        derivation: Derivation::OptionA,
+        ivcvc3: Ivcvc3([0xEB, 0x06]),
+        un: UnpredictableNumber::parse(b"12").expect("digits"),
+        atcs: Candidates::new(&[0x1E47]).expect("one"),
+        presented: code("967"),
+        length: CodeLength::new(3).expect("a length"),
+    })
+}
+
+fn arqc(key: KeyId) -> Question {
+    let card = Card { pan: pan("12345678901234567"), psn: Psn::new(1).expect("a number") };
+    let arqc = 0x14B0_39C1_32CB_C319_u64.to_be_bytes();
+    let version = (key, CryptogramVersion::Visa22);
+    let asked = Cryptogram::new(version, card, SIGNED, &IAD, Some(arqc), [None, None]);
+    Question::Cryptogram(Box::new(asked.expect("a question")))
 }
 
 /// What the card of vector arqc-05 signed.

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use bare::{AES_ECB, Bare, Work, derived};
-use hsm::token::{Ceremony, DEVTOKEN, KeySpec, Usage, initialise};
+use hsm::token::{Ceremony, DEVTOKEN, Exposure, KeySpec, Usage, initialise};
 use hsm::wire::{self, Word};
 use hsm::{
     Code, CodeLength, KeyId, KeyRequest, MasterUsage, Plan, Purpose, Question, RotatingCode, Secret,
@@ -102,8 +102,8 @@ fn measure(module: &Path) {
         KeyRequest { spec, purpose }
     };
     let keys = vec![
-        key("strict", Usage::CounterMaster, Purpose::Master(MasterUsage::Counter)),
-        key("exposed", Usage::ExposedCounterMaster, Purpose::ExposedCounters),
+        key("strict", Usage::CounterMaster, Purpose::Master(MasterUsage::Counter, Exposure::None)),
+        key("exposed", Usage::ExposedCounterMaster, Purpose::Master(MasterUsage::Counter, Exposure::Session)),
     ];
     let plan = || Plan {
         module: module.to_owned(),

@@ -3,7 +3,8 @@
 //!
 //! The account's key is derived by option C with sequence number 00. Response: the first eight bytes of the
 //! CMAC over `DDCR2|` and the challenge's digits, as a number of which the low digits count. All that
-//! protects the account is that key, so it stays in the token.
+//! protects the account is that key, so it stays in the token, unless the
+//! exposure is `card`.
 
 use zeroize::Zeroizing;
 
@@ -12,18 +13,13 @@ use crate::derive::{Card, aes_key};
 use crate::digits::Psn;
 use crate::error::Cause;
 use crate::question::{Answer, Response};
-use crate::token::{CardKeys, Master, Token, Work};
+use crate::token::{CardSource, Work};
 
 /// Checks one response.
-pub(crate) fn check(
-    token: &Token,
-    kept: &mut CardKeys,
-    master: &Master,
-    asked: &Response,
-) -> Result<Answer, Cause> {
+pub(crate) fn check(accounts: &mut CardSource<'_>, asked: &Response) -> Result<Answer, Cause> {
     let account = Card { pan: asked.pan.clone(), psn: Psn::ABSENT };
-    let key = kept.get(token, master, &aes_key(&account, master.key_bytes), Work::Mac)?;
-    let mac = key.mac::<16>(&message(asked))?;
+    let key = accounts.get(&aes_key(&account, accounts.key_bytes()), Work::Mac)?;
+    let mac = key.in_use().mac::<16>(&message(asked))?;
     let (number, _) = mac.split_first_chunk().expect("eight of sixteen bytes");
     Ok(Answer::of(ends_in(u64::from_be_bytes(*number), asked.length, &asked.presented)))
 }

@@ -10,8 +10,8 @@
 //! * `algorithm3`, `digits`, `compare` and [`Secret`] are what all of them stand on.
 //!
 //! What is absent: ISO 8583, accounts, clocks, threads. Every block is encrypted by the token, under keys that
-//! cannot be read from it; the one exception is the block of a single-use counter, where a program's exposure
-//! allows that counter in memory. Whether an ATC was used before, how many tries are left and what a
+//! cannot be read from it, unless the exposure of a family of keys allows those of one purchase, or of one card, in memory
+//! for as long as an answer takes. Whether an ATC was used before, how many tries are left and what a
 //! wrong code leads to is decided elsewhere.
 
 #![deny(unsafe_code)]

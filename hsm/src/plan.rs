@@ -10,7 +10,7 @@ use crate::algorithm3::Padding;
 use crate::error::Cause;
 use crate::question::{KeyId, PinFormat};
 use crate::secret::Secret;
-use crate::token::{self, KeyError, KeySpec, OpenError, Token};
+use crate::token::{self, Exposure, KeyError, KeySpec, OpenError, Token};
 use crate::verifier::{MacKeySpec, MasterUsage, Verifier};
 
 /// A token and the keys that questions name. A [`KeyId`] is the place of a key in `keys`.
@@ -39,10 +39,8 @@ pub struct KeyRequest {
 /// What a key is loaded for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Purpose {
-    /// Others are derived from it.
-    Master(MasterUsage),
-    /// Private counters that may be held in memory for the time of one block each.
-    ExposedCounters,
+    /// Others are derived from it, and may be seen here as far as the exposure goes.
+    Master(MasterUsage, Exposure),
     /// Card verification; with the key that is its left half twice.
     CardVerification {
         /// That key.
@@ -106,8 +104,7 @@ impl Verifier {
     /// Loads a key for what it is wanted for.
     pub fn load(&mut self, key: &KeyRequest) -> Result<KeyId, KeyError> {
         match &key.purpose {
-            Purpose::Master(usage) => self.load_master(&key.spec, *usage),
-            Purpose::ExposedCounters => self.load_exposed_counters(&key.spec),
+            Purpose::Master(usage, exposure) => self.load_master(&key.spec, *usage, *exposure),
             Purpose::CardVerification { left } => self.load_card_verification(&key.spec, left),
             Purpose::Pepper => self.load_pepper(&key.spec),
             Purpose::ResponseHmac => self.load_response_hmac(&key.spec),

@@ -19,12 +19,12 @@ use crate::compare::ends_in;
 use crate::error::Cause;
 use crate::question::{Answer, Candidates, Cvc3, RotatingCode, RotatingCvc3};
 use crate::room::Room;
-use crate::token::{CardKeys, Master, Recipe, Stream, Token, Work};
+use crate::token::{CardSource, Master, Recipe, Stream, Token, Work};
 
 /// Checks the code of one entry.
 pub(crate) fn check(token: &Token, master: &Master, asked: &RotatingCode) -> Result<Answer, Cause> {
     let private = token.derive(master, &Recipe::sixteen(&entry(asked)), Work::Encrypt)?;
-    let made = private.encrypt_block(&purchase_block(asked))?;
+    let made = private.in_use().encrypt_block(&purchase_block(asked))?;
     Ok(judge(asked, &made))
 }
 
@@ -53,8 +53,7 @@ pub(crate) fn check_exposed<'q>(
 /// Checks many codes of profile `cvc3`: their private counters with one call of the token, then each with its card's
 /// key.
 pub(crate) fn check_cvc3<'q>(
-    (token, kept): (&Token, &mut CardKeys),
-    (counters, master): (&mut Stream, &Master),
+    (counters, cards): (&mut Stream, &mut CardSource<'_>),
     room: &mut Room,
     asked: impl Iterator<Item = &'q RotatingCvc3> + Clone,
     mut tell: impl FnMut(Answer),
@@ -64,16 +63,10 @@ pub(crate) fn check_cvc3<'q>(
     blocks.pass(counters)?;
     asked
         .zip(blocks.iter_mut())
-        .try_for_each(|(asked, private)| one_cvc3(token, kept, master, asked, private).map(&mut tell))
+        .try_for_each(|(asked, private)| one_cvc3(cards, asked, private).map(&mut tell))
 }
 
-fn one_cvc3(
-    token: &Token,
-    kept: &mut CardKeys,
-    master: &Master,
-    asked: &RotatingCvc3,
-    private: &[u8; 16],
-) -> Result<Answer, Cause> {
+fn one_cvc3(cards: &mut CardSource<'_>, asked: &RotatingCvc3, private: &[u8; 16]) -> Result<Answer, Cause> {
     let code = Cvc3 {
         key: asked.key,
         card: asked.card.clone(),
@@ -86,7 +79,7 @@ fn one_cvc3(
         length: asked.length,
     };
     // Which counter it was is not told.
-    cvc3::check(token, kept, master, &code).map(|answer| Answer::of(answer.is_right()))
+    cvc3::check(cards, &code).map(|answer| Answer::of(answer.is_right()))
 }
 
 fn judge(asked: &RotatingCode, made: &[u8; 16]) -> Answer {

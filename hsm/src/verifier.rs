@@ -13,7 +13,9 @@ use crate::pin::{self, FILL_BYTES, PinOut};
 use crate::question::{Answer, KeyId, Kind, Outline, PinFormat, Question};
 use crate::room::Room;
 use crate::rotating;
-use crate::token::{CardKeys, KeyError, KeyFlaw, KeySpec, Master, Stream, Token, Usage};
+use crate::token::{
+    CardKeys, CardMaster, CardSource, Exposure, KeyError, KeyFlaw, KeySpec, Master, Stream, Token, Usage,
+};
 
 /// What is asked by a question of this kind. A batch has no other: one that had would be told too little, which is an error.
 macro_rules! of {
@@ -27,9 +29,9 @@ macro_rules! of {
 
 /// A token with the keys that its questions name.
 ///
-/// Master keys never leave the token, and neither does any key derived from them, but for the single-use
-/// counters of keys loaded by [`Verifier::load_exposed_counters`]: only ciphertext of one block reaches this
-/// process, and from it one code, which is wiped after the comparison.
+/// Master keys never leave the token, and neither does any key derived from them, unless a master was loaded with an
+/// [`Exposure`] that says so: only ciphertext of one block reaches this process, and from it one code, which is wiped
+/// after the comparison.
 pub struct Verifier {
     // Before the token: streams end while the session that owns their keys is open.
     keys: Vec<Key>,
@@ -43,6 +45,7 @@ pub struct Verifier {
 enum Key {
     CardVerification(CvvKey),
     Master(Master),
+    Cards(CardMaster),
     /// Tells private counters: exposure `session`.
     ExposedCounters(Stream),
     Pepper(Pepper),
@@ -100,16 +103,25 @@ impl Verifier {
         Ok(self.keep(Key::CardVerification(CvvKey { whole, left })))
     }
 
-    /// Loads a key that others are derived from.
-    pub fn load_master(&mut self, spec: &KeySpec, usage: MasterUsage) -> Result<KeyId, KeyError> {
-        let master = self.token.load(spec, usage.into())?;
-        Ok(self.keep(Key::Master(master)))
-    }
-
-    /// Loads a master key of private counters that may be held in memory for the time of one block each.
-    pub fn load_exposed_counters(&mut self, spec: &KeySpec) -> Result<KeyId, KeyError> {
-        let counters = self.stream(spec, Usage::ExposedCounterMaster)?;
-        Ok(self.keep(Key::ExposedCounters(counters)))
+    /// Loads a key that others are derived from, which may be seen here as far as the exposure goes: for counters,
+    /// [`Exposure::Session`] and what is above it are the same, for they have no keys of cards; what has no keys of
+    /// purchases takes it for [`Exposure::None`].
+    pub fn load_master(
+        &mut self,
+        spec: &KeySpec,
+        usage: MasterUsage,
+        exposure: Exposure,
+    ) -> Result<KeyId, KeyError> {
+        let key = match (usage, exposure) {
+            (MasterUsage::Counter, Exposure::None) => {
+                Key::Master(self.token.load(spec, Usage::CounterMaster)?)
+            }
+            (MasterUsage::Counter, _) => {
+                Key::ExposedCounters(self.stream(spec, Usage::ExposedCounterMaster)?)
+            }
+            _ => Key::Cards(CardMaster::load(&self.token, spec, (usage.into(), exposure))?),
+        };
+        Ok(self.keep(key))
     }
 
     /// Loads a key that makes tags of enrolled responses by AES.
@@ -177,6 +189,7 @@ impl Verifier {
         match self.keys.get(usize::from(key)) {
             Some(Key::CardVerification(key)) => key.whole.is_copy() && key.left.is_copy(),
             Some(Key::Master(master)) => master.is_copy,
+            Some(Key::Cards(master)) => master.is_copy(),
             Some(Key::ExposedCounters(stream) | Key::PinIn(stream)) => stream.is_copy(),
             Some(Key::Pepper(pepper)) => pepper.stream.is_copy(),
             Some(Key::PinOut(out)) => out.stream.is_copy(),
@@ -266,6 +279,7 @@ impl Verifier {
         match self.keys.get_mut(usize::from(key)) {
             Some(Key::CardVerification(key)) => key.whole.still_right().and_then(|()| key.left.still_right()),
             Some(Key::Master(master)) => self.token.still_right(master.usage),
+            Some(Key::Cards(master)) => master.still_right(&self.token),
             Some(Key::ExposedCounters(stream) | Key::PinIn(stream)) => stream.still_right(),
             Some(Key::Pepper(pepper)) => pepper.stream.still_right(),
             Some(Key::PinOut(out)) => out.stream.still_right(),
@@ -292,31 +306,35 @@ impl Verifier {
     /// Answers a question that is put by itself.
     fn one(&mut self, question: &Question) -> Result<Answer, Cause> {
         let Verifier { keys, kept, token, .. } = self;
-        let master = |key, usage| master(keys, key, usage);
         match question {
-            Question::EnrolCvc3(asked) => cvc3::enrol(token, master(asked.key, Usage::Cvc3Master)?, asked),
-            Question::Cvc3(asked) => cvc3::check(token, kept, master(asked.key, Usage::Cvc3Master)?, asked),
+            Question::EnrolCvc3(asked) => {
+                cvc3::enrol(&mut cards(keys, token, kept, (asked.key, Usage::Cvc3Master))?, asked)
+            }
+            Question::Cvc3(asked) => {
+                cvc3::check(&mut cards(keys, token, kept, (asked.key, Usage::Cvc3Master))?, asked)
+            }
             Question::DynamicCvv(asked) => {
-                dynamic_cvv::check(token, kept, master(asked.key, Usage::DynamicCvvMaster)?, asked)
+                let wanted = (asked.key, Usage::DynamicCvvMaster);
+                dynamic_cvv::check(&mut cards(keys, token, kept, wanted)?, asked)
             }
             Question::RotatingCode(asked) => {
-                rotating::check(token, master(asked.key, Usage::CounterMaster)?, asked)
+                rotating::check(token, master(keys, asked.key, Usage::CounterMaster)?, asked)
             }
             Question::Response(asked) => {
-                challenge::check(token, kept, master(asked.key, Usage::ResponseMaster)?, asked)
+                challenge::check(&mut cards(keys, token, kept, (asked.key, Usage::ResponseMaster))?, asked)
             }
             Question::EnrolResponse(asked) => {
-                let key = master(asked.key, Usage::ResponseHmac)?;
+                let key = master(keys, asked.key, Usage::ResponseHmac)?;
                 enrolled::answer_by_hmac(token.key(key), asked)
             }
             Question::EnrolledResponse(asked) => {
-                let key = master(asked.key, Usage::ResponseHmac)?;
+                let key = master(keys, asked.key, Usage::ResponseHmac)?;
                 enrolled::answer_by_hmac(token.key(key), asked)
             }
             Question::Cryptogram(asked) => {
                 let is_aes = asked.version().is_aes();
                 let usage = if is_aes { Usage::AesCryptogramMaster } else { Usage::CryptogramMaster };
-                cryptogram::check(token, kept, master(asked.key(), usage)?, asked)
+                cryptogram::check(&mut cards(keys, token, kept, (asked.key(), usage))?, asked)
             }
             Question::MakeMac(asked) => mac::make(token, mac_key(keys, asked.key)?, asked),
             Question::CheckMac(asked) => mac::check(token, mac_key(keys, asked.key)?, asked),
@@ -369,11 +387,12 @@ impl Verifier {
         if one != other {
             let pair = keys.get_disjoint_mut([usize::from(one), usize::from(other)]);
             return match (first, pair.map_err(|_| Cause::NotThatKey)?) {
-                (Question::RotatingCvc3(_), [Key::ExposedCounters(counters), Key::Master(master)])
-                    if master.usage == Usage::Cvc3Master =>
+                (Question::RotatingCvc3(_), [Key::ExposedCounters(counters), Key::Cards(master)])
+                    if master.usage() == Usage::Cvc3Master =>
                 {
                     let asked = questions.filter_map(of!(Question::RotatingCvc3));
-                    rotating::check_cvc3((token, kept), (counters, master), room, asked, tell)
+                    let mut cards = CardSource::new(token, kept, master);
+                    rotating::check_cvc3((counters, &mut cards), room, asked, tell)
                 }
                 (Question::TranslatePin(_), [Key::PinIn(from), Key::PinOut(to)]) => {
                     let asked = questions.filter_map(of!(Question::TranslatePin));
@@ -417,6 +436,19 @@ struct Batched {
 fn master(keys: &[Key], KeyId(key): KeyId, usage: Usage) -> Result<&Master, Cause> {
     match keys.get(usize::from(key)) {
         Some(Key::Master(master)) if master.usage == usage => Ok(master),
+        _ => Err(Cause::NotThatKey),
+    }
+}
+
+/// The keys of cards that are made of this one.
+fn cards<'v>(
+    keys: &'v mut [Key],
+    token: &'v Token,
+    kept: &'v mut CardKeys,
+    (KeyId(key), usage): (KeyId, Usage),
+) -> Result<CardSource<'v>, Cause> {
+    match keys.get_mut(usize::from(key)) {
+        Some(Key::Cards(master)) if master.usage() == usage => Ok(CardSource::new(token, kept, master)),
         _ => Err(Cause::NotThatKey),
     }
 }

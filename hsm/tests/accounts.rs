@@ -5,13 +5,14 @@ mod bench;
 mod tokens;
 
 use cryptoki::object::{Attribute, KeyType};
+use hsm::token::Exposure;
 use hsm::{
     Answer, Card, CardStatus, Challenge, Code, CodeLength, Cryptogram, CryptogramVersion, Derivation,
     EnrolCvc3, EnrolResponse, EnrolledResponse, IssuerAnswer, KeyId, MasterUsage, Psn, Question, ResponseTag,
     RotatingCvc3, TrackData,
 };
 
-use bench::{Bench, card, length, pan, un};
+use bench::{Bench, EXPOSURES, card, length, pan, un};
 use tokens::{AES_ECB, HMAC, Vector, hex, vectors};
 
 /// Both kinds of enrolled responses: enrolled, and recognised by what was stored.
@@ -78,37 +79,39 @@ fn responses_by_hmac() {
 #[test]
 fn rotating_codes_of_ordinary_terminals() {
     tokens::run("rotating_codes_of_ordinary_terminals", |hsm| {
-        let mut bench = Bench::new(hsm);
-        for keeps in [false, true] {
-            if keeps {
-                bench.verifier.keep_card_keys(10).expect("random numbers");
-            }
-            for vector in vectors("ratc_cvc3") {
-                let counters = bench.exposed_counters(vector.input("bundle_key"));
-                let key = bench.master(vector.input("imk_cvc3"), MasterUsage::Cvc3);
-                let derivation = Derivation::OptionA;
-                let track = TrackData::new(hex(vector.input("track2_template"))).expect("a track");
-                let enrol = EnrolCvc3 { key, card: card(&vector), derivation, track };
-                let Ok(Answer::Ivcvc3(ivcvc3)) = bench.ask(Question::EnrolCvc3(enrol)) else {
-                    panic!("{}: no constant", vector.id())
-                };
-                assert_eq!(ivcvc3.0.as_slice(), hex(vector.text("ivcvc3")), "{}", vector.id());
-                for right in [vector.text("code_3_digits"), vector.text("code_decimal")] {
-                    bench.judges(vector.id(), right, Answer::Right, |presented| {
-                        Question::RotatingCvc3(RotatingCvc3 {
-                            counters,
-                            key,
-                            card: card(&vector),
-                            derivation,
-                            ivcvc3,
-                            account: hex(vector.input("account_id_8")).try_into().expect("eight bytes"),
-                            bundle: vector.number("bundle") as u32,
-                            index: vector.number("index") as u32,
-                            un: un(vector.input("un_numeric")),
-                            presented,
-                            length: length(right),
-                        })
-                    });
+        for exposure in EXPOSURES {
+            let mut bench = Bench::exposing(hsm, exposure);
+            for keeps in [false, true] {
+                if keeps {
+                    bench.verifier.keep_card_keys(10).expect("random numbers");
+                }
+                for vector in vectors("ratc_cvc3") {
+                    let counters = bench.exposed_counters(vector.input("bundle_key"));
+                    let key = bench.master(vector.input("imk_cvc3"), MasterUsage::Cvc3);
+                    let derivation = Derivation::OptionA;
+                    let track = TrackData::new(hex(vector.input("track2_template"))).expect("a track");
+                    let enrol = EnrolCvc3 { key, card: card(&vector), derivation, track };
+                    let Ok(Answer::Ivcvc3(ivcvc3)) = bench.ask(Question::EnrolCvc3(enrol)) else {
+                        panic!("{}: no constant", vector.id())
+                    };
+                    assert_eq!(ivcvc3.0.as_slice(), hex(vector.text("ivcvc3")), "{}", vector.id());
+                    for right in [vector.text("code_3_digits"), vector.text("code_decimal")] {
+                        bench.judges(vector.id(), right, Answer::Right, |presented| {
+                            Question::RotatingCvc3(RotatingCvc3 {
+                                counters,
+                                key,
+                                card: card(&vector),
+                                derivation,
+                                ivcvc3,
+                                account: hex(vector.input("account_id_8")).try_into().expect("eight bytes"),
+                                bundle: vector.number("bundle") as u32,
+                                index: vector.number("index") as u32,
+                                un: un(vector.input("un_numeric")),
+                                presented,
+                                length: length(right),
+                            })
+                        });
+                    }
                 }
             }
         }
@@ -155,65 +158,70 @@ fn cryptogram_key(bench: &mut Bench<'_>, vector: &Vector) -> KeyId {
 #[test]
 fn cryptograms() {
     tokens::run("cryptograms", |hsm| {
-        let mut bench = Bench::new(hsm);
-        for keeps in [false, true] {
-            if keeps {
-                bench.verifier.keep_card_keys(10).expect("random numbers");
-            }
-            for vector in vectors("arqc") {
-                let key = cryptogram_key(&mut bench, &vector);
-                let mut ask = |presented| {
-                    let question = asked(key, &vector, presented, [None, None]).expect("a question");
-                    bench.ask(Question::Cryptogram(Box::new(question)))
-                };
-                let right: [u8; 8] = hex(vector.text("arqc")).try_into().expect("eight bytes");
-                let good = Answer::RightCryptogram { approved: None, declined: None };
-                assert_eq!(ask(Some(right)), Ok(good), "{}", vector.id());
-                for at in 0..8 {
-                    let mut wrong = right;
-                    wrong[at] ^= 1;
-                    assert_eq!(ask(Some(wrong)), Ok(Answer::Wrong), "{}: byte {at}", vector.id());
+        for exposure in EXPOSURES {
+            let mut bench = Bench::exposing(hsm, exposure);
+            for keeps in [false, true] {
+                if keeps {
+                    bench.verifier.keep_card_keys(10).expect("random numbers");
                 }
-                assert_eq!(ask(None), Ok(Answer::WrongLength), "{}", vector.id());
+                for vector in vectors("arqc") {
+                    let key = cryptogram_key(&mut bench, &vector);
+                    let mut ask = |presented| {
+                        let question = asked(key, &vector, presented, [None, None]).expect("a question");
+                        bench.ask(Question::Cryptogram(Box::new(question)))
+                    };
+                    let right: [u8; 8] = hex(vector.text("arqc")).try_into().expect("eight bytes");
+                    let good = Answer::RightCryptogram { approved: None, declined: None };
+                    assert_eq!(ask(Some(right)), Ok(good), "{}", vector.id());
+                    for at in 0..8 {
+                        let mut wrong = right;
+                        wrong[at] ^= 1;
+                        assert_eq!(ask(Some(wrong)), Ok(Answer::Wrong), "{}: byte {at}", vector.id());
+                    }
+                    assert_eq!(ask(None), Ok(Answer::WrongLength), "{}", vector.id());
+                }
             }
+            assert_eq!(bench.verifier.card_keys() > 0, exposure < Exposure::Card, "none is in the token");
         }
-        assert!(bench.verifier.card_keys() > 0);
     });
 }
 
 #[test]
 fn cryptograms_are_answered_in_the_same_visit() {
     tokens::run("cryptograms_are_answered_in_the_same_visit", |hsm| {
-        let mut bench = Bench::new(hsm);
-        // Which cryptogram and which answer are of one purchase.
-        for (arqc, arpc) in [("arqc-01", "arpc-01"), ("arqc-10", "arpc-11"), ("arqc-11", "arpc-13")] {
-            let find = |scheme, id| {
-                let found = vectors(scheme).into_iter().find(|vector| vector.id() == id);
-                found.expect("the vector")
-            };
-            let (vector, answer) = (find("arqc", arqc), find("arpc", arpc));
-            let key = cryptogram_key(&mut bench, &vector);
-            let reply = |is_approved: bool| match answer.given("arc") {
-                Some(code) if is_approved => IssuerAnswer::Code(hex(code).try_into().expect("two bytes")),
-                Some(_) => IssuerAnswer::Code(*b"05"),
-                None => {
-                    let update = hex(answer.input("csu")).try_into().expect("four bytes");
-                    let update = if is_approved { update } else { [0; 4] };
-                    IssuerAnswer::Status(CardStatus::new(update, &[]).expect("a status"))
-                }
-            };
-            let right = hex(vector.text("arqc")).try_into().ok();
-            let question = asked(key, &vector, right, [Some(reply(true)), Some(reply(false))]);
-            let answered = bench.ask(Question::Cryptogram(Box::new(question.expect("a question"))));
-            let Ok(Answer::RightCryptogram { approved: Some(approved), declined: Some(declined) }) = answered
-            else {
-                panic!("{arqc}: {answered:?}")
-            };
-            assert_eq!(approved.as_bytes(), hex(answer.text("tag_91")), "{arpc}");
-            assert_ne!(approved, declined, "{arpc}");
-            // Nothing is answered to a wrong one.
-            let wrong = asked(key, &vector, Some([0; 8]), [Some(reply(true)), None]).expect("a question");
-            assert_eq!(bench.ask(Question::Cryptogram(Box::new(wrong))), Ok(Answer::Wrong), "{arqc}");
+        for exposure in EXPOSURES {
+            let mut bench = Bench::exposing(hsm, exposure);
+            // Which cryptogram and which answer are of one purchase.
+            for (arqc, arpc) in [("arqc-01", "arpc-01"), ("arqc-10", "arpc-11"), ("arqc-11", "arpc-13")] {
+                let find = |scheme, id| {
+                    let found = vectors(scheme).into_iter().find(|vector| vector.id() == id);
+                    found.expect("the vector")
+                };
+                let (vector, answer) = (find("arqc", arqc), find("arpc", arpc));
+                let key = cryptogram_key(&mut bench, &vector);
+                let reply = |is_approved: bool| match answer.given("arc") {
+                    Some(code) if is_approved => IssuerAnswer::Code(hex(code).try_into().expect("two bytes")),
+                    Some(_) => IssuerAnswer::Code(*b"05"),
+                    None => {
+                        let update = hex(answer.input("csu")).try_into().expect("four bytes");
+                        let update = if is_approved { update } else { [0; 4] };
+                        IssuerAnswer::Status(CardStatus::new(update, &[]).expect("a status"))
+                    }
+                };
+                let right = hex(vector.text("arqc")).try_into().ok();
+                let question = asked(key, &vector, right, [Some(reply(true)), Some(reply(false))]);
+                let answered = bench.ask(Question::Cryptogram(Box::new(question.expect("a question"))));
+                let Ok(Answer::RightCryptogram { approved: Some(approved), declined: Some(declined) }) =
+                    answered
+                else {
+                    panic!("{arqc}: {answered:?}")
+                };
+                assert_eq!(approved.as_bytes(), hex(answer.text("tag_91")), "{arpc}");
+                assert_ne!(approved, declined, "{arpc}");
+                // Nothing is answered to a wrong one.
+                let wrong = asked(key, &vector, Some([0; 8]), [Some(reply(true)), None]).expect("a question");
+                assert_eq!(bench.ask(Question::Cryptogram(Box::new(wrong))), Ok(Answer::Wrong), "{arqc}");
+            }
         }
     });
 }

@@ -3,17 +3,16 @@
 mod bench;
 mod tokens;
 
-use std::collections::HashMap;
 use std::path::Path;
 
-use hsm::token::{Capability, KeyFlaw, KeySpec, OpenError, Token, Verdict, Weakness};
+use hsm::token::{Capability, Exposure, KeyFlaw, KeySpec, OpenError, Token, Verdict, Weakness};
 use hsm::{
     Answer, Cause, Device, HsmError, KeyRequest, Kind, MasterUsage, Plan, Purpose, Retry, Secret, Verifier,
 };
 
-use bench::{Bench, open, pin, response, spec, static_code};
+use bench::{Bench, EXPOSURES, open, pin, response, spec, static_code};
 use cryptoki::object::{Attribute, KeyType};
-use tokens::{AES_DERIVE, DES3_DERIVE, DES3_ECB, LABEL, allowed, but, free, hex, master, vectors};
+use tokens::{AES_DERIVE, AES_ECB, DES3_DERIVE, DES3_ECB, LABEL, allowed, but, free, hex, master, vectors};
 
 #[test]
 fn a_key_answers_only_its_own_questions() {
@@ -36,7 +35,7 @@ fn a_token_that_was_not_there_is_found_when_it_is() {
         let check_value = hsm.create(&master("counters", &[7; 16], AES_DERIVE));
         let key = KeyRequest {
             spec: spec("counters", check_value),
-            purpose: Purpose::Master(MasterUsage::Counter),
+            purpose: Purpose::Master(MasterUsage::Counter, Exposure::None),
         };
         let plan = Plan {
             module: hsm.module.clone(),
@@ -117,7 +116,7 @@ fn keys_that_could_do_more_are_refused() {
         let mut verifier = Verifier::new(open(hsm));
         for (label, template, weakness) in cases {
             let check_value = hsm.create(&template);
-            let error = verifier.load_master(&spec(label, check_value), MasterUsage::Cvc3);
+            let error = verifier.load_master(&spec(label, check_value), MasterUsage::Cvc3, Exposure::None);
             let error = error.expect_err("a weak key");
             let KeyFlaw::Weak(found) = &error.flaw else { panic!("{error}") };
             assert_eq!(found.as_slice(), [weakness], "{label}");
@@ -125,7 +124,38 @@ fn keys_that_could_do_more_are_refused() {
             assert_eq!(error.to_string(), said);
         }
         let key = hsm.create(&good("good"));
-        verifier.load_master(&spec("good", key), MasterUsage::Cvc3).expect("a good key");
+        verifier.load_master(&spec("good", key), MasterUsage::Cvc3, Exposure::None).expect("a good key");
+    });
+}
+
+#[test]
+fn a_key_of_one_exposure_is_none_of_another() {
+    tokens::run("a_key_of_one_exposure_is_none_of_another", |hsm| {
+        let value = hex("0123456789ABCDEFFEDCBA9876543210");
+        let mut verifier = Verifier::new(open(hsm));
+        let families = [
+            (MasterUsage::Cvc3, DES3_DERIVE, DES3_ECB),
+            (MasterUsage::DynamicCvv, DES3_DERIVE, DES3_ECB),
+            (MasterUsage::Cryptogram, DES3_DERIVE, DES3_ECB),
+            (MasterUsage::AesCryptogram, AES_DERIVE, AES_ECB),
+            (MasterUsage::Response, AES_DERIVE, AES_ECB),
+            (MasterUsage::Counter, AES_DERIVE, AES_ECB),
+        ];
+        for (usage, shut, open) in families {
+            let make = |label: &str, mechanism| {
+                let label = format!("{label}-{usage:?}");
+                let check_value = hsm.create(&master(&label, &value, mechanism));
+                spec(&label, check_value)
+            };
+            let (shut, open) = (make("shut", shut), make("open", open));
+            let least = if usage == MasterUsage::Counter { Exposure::Session } else { Exposure::Card };
+            for exposure in EXPOSURES {
+                let (good, bad) = if exposure < least { (&shut, &open) } else { (&open, &shut) };
+                verifier.load_master(good, usage, exposure).expect("made for it");
+                let error = verifier.load_master(bad, usage, exposure).expect_err("made for another");
+                assert!(matches!(error.flaw, KeyFlaw::Weak(_)), "{usage:?}, {exposure:?}: {error}");
+            }
+        }
     });
 }
 
@@ -138,8 +168,9 @@ fn a_key_is_copied_where_the_token_copies_it() {
         let firm = hsm.create(&master("firm", &value, AES_DERIVE));
         let loose = but(master("loose", &value, AES_DERIVE), Attribute::Modifiable(true));
         let loose = KeySpec { danger_modifiable: true, ..spec("loose", hsm.create(&loose)) };
-        let firm = verifier.load_master(&spec("firm", firm), MasterUsage::Response).expect("a key");
-        let loose = verifier.load_master(&loose, MasterUsage::Response).expect("a key");
+        let firm =
+            verifier.load_master(&spec("firm", firm), MasterUsage::Response, Exposure::None).expect("a key");
+        let loose = verifier.load_master(&loose, MasterUsage::Response, Exposure::None).expect("a key");
         // SoftHSM2 copies no key that is not modifiable: such a key is used in place.
         assert_eq!([firm, loose].map(|key| verifier.is_copied(key)), [false, true]);
         let questions = [firm, loose].map(|key| response(key, &vector));
@@ -157,8 +188,9 @@ fn a_key_must_be_there_once_and_be_the_one_written_down() {
         hsm.create(&master("twice", &value, DES3_DERIVE));
         hsm.create(&master("twice", &value, DES3_DERIVE));
         let mut verifier = Verifier::new(open(hsm));
-        let mut load =
-            |label, check_value| verifier.load_master(&spec(label, check_value), MasterUsage::Cvc3);
+        let mut load = |label, check_value| {
+            verifier.load_master(&spec(label, check_value), MasterUsage::Cvc3, Exposure::None)
+        };
         assert!(matches!(load("never", check_value).expect_err("none").flaw, KeyFlaw::Absent));
         assert!(matches!(load("twice", check_value).expect_err("two").flaw, KeyFlaw::Ambiguous));
         let error = load("once", [1, 2, 3]).expect_err("another key");
@@ -224,7 +256,7 @@ fn what_is_missing_is_named() {
         let broken: Vec<_> = broken.map(|finding| (finding.capability, finding.verdict)).collect();
         let missing = [Capability::TripleDesDerivation, Capability::AesCmac];
         assert_eq!(broken, missing.map(|capability| (capability, Verdict::Fails(Cause::Refused))));
-        let mut bench = Bench { hsm, verifier: Verifier::new(token), keys: HashMap::new() };
+        let mut bench = Bench { verifier: Verifier::new(token), ..Bench::new(hsm) };
         let cvv = vectors("cvv").remove(0);
         let value = cvv.input("cvk");
         for (usage, mechanism, said) in [
@@ -232,7 +264,7 @@ fn what_is_missing_is_named() {
             (MasterUsage::Response, AES_DERIVE, "key \"Response\" (ResponseMaster): needs AES-CMAC"),
         ] {
             let key = bench.make(&format!("{usage:?}"), &hex(value), mechanism);
-            let error = bench.verifier.load_master(&key, usage).expect_err("cannot be used");
+            let error = bench.verifier.load_master(&key, usage, Exposure::None).expect_err("cannot be used");
             assert_eq!(error.to_string(), format!("{said}, which fails (refused by the device)"));
         }
         // What needs neither goes on.

@@ -135,6 +135,8 @@ enum KeyUsage {
     RotatingAtcSession,
     /// Account keys of challenge responses.
     Challenge,
+    /// The same, for a program with exposure "card".
+    ChallengeCard,
     /// Tags of enrolled responses.
     ChallengePepper,
     /// The same, by HMAC-SHA-256.
@@ -145,12 +147,20 @@ enum KeyUsage {
     Cvv,
     /// Card keys of CVC3.
     Cvc3,
+    /// The same, for a program with exposure "card".
+    Cvc3Card,
     /// Card keys of dynamic CVVs.
     DynamicCvv,
+    /// The same, for exposure "card".
+    DynamicCvvCard,
     /// Card keys of application cryptograms.
     Cryptogram,
-    /// The same for cards with AES.
+    /// The same, for exposure "card".
+    CryptogramCard,
+    /// Card keys of application cryptograms, for cards with AES.
     CryptogramAes,
+    /// The same, for exposure "card".
+    CryptogramAesCard,
     /// A zone key under which PIN blocks of format 0, 1 or 3 come in.
     PinIn,
     /// The same, under which they go out.
@@ -177,14 +187,19 @@ impl From<KeyUsage> for Usage {
             KeyUsage::RotatingAtc => Usage::CounterMaster,
             KeyUsage::RotatingAtcSession => Usage::ExposedCounterMaster,
             KeyUsage::Challenge => Usage::ResponseMaster,
+            KeyUsage::ChallengeCard => Usage::ExposedResponseMaster,
             KeyUsage::ChallengePepper => Usage::ResponsePepper,
             KeyUsage::ChallengeHmac => Usage::ResponseHmac,
             KeyUsage::Journal => Usage::JournalKeys,
             KeyUsage::Cvv => Usage::CardVerification,
             KeyUsage::Cvc3 => Usage::Cvc3Master,
+            KeyUsage::Cvc3Card => Usage::ExposedCvc3Master,
             KeyUsage::DynamicCvv => Usage::DynamicCvvMaster,
+            KeyUsage::DynamicCvvCard => Usage::ExposedDynamicCvvMaster,
             KeyUsage::Cryptogram => Usage::CryptogramMaster,
+            KeyUsage::CryptogramCard => Usage::ExposedCryptogramMaster,
             KeyUsage::CryptogramAes => Usage::AesCryptogramMaster,
+            KeyUsage::CryptogramAesCard => Usage::ExposedAesCryptogramMaster,
             KeyUsage::PinIn => Usage::PinIn,
             KeyUsage::PinOut => Usage::PinOut,
             KeyUsage::PinInAes => Usage::AesPinIn,

@@ -2,7 +2,7 @@
 //! the same visit to the token (EMV Book 2, 8.1 and 8.2).
 //!
 //! Each version says which key makes the MAC and what is added to the signed data; see [`CryptogramVersion`]. Session
-//! keys are derived in the token for one purchase and destroyed after it.
+//! keys are made for one purchase, in the token or, as far as the exposure goes, here, and destroyed after it.
 
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -13,74 +13,55 @@ use crate::derive::{
 };
 use crate::error::Cause;
 use crate::question::{Answer, Cryptogram, CryptogramVersion, IssuerAnswer, IssuerAuthentication};
-use crate::token::{CardKeys, KeyInUse, Master, Token, Work};
+use crate::token::{CardSource, KeyInUse, Work};
 
 /// Checks a cryptogram, and makes the issuer's answers if it is right.
-pub(crate) fn check(
-    token: &Token,
-    kept: &mut CardKeys,
-    master: &Master,
-    asked: &Cryptogram,
-) -> Result<Answer, Cause> {
+pub(crate) fn check(cards: &mut CardSource<'_>, asked: &Cryptogram) -> Result<Answer, Cause> {
     match asked.version() {
-        CryptogramVersion::Aes => with_aes(token, kept, master, asked),
-        CryptogramVersion::Visa10 => with_card_key(token, kept, master, asked),
-        _ => with_session_key(token, kept, master, asked),
+        CryptogramVersion::Aes => with_aes(cards, asked),
+        CryptogramVersion::Visa10 => with_card_key(cards, asked),
+        _ => with_session_key(cards, asked),
     }
 }
 
 /// The card's own key makes the MAC.
-fn with_card_key(
-    token: &Token,
-    kept: &mut CardKeys,
-    master: &Master,
-    asked: &Cryptogram,
-) -> Result<Answer, Cause> {
+fn with_card_key(cards: &mut CardSource<'_>, asked: &Cryptogram) -> Result<Answer, Cause> {
     let y = y(asked.card(), asked.version());
-    let left = kept.get(token, master, &left_half_twice(&y), Work::Chain)?;
-    let whole = kept.get(token, master, &whole_key(&y), Work::Encrypt)?;
-    if !is_right(asked, &*cryptogram(*whole, *left, asked)?) {
+    let left = cards.get(&left_half_twice(&y), Work::Chain)?;
+    let whole = cards.get(&whole_key(&y), Work::Encrypt)?;
+    if !is_right(asked, &*cryptogram(whole.in_use(), left.in_use(), asked)?) {
         return Ok(Answer::Wrong);
     }
-    answers(asked, |answer| arpc(*whole, *left, asked.presented(), answer))
+    answers(asked, |answer| arpc(whole.in_use(), left.in_use(), asked.presented(), answer))
 }
 
 /// A key of one purchase, derived from the card's, makes the MAC.
-fn with_session_key(
-    token: &Token,
-    kept: &mut CardKeys,
-    master: &Master,
-    asked: &Cryptogram,
-) -> Result<Answer, Cause> {
+fn with_session_key(cards: &mut CardSource<'_>, asked: &Cryptogram) -> Result<Answer, Cause> {
     let y = y(asked.card(), asked.version());
-    let of_card = kept.get(token, master, &whole_key(&y), Work::Derive)?;
+    let of_card = cards.of_card(&whole_key(&y))?;
     let (whole, left) = session_keys(&asked.diversifier());
-    let (whole, left) = (of_card.derive(&whole, Work::Encrypt)?, of_card.derive(&left, Work::Chain)?);
-    if !is_right(asked, &*cryptogram(*whole, *left, asked)?) {
+    let whole = cards.of_purchase(&of_card, &whole, Work::Encrypt)?;
+    let left = cards.of_purchase(&of_card, &left, Work::Chain)?;
+    if !is_right(asked, &*cryptogram(whole.in_use(), left.in_use(), asked)?) {
         return Ok(Answer::Wrong);
     }
     if asked.version().answers_with_card_key() && asked.wants_answers() {
         // One block, so the left half is not needed.
-        let of_card = kept.get(token, master, &whole_key(&y), Work::Encrypt)?;
-        return answers(asked, |answer| arpc(*of_card, *left, asked.presented(), answer));
+        let of_card = cards.get(&whole_key(&y), Work::Encrypt)?;
+        return answers(asked, |answer| arpc(of_card.in_use(), left.in_use(), asked.presented(), answer));
     }
-    answers(asked, |answer| arpc(*whole, *left, asked.presented(), answer))
+    answers(asked, |answer| arpc(whole.in_use(), left.in_use(), asked.presented(), answer))
 }
 
-fn with_aes(
-    token: &Token,
-    kept: &mut CardKeys,
-    master: &Master,
-    asked: &Cryptogram,
-) -> Result<Answer, Cause> {
-    let bytes = master.key_bytes;
-    let of_card = kept.get(token, master, &aes_key(asked.card(), bytes), Work::Derive)?;
-    let session = of_card.derive(&aes_session_key(asked.atc(), bytes), Work::Mac)?;
-    let mac = session.mac::<16>(&asked.message())?;
+fn with_aes(cards: &mut CardSource<'_>, asked: &Cryptogram) -> Result<Answer, Cause> {
+    let bytes = cards.key_bytes();
+    let of_card = cards.of_card(&aes_key(asked.card(), bytes))?;
+    let session = cards.of_purchase(&of_card, &aes_session_key(asked.atc(), bytes), Work::Mac)?;
+    let mac = session.in_use().mac::<16>(&asked.message())?;
     if !is_right(asked, mac.first_chunk().expect("eight of sixteen bytes")) {
         return Ok(Answer::Wrong);
     }
-    answers(asked, |answer| aes_arpc(*session, asked.presented(), answer))
+    answers(asked, |answer| aes_arpc(session.in_use(), asked.presented(), answer))
 }
 
 fn y(card: &Card, version: CryptogramVersion) -> Zeroizing<[u8; 8]> {

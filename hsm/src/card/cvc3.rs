@@ -11,14 +11,14 @@ use crate::compare::which_ends_in;
 use crate::derive::{card_block, left_half_twice, whole_key};
 use crate::error::Cause;
 use crate::question::{Answer, Cvc3, EnrolCvc3, Ivcvc3, MAX_CANDIDATES, TrackData, UnpredictableNumber};
-use crate::token::{CardKeys, KeyInUse, Master, Token, Work};
+use crate::token::{CardSource, KeyInUse, Work};
 
 /// Derives the card's key and makes the card's constant.
-pub(crate) fn enrol(token: &Token, master: &Master, asked: &EnrolCvc3) -> Result<Answer, Cause> {
+pub(crate) fn enrol(cards: &mut CardSource<'_>, asked: &EnrolCvc3) -> Result<Answer, Cause> {
     let y = card_block(&asked.card, asked.derivation);
-    let left = token.derive(master, &left_half_twice(&y), Work::Chain)?;
-    let whole = token.derive(master, &whole_key(&y), Work::Encrypt)?;
-    enrol_with(*whole, *left, &asked.track).map(Answer::Ivcvc3)
+    let left = cards.get_once(&left_half_twice(&y), Work::Chain)?;
+    let whole = cards.get_once(&whole_key(&y), Work::Encrypt)?;
+    enrol_with(whole.in_use(), left.in_use(), &asked.track).map(Answer::Ivcvc3)
 }
 
 /// The constant, made with the card's key and its left half, twice: the end of a MAC over its track.
@@ -32,15 +32,10 @@ pub(super) fn enrol_with(
 }
 
 /// Looks with the card's key for the candidate that the code belongs to.
-pub(crate) fn check(
-    token: &Token,
-    kept: &mut CardKeys,
-    master: &Master,
-    asked: &Cvc3,
-) -> Result<Answer, Cause> {
+pub(crate) fn check(cards: &mut CardSource<'_>, asked: &Cvc3) -> Result<Answer, Cause> {
     let y = card_block(&asked.card, asked.derivation);
-    let key = kept.get(token, master, &whole_key(&y), Work::Encrypt)?;
-    check_with(*key, asked)
+    let key = cards.get(&whole_key(&y), Work::Encrypt)?;
+    check_with(key.in_use(), asked)
 }
 
 /// Makes the codes of all candidates in one call, and compares them all.

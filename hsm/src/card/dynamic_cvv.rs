@@ -12,19 +12,14 @@ use crate::derive::{Derivation, card_block, left_half_twice, whole_key};
 use crate::digits::{decimalised, packed_low_four};
 use crate::error::Cause;
 use crate::question::{Answer, DynamicCvv};
-use crate::token::{CardKeys, KeyInUse, Master, Token, Work};
+use crate::token::{CardSource, KeyInUse, Work};
 
 /// Checks a code with the card's key, by option A.
-pub(crate) fn check(
-    token: &Token,
-    kept: &mut CardKeys,
-    master: &Master,
-    asked: &DynamicCvv,
-) -> Result<Answer, Cause> {
+pub(crate) fn check(cards: &mut CardSource<'_>, asked: &DynamicCvv) -> Result<Answer, Cause> {
     let y = card_block(&asked.card, Derivation::OptionA);
-    let left = kept.get(token, master, &left_half_twice(&y), Work::Chain)?;
-    let whole = kept.get(token, master, &whole_key(&y), Work::Encrypt)?;
-    check_with(*whole, *left, asked)
+    let left = cards.get(&left_half_twice(&y), Work::Chain)?;
+    let whole = cards.get(&whole_key(&y), Work::Encrypt)?;
+    check_with(whole.in_use(), left.in_use(), asked)
 }
 
 /// Checks a code with the card's key and its left half, twice: a static code is a MAC over two blocks.

@@ -1,26 +1,42 @@
 //! Keys at work: the masters on the token, and the keys of one card or one use, which are derived inside the
-//! token and gone after it.
-
-use std::ops::Deref;
+//! token and gone after it; or seen here, where that is allowed.
 
 use cryptoki::object::{Attribute, ObjectClass, ObjectHandle};
 use zeroize::Zeroizing;
 
 use super::policy::{Cipher, Work};
+use super::seen::SeenKey;
 use super::{Master, Token};
 use crate::error::Cause;
 
-/// A key in the token, as far as it may be used here. Its value never leaves the token.
+/// A key, as far as it may be used here.
 #[derive(Clone, Copy)]
-pub(crate) struct KeyInUse<'token> {
+pub(crate) enum KeyInUse<'key> {
+    /// In the token, which its value never leaves.
+    Held(HeldKey<'key>),
+    /// In this process.
+    Seen(&'key SeenKey),
+}
+
+/// A key in the token.
+#[derive(Clone, Copy)]
+pub(crate) struct HeldKey<'token> {
     token: &'token Token,
     handle: ObjectHandle,
     cipher: Cipher,
 }
 
+/// A key of a card or of a purchase.
+pub(crate) enum CardKey<'token> {
+    /// Derived in the token.
+    Derived(Derived<'token>),
+    /// Made by the token, and told.
+    Seen(SeenKey),
+}
+
 /// A derived key, which is destroyed when this is dropped, unless it is kept for the next time.
-pub(crate) struct CardKey<'token> {
-    key: KeyInUse<'token>,
+pub(crate) struct Derived<'token> {
+    key: HeldKey<'token>,
     is_kept: bool,
 }
 
@@ -51,12 +67,27 @@ impl Recipe {
     pub(crate) fn data(&self) -> &[u8] {
         &self.data[..self.data_bytes]
     }
+
+    /// The key that comes of it, where whoever encrypts tells what came out.
+    pub(super) fn seen(
+        &self,
+        cipher: Cipher,
+        encrypt: impl FnOnce(&[u8], &mut [u8]) -> Result<(), Cause>,
+    ) -> Result<SeenKey, Cause> {
+        let mut made = Zeroizing::new([0; 32]);
+        encrypt(self.data(), &mut made[..self.data_bytes])?;
+        SeenKey::new(cipher, &made[..self.key_bytes])
+    }
 }
 
 impl Token {
     /// A master key at work.
     pub(crate) fn key(&self, master: &Master) -> KeyInUse<'_> {
-        KeyInUse { token: self, handle: master.handle, cipher: master.usage.cipher() }
+        KeyInUse::Held(self.held(master))
+    }
+
+    fn held(&self, master: &Master) -> HeldKey<'_> {
+        HeldKey { token: self, handle: master.handle, cipher: master.usage.cipher() }
     }
 
     /// Removes a session key.
@@ -67,23 +98,21 @@ impl Token {
 
     /// Has a key derived from a master.
     pub(crate) fn derive(&self, master: &Master, recipe: &Recipe, work: Work) -> Result<CardKey<'_>, Cause> {
-        self.key(master).derive(recipe, work)
+        self.derived(master, recipe, work).map(CardKey::Derived)
+    }
+
+    pub(super) fn derived(&self, master: &Master, recipe: &Recipe, work: Work) -> Result<Derived<'_>, Cause> {
+        self.held(master).derive(recipe, work)
     }
 }
 
-impl<'token> KeyInUse<'token> {
-    /// Encrypts what the recipe says and makes a key of the result, of the same cipher.
-    pub(crate) fn derive(self, recipe: &Recipe, work: Work) -> Result<CardKey<'token>, Cause> {
-        let KeyInUse { token, handle, cipher } = self;
-        let template = derived(cipher, work, recipe.key_bytes);
-        let mechanism = Work::Derive.mechanism(cipher);
-        let handle = token.module.raw.derive(&token.session, handle, mechanism, recipe.data(), &template)?;
-        Ok(CardKey { key: KeyInUse { token, handle, cipher }, is_kept: false })
-    }
-
+impl KeyInUse<'_> {
     /// Encrypts whole blocks, each by itself, into a buffer of the same length.
     pub(crate) fn encrypt(self, blocks: &[u8], out: &mut [u8]) -> Result<(), Cause> {
-        self.encrypt_by(Work::Encrypt, &[], blocks, out)
+        match self {
+            KeyInUse::Held(key) => key.encrypt_by(Work::Encrypt, &[], blocks, out),
+            KeyInUse::Seen(key) => key.encrypt(blocks, out),
+        }
     }
 
     /// Encrypts one block.
@@ -98,10 +127,48 @@ impl<'token> KeyInUse<'token> {
 
     /// Encrypts whole blocks in a chain that begins with zeros, and returns its last block.
     pub(crate) fn chain(self, blocks: &[u8]) -> Result<Zeroizing<[u8; 8]>, Cause> {
+        let key = match self {
+            KeyInUse::Held(key) => key,
+            KeyInUse::Seen(key) => return key.chain(blocks),
+        };
         let mut out = Zeroizing::new(vec![0; blocks.len()]);
-        self.encrypt_by(Work::Chain, &[0; 8], blocks, &mut out)?;
+        key.encrypt_by(Work::Chain, &[0; 8], blocks, &mut out)?;
         let last = out.last_chunk().ok_or(Cause::WrongLength)?;
         Ok(Zeroizing::new(*last))
+    }
+
+    /// Decrypts whole blocks of a chain that began with `iv`.
+    pub(crate) fn unwrap(self, iv: &[u8], blocks: &[u8]) -> Result<Zeroizing<Vec<u8>>, Cause> {
+        let KeyInUse::Held(HeldKey { token: Token { session, module, .. }, handle, cipher }) = self else {
+            return Err(Cause::NotThatKey);
+        };
+        let mut out = Zeroizing::new(vec![0; blocks.len()]);
+        module.raw.decrypt_init(session, Work::Unwrap.mechanism(cipher), iv, handle)?;
+        let written = module.raw.decrypt(session, blocks, &mut out)?;
+        if written == blocks.len() { Ok(out) } else { Err(Cause::WrongLength) }
+    }
+
+    /// The MAC of a message: CMAC of 8 bytes with 3DES and of 16 with AES (NIST SP 800-38B), HMAC-SHA-256 of 32.
+    pub(crate) fn mac<const BYTES: usize>(self, message: &[u8]) -> Result<Zeroizing<[u8; BYTES]>, Cause> {
+        let HeldKey { token: Token { session, module, .. }, handle, cipher } = match self {
+            KeyInUse::Held(key) => key,
+            KeyInUse::Seen(key) => return key.mac(message),
+        };
+        let mut out = Zeroizing::new([0; BYTES]);
+        module.raw.sign_init(session, Work::Mac.mechanism(cipher), handle)?;
+        let written = module.raw.sign(session, message, &mut *out)?;
+        if written == BYTES { Ok(out) } else { Err(Cause::WrongLength) }
+    }
+}
+
+impl<'token> HeldKey<'token> {
+    /// Encrypts what the recipe says and makes a key of the result, of the same cipher.
+    fn derive(self, recipe: &Recipe, work: Work) -> Result<Derived<'token>, Cause> {
+        let HeldKey { token, handle, cipher } = self;
+        let template = derived(cipher, work, recipe.key_bytes);
+        let mechanism = Work::Derive.mechanism(cipher);
+        let handle = token.module.raw.derive(&token.session, handle, mechanism, recipe.data(), &template)?;
+        Ok(Derived { key: HeldKey { token, handle, cipher }, is_kept: false })
     }
 
     fn encrypt_by(self, work: Work, iv: &[u8], blocks: &[u8], out: &mut [u8]) -> Result<(), Cause> {
@@ -110,30 +177,12 @@ impl<'token> KeyInUse<'token> {
         let written = module.raw.encrypt(session, blocks, out)?;
         if written == blocks.len() { Ok(()) } else { Err(Cause::WrongLength) }
     }
-
-    /// Decrypts whole blocks of a chain that began with `iv`.
-    pub(crate) fn unwrap(self, iv: &[u8], blocks: &[u8]) -> Result<Zeroizing<Vec<u8>>, Cause> {
-        let Token { session, module, .. } = self.token;
-        let mut out = Zeroizing::new(vec![0; blocks.len()]);
-        module.raw.decrypt_init(session, Work::Unwrap.mechanism(self.cipher), iv, self.handle)?;
-        let written = module.raw.decrypt(session, blocks, &mut out)?;
-        if written == blocks.len() { Ok(out) } else { Err(Cause::WrongLength) }
-    }
-
-    /// The MAC of a message: CMAC of 8 bytes with 3DES and of 16 with AES (NIST SP 800-38B), HMAC-SHA-256 of 32.
-    pub(crate) fn mac<const BYTES: usize>(self, message: &[u8]) -> Result<Zeroizing<[u8; BYTES]>, Cause> {
-        let Token { session, module, .. } = self.token;
-        let mut out = Zeroizing::new([0; BYTES]);
-        module.raw.sign_init(session, Work::Mac.mechanism(self.cipher), self.handle)?;
-        let written = module.raw.sign(session, message, &mut *out)?;
-        if written == BYTES { Ok(out) } else { Err(Cause::WrongLength) }
-    }
 }
 
-impl<'token> CardKey<'token> {
+impl<'token> Derived<'token> {
     /// A key that was kept.
-    pub(super) fn kept(token: &'token Token, handle: ObjectHandle, cipher: Cipher) -> CardKey<'token> {
-        CardKey { key: KeyInUse { token, handle, cipher }, is_kept: true }
+    pub(super) fn kept(token: &'token Token, handle: ObjectHandle, cipher: Cipher) -> Derived<'token> {
+        Derived { key: HeldKey { token, handle, cipher }, is_kept: true }
     }
 
     /// Keeps the key in the token.
@@ -143,15 +192,35 @@ impl<'token> CardKey<'token> {
     }
 }
 
-impl<'token> Deref for CardKey<'token> {
-    type Target = KeyInUse<'token>;
+impl<'token> CardKey<'token> {
+    /// To use it.
+    pub(crate) fn in_use(&self) -> KeyInUse<'_> {
+        match self {
+            CardKey::Derived(key) => KeyInUse::Held(key.key),
+            CardKey::Seen(key) => KeyInUse::Seen(key),
+        }
+    }
 
-    fn deref(&self) -> &KeyInUse<'token> {
-        &self.key
+    /// Has a key of a purchase derived from it, where this one is.
+    pub(crate) fn derive(&self, recipe: &Recipe, work: Work) -> Result<CardKey<'token>, Cause> {
+        match self {
+            CardKey::Derived(key) => key.key.derive(recipe, work).map(CardKey::Derived),
+            CardKey::Seen(_) => self.tell(recipe),
+        }
+    }
+
+    /// Has a key of a purchase made, and told.
+    pub(crate) fn tell(&self, recipe: &Recipe) -> Result<CardKey<'token>, Cause> {
+        let key = self.in_use();
+        let cipher = match key {
+            KeyInUse::Held(key) => key.cipher,
+            KeyInUse::Seen(key) => key.cipher(),
+        };
+        recipe.seen(cipher, |data, out| key.encrypt(data, out)).map(CardKey::Seen)
     }
 }
 
-impl Drop for CardKey<'_> {
+impl Drop for Derived<'_> {
     fn drop(&mut self) {
         if !self.is_kept {
             self.key.token.destroy(self.key.handle);
@@ -167,7 +236,7 @@ impl Token {
         template.retain(|attribute| !matches!(attribute, Attribute::ValueLen(_)));
         template.push(Attribute::Value(value.to_vec()));
         let handle = self.session.create_object(&template).expect("a session key");
-        CardKey { key: KeyInUse { token: self, handle, cipher }, is_kept: false }
+        CardKey::Derived(Derived { key: HeldKey { token: self, handle, cipher }, is_kept: false })
     }
 }
 

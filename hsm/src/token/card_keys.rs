@@ -10,7 +10,7 @@ use cryptoki::object::ObjectHandle;
 use lru::LruCache;
 use siphasher::sip128::{Hasher128, SipHasher24};
 
-use super::card_key::{CardKey, Recipe};
+use super::card_key::{CardKey, Derived, Recipe};
 use super::policy::Work;
 use super::{Master, Token};
 use crate::error::Cause;
@@ -53,13 +53,13 @@ impl CardKeys {
         let Some(kept) = &mut self.kept else { return token.derive(master, recipe, work) };
         let name = name(&self.hash_key, master, recipe, work);
         if let Some(handle) = kept.get(&name) {
-            return Ok(CardKey::kept(token, *handle, master.usage.cipher()));
+            return Ok(CardKey::Derived(Derived::kept(token, *handle, master.usage.cipher())));
         }
-        let (handle, cipher) = token.derive(master, recipe, work)?.keep();
+        let (handle, cipher) = token.derived(master, recipe, work)?.keep();
         if let Some((_, oldest)) = kept.push(name, handle) {
             token.destroy(oldest);
         }
-        Ok(CardKey::kept(token, handle, cipher))
+        Ok(CardKey::Derived(Derived::kept(token, handle, cipher)))
     }
 }
 

@@ -104,12 +104,12 @@ fn decrypt(
     let subkeys = Subkeys::of(token, protection)?;
     let encrypts = token.derive(protection, &subkeys.recipe(protection.key_bytes, 0), Work::Unwrap)?;
     let signs = token.derive(protection, &subkeys.recipe(protection.key_bytes, 1), Work::Mac)?;
-    let clear = encrypts.unwrap(&block.mac, &block.encrypted)?;
+    let clear = encrypts.in_use().unwrap(&block.mac, &block.encrypted)?;
     let mut message = Zeroizing::new(block.covered.to_vec());
     message.extend_from_slice(&clear);
     let is_right = match block.header.version {
-        Version::B => signs.mac::<8>(&message)?.ct_eq(&block.mac),
-        Version::D => signs.mac::<16>(&message)?.ct_eq(&block.mac),
+        Version::B => signs.in_use().mac::<8>(&message)?.ct_eq(&block.mac),
+        Version::D => signs.in_use().mac::<16>(&message)?.ct_eq(&block.mac),
     };
     if bool::from(is_right) { Ok(clear) } else { Err(KeyBlockError::WrongMac) }
 }
@@ -261,6 +261,11 @@ fn wanted(usage: Usage) -> Option<(&'static [u8; 2], u8, &'static [u8])> {
         Usage::AesCryptogramMaster => (b"E0", b'A', b"XN"),
         Usage::CounterMaster => (b"10", b'A', b"X"),
         Usage::ExposedCounterMaster => (b"10", b'A', b"E"),
+        Usage::ExposedCvc3Master => (b"E4", b'T', b"E"),
+        Usage::ExposedDynamicCvvMaster => (b"E6", b'T', b"E"),
+        Usage::ExposedCryptogramMaster => (b"E0", b'T', b"E"),
+        Usage::ExposedAesCryptogramMaster => (b"E0", b'A', b"E"),
+        Usage::ExposedResponseMaster => (b"11", b'A', b"E"),
         Usage::ResponseMaster => (b"11", b'A', b"X"),
         Usage::ResponsePepper => (b"12", b'A', b"E"),
         Usage::ResponseHmac => (b"M7", b'H', b"CN"),
@@ -370,7 +375,7 @@ mod tests {
             let given = token.given(cipher, Work::Encrypt, &hex(known));
             let [made, given] = [&made, &given].map(|key| {
                 let mut out = vec![0; cipher.block_bytes()];
-                key.encrypt(&vec![0; cipher.block_bytes()], &mut out).expect("a block");
+                key.in_use().encrypt(&vec![0; cipher.block_bytes()], &mut out).expect("a block");
                 out
             });
             assert_eq!(made, given);

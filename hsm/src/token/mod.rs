@@ -2,12 +2,13 @@
 //!
 //! In reading order: [`probe`](self::Capability) asks each mechanism a question with a known answer,
 //! `policy` says which attributes a key must have, `key` finds it and copies it into the session, `stream`
-//! keeps an encryption under it open, `card_key` derives from it, `card_keys` keeps what was derived; `ceremony` makes
-//! tokens and keys, also of what `key_block` reads; `survey` says how fast a module is. `raw` makes the calls that
+//! keeps an encryption under it open, `card_key` derives from it, `card_keys` keeps what was derived, `card_master` says how much of it may be `seen`;
+//! `ceremony` makes tokens and keys, also of what `key_block` reads; `survey` says how fast a module is. `raw` makes the calls that
 //! cryptoki cannot.
 
 mod card_key;
 mod card_keys;
+mod card_master;
 mod ceremony;
 mod key;
 mod key_block;
@@ -18,6 +19,7 @@ mod probe;
     reason = "calls of PKCS#11 that cryptoki has no form for; each block says why it is safe"
 )]
 mod raw;
+mod seen;
 mod stream;
 mod survey;
 
@@ -39,6 +41,8 @@ use raw::Raw;
 pub(crate) use card_key::CardKey;
 pub(crate) use card_key::{KeyInUse, Recipe};
 pub(crate) use card_keys::CardKeys;
+pub use card_master::Exposure;
+pub(crate) use card_master::{CardMaster, CardSource};
 pub use ceremony::{Ceremony, CeremonyError, Listed, Made, initialise};
 pub(crate) use key::Master;
 pub use key::{CheckValue, KeyError, KeyFlaw, KeySpec};

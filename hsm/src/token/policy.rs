@@ -32,6 +32,16 @@ pub enum Usage {
     ExposedCounterMaster,
     /// The account keys of challenge responses are derived from it.
     ResponseMaster,
+    /// IMK-CVC3 whose card keys are computed by it, and seen: exposure `card`.
+    ExposedCvc3Master,
+    /// The same for dynamic CVVs.
+    ExposedDynamicCvvMaster,
+    /// The same for the account keys of challenge responses.
+    ExposedResponseMaster,
+    /// The same for application cryptograms.
+    ExposedCryptogramMaster,
+    /// The same for cards with AES.
+    ExposedAesCryptogramMaster,
     /// Makes of an enrolled response the tag that is stored of it.
     ResponsePepper,
     /// The same, by HMAC-SHA-256.
@@ -162,7 +172,7 @@ impl Work {
 
 impl Usage {
     /// Every use.
-    pub const ALL: [Usage; 22] = [
+    pub const ALL: [Usage; 27] = [
         Usage::CardVerification,
         Usage::CardVerificationLeft,
         Usage::Cvc3Master,
@@ -170,6 +180,11 @@ impl Usage {
         Usage::CounterMaster,
         Usage::ExposedCounterMaster,
         Usage::ResponseMaster,
+        Usage::ExposedCvc3Master,
+        Usage::ExposedDynamicCvvMaster,
+        Usage::ExposedResponseMaster,
+        Usage::ExposedCryptogramMaster,
+        Usage::ExposedAesCryptogramMaster,
         Usage::ResponsePepper,
         Usage::ResponseHmac,
         Usage::CryptogramMaster,
@@ -209,6 +224,10 @@ impl Usage {
             Usage::CounterMaster | Usage::ResponseMaster | Usage::AesCryptogramMaster => {
                 (Cipher::Aes, Work::Derive)
             }
+            Usage::ExposedCvc3Master | Usage::ExposedDynamicCvvMaster | Usage::ExposedCryptogramMaster => {
+                (Cipher::TripleDes, Work::Encrypt)
+            }
+            Usage::ExposedResponseMaster | Usage::ExposedAesCryptogramMaster => (Cipher::Aes, Work::Encrypt),
             Usage::ExposedCounterMaster | Usage::ResponsePepper => (Cipher::Aes, Work::Encrypt),
             Usage::ResponseHmac | Usage::JournalKeys => (Cipher::Hmac, Work::Mac),
             Usage::PinIn => (Cipher::TripleDes, Work::Decrypt),
@@ -238,18 +257,36 @@ impl Usage {
         }
     }
 
+    /// The use of a key of which the same is derived, and seen.
+    pub(crate) fn exposed(self) -> Option<Usage> {
+        match self {
+            Usage::Cvc3Master => Some(Usage::ExposedCvc3Master),
+            Usage::DynamicCvvMaster => Some(Usage::ExposedDynamicCvvMaster),
+            Usage::CounterMaster => Some(Usage::ExposedCounterMaster),
+            Usage::ResponseMaster => Some(Usage::ExposedResponseMaster),
+            Usage::CryptogramMaster => Some(Usage::ExposedCryptogramMaster),
+            Usage::AesCryptogramMaster => Some(Usage::ExposedAesCryptogramMaster),
+            _ => None,
+        }
+    }
+
     /// What the token must be able to do for this key to be of use.
     pub fn needs(self) -> &'static [Capability] {
         use Capability as Can;
         match self {
-            Usage::CardVerification | Usage::CardVerificationLeft => {
-                &[Can::TripleDesEcb, Can::TripleDesStream]
-            }
+            Usage::CardVerification
+            | Usage::CardVerificationLeft
+            | Usage::ExposedCvc3Master
+            | Usage::ExposedDynamicCvvMaster
+            | Usage::ExposedCryptogramMaster => &[Can::TripleDesEcb, Can::TripleDesStream],
             Usage::Cvc3Master | Usage::DynamicCvvMaster | Usage::CryptogramMaster => {
                 &[Can::TripleDesEcb, Can::TripleDesCbc, Can::TripleDesDerivation]
             }
             Usage::CounterMaster => &[Can::AesEcb, Can::AesDerivation],
-            Usage::ExposedCounterMaster | Usage::ResponsePepper => &[Can::AesEcb, Can::AesStream],
+            Usage::ExposedCounterMaster
+            | Usage::ExposedResponseMaster
+            | Usage::ExposedAesCryptogramMaster
+            | Usage::ResponsePepper => &[Can::AesEcb, Can::AesStream],
             Usage::ResponseMaster | Usage::AesCryptogramMaster => &[Can::AesCmac, Can::AesDerivation],
             Usage::ResponseHmac | Usage::JournalKeys => &[Can::Hmac],
             Usage::PinIn => &[Can::TripleDesDecryption],

@@ -9,7 +9,7 @@ use super::issuer::{put_format, take_format};
 use crate::algorithm3::Padding;
 use crate::plan::{KeyRequest, Plan, Purpose};
 use crate::secret::Secret;
-use crate::token::{CheckValue, KeySpec};
+use crate::token::{CheckValue, Exposure, KeySpec};
 use crate::verifier::MasterUsage;
 
 /// Appends a plan. The PIN is in it.
@@ -21,17 +21,21 @@ pub(super) fn put(out: &mut Vec<u8>, plan: &Plan) {
     for key in &plan.keys {
         put_spec(out, &key.spec);
         match &key.purpose {
-            Purpose::Master(MasterUsage::Cvc3) => out.push(1),
-            Purpose::Master(MasterUsage::DynamicCvv) => out.push(2),
-            Purpose::Master(MasterUsage::Counter) => out.push(3),
-            Purpose::Master(MasterUsage::Response) => out.push(4),
-            Purpose::ExposedCounters => out.push(5),
+            Purpose::Master(usage, exposure) => {
+                out.push(match usage {
+                    MasterUsage::Cvc3 => 1,
+                    MasterUsage::DynamicCvv => 2,
+                    MasterUsage::Counter => 3,
+                    MasterUsage::Response => 4,
+                    MasterUsage::Cryptogram => 7,
+                    MasterUsage::AesCryptogram => 8,
+                });
+                out.push(*exposure as u8);
+            }
             Purpose::CardVerification { left } => {
                 out.push(6);
                 put_spec(out, left);
             }
-            Purpose::Master(MasterUsage::Cryptogram) => out.push(7),
-            Purpose::Master(MasterUsage::AesCryptogram) => out.push(8),
             Purpose::Pepper => out.push(9),
             Purpose::ResponseHmac => out.push(10),
             Purpose::PinIn(format) => {
@@ -64,14 +68,13 @@ pub(super) fn take(from: &mut Take<'_>) -> Option<Plan> {
     let key = |_| {
         let spec = take_spec(from)?;
         let purpose = match from.u8()? {
-            1 => Purpose::Master(MasterUsage::Cvc3),
-            2 => Purpose::Master(MasterUsage::DynamicCvv),
-            3 => Purpose::Master(MasterUsage::Counter),
-            4 => Purpose::Master(MasterUsage::Response),
-            5 => Purpose::ExposedCounters,
+            1 => Purpose::Master(MasterUsage::Cvc3, take_exposure(from)?),
+            2 => Purpose::Master(MasterUsage::DynamicCvv, take_exposure(from)?),
+            3 => Purpose::Master(MasterUsage::Counter, take_exposure(from)?),
+            4 => Purpose::Master(MasterUsage::Response, take_exposure(from)?),
             6 => Purpose::CardVerification { left: take_spec(from)? },
-            7 => Purpose::Master(MasterUsage::Cryptogram),
-            8 => Purpose::Master(MasterUsage::AesCryptogram),
+            7 => Purpose::Master(MasterUsage::Cryptogram, take_exposure(from)?),
+            8 => Purpose::Master(MasterUsage::AesCryptogram, take_exposure(from)?),
             9 => Purpose::Pepper,
             10 => Purpose::ResponseHmac,
             11 => Purpose::PinIn(take_format(from)?),
@@ -88,6 +91,11 @@ pub(super) fn take(from: &mut Take<'_>) -> Option<Plan> {
     };
     let keys = (0..count).map(key).collect::<Option<_>>()?;
     Some(Plan { module, token, pin, keys, card_keys: from.u32()? })
+}
+
+fn take_exposure(from: &mut Take<'_>) -> Option<Exposure> {
+    let named = from.u8()?;
+    [Exposure::None, Exposure::Session, Exposure::Card].into_iter().find(|exposure| *exposure as u8 == named)
 }
 
 fn put_spec(out: &mut Vec<u8>, spec: &KeySpec) {

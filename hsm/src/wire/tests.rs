@@ -13,7 +13,7 @@ use crate::question::{
     TranslatePin, UnpredictableNumber,
 };
 use crate::secret::Secret;
-use crate::token::{CheckValue, KeySpec};
+use crate::token::{CheckValue, Exposure, KeySpec};
 use crate::verifier::MasterUsage;
 use cryptoki::error::RvError;
 
@@ -261,9 +261,10 @@ fn a_plan_arrives_as_it_was() {
         MasterUsage::Cryptogram,
         MasterUsage::AesCryptogram,
     ];
-    let purposes = usages.into_iter().map(Purpose::Master);
+    let exposures = [Exposure::None, Exposure::Session, Exposure::Card];
+    let purposes =
+        usages.into_iter().flat_map(|usage| exposures.map(|exposure| Purpose::Master(usage, exposure)));
     let purposes = purposes.chain([
-        Purpose::ExposedCounters,
         Purpose::CardVerification { left: spec("left") },
         Purpose::Pepper,
         Purpose::ResponseHmac,

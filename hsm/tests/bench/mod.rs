@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use hsm::token::{CheckValue, KeySpec, Token};
+use hsm::token::{CheckValue, Exposure, KeySpec, Token};
 use hsm::{
     Answer, Card, Challenge, Code, CodeLength, HsmError, KeyId, MasterUsage, Pan, Printed, Psn, Question,
     Response, Secret, StaticCode, UnpredictableNumber, Verifier,
@@ -21,12 +21,22 @@ pub struct Bench<'a> {
     pub hsm: &'a TestToken,
     pub verifier: Verifier,
     pub keys: HashMap<String, KeyId>,
+    /// Of the master keys.
+    pub exposure: Exposure,
 }
+
+/// Every exposure: what a code is does not depend on it.
+pub const EXPOSURES: [Exposure; 3] = [Exposure::None, Exposure::Session, Exposure::Card];
 
 impl<'a> Bench<'a> {
     /// A verifier without keys.
     pub fn new(hsm: &'a TestToken) -> Bench<'a> {
-        Bench { hsm, verifier: Verifier::new(open(hsm)), keys: HashMap::new() }
+        Bench::exposing(hsm, Exposure::None)
+    }
+
+    /// The same, whose master keys have this exposure.
+    pub fn exposing(hsm: &'a TestToken, exposure: Exposure) -> Bench<'a> {
+        Bench { hsm, verifier: Verifier::new(open(hsm)), keys: HashMap::new(), exposure }
     }
 
     /// The CVK of this value.
@@ -44,27 +54,34 @@ impl<'a> Bench<'a> {
 
     /// The master key of this value.
     pub fn master(&mut self, value: &str, usage: MasterUsage) -> KeyId {
-        let label = format!("{usage:?}-{value}");
+        let exposure = self.exposure;
+        let label = format!("{usage:?}-{exposure:?}-{value}");
         if let Some(key) = self.keys.get(&label) {
             return *key;
         }
         let aes = matches!(usage, MasterUsage::Counter | MasterUsage::Response | MasterUsage::AesCryptogram);
-        let spec = self.make(&label, &hex(value), if aes { AES_DERIVE } else { DES3_DERIVE });
-        let key = self.verifier.load_master(&spec, usage).expect("a master key");
+        // What is told of an open key is what it encrypts; of counters, already with exposure `session`.
+        let least = if usage == MasterUsage::Counter { Exposure::Session } else { Exposure::Card };
+        let mechanism = match (aes, exposure >= least) {
+            (true, false) => AES_DERIVE,
+            (true, true) => AES_ECB,
+            (false, false) => DES3_DERIVE,
+            (false, true) => DES3_ECB,
+        };
+        let spec = self.make(&label, &hex(value), mechanism);
+        let key = self.verifier.load_master(&spec, usage, exposure).expect("a master key");
         self.keys.insert(label, key);
         key
     }
 
-    /// The same key of private counters, for exposure `session`.
+    /// The key of private counters of this value that tells them, whatever the exposure of the others is.
     pub fn exposed_counters(&mut self, value: &str) -> KeyId {
-        let label = format!("exposed-{value}");
-        if let Some(key) = self.keys.get(&label) {
-            return *key;
-        }
-        let spec = self.make(&label, &hex(value), AES_ECB);
-        let key = self.verifier.load_exposed_counters(&spec).expect("a master key");
-        self.keys.insert(label, key);
-        key
+        let label = format!("counters-beside-{:?}-{value}", self.exposure);
+        self.once(&label.clone(), |bench| {
+            let spec = bench.make(&label, &hex(value), AES_ECB);
+            let key = bench.verifier.load_master(&spec, MasterUsage::Counter, Exposure::Session);
+            key.expect("a master key")
+        })
     }
 
     /// Loads a key once for each value: `load` makes it.
