@@ -8,7 +8,7 @@ use benches::{APPROVAL, AUTHORIZATION, message};
 use codecs::iso8583::{Index, Message, Weaves, built_in};
 use codecs::value::{ApprovalCode, ResponseCode, Stan};
 use criterion::{Criterion, criterion_group, criterion_main};
-use switch::issuer::translate::Passing;
+use switch::issuer::translate::{Onward, Passing};
 use switch::{acquirer, issuer};
 
 fn encode(criterion: &mut Criterion) {
@@ -23,27 +23,21 @@ fn encode(criterion: &mut Criterion) {
     let answer = Message::new(ascii, &answer_bytes, &answer_index);
     let mti = request.mti().expect("sound");
     let stan = Stan::new(123_456).expect("six digits");
+    let onward = Onward { mti, stan, passing: Passing::Restamped, funding: None };
+    let mut weaves = Weaves::new();
     let mut out = vec![0; 1_024];
 
     group.bench_function("memcpy of the message", |bencher| {
         bencher.iter(|| out[..bytes.len()].copy_from_slice(black_box(&bytes)));
     });
     group.bench_function("forward, same dialect", |bencher| {
-        bencher.iter(|| {
-            issuer::translate::forward(
-                black_box(&request),
-                mti,
-                stan,
-                ascii,
-                Passing::Restamped,
-                None,
-                &mut out,
-            )
-        });
+        bencher
+            .iter(|| issuer::translate::forward(black_box(&request), &onward, ascii, &mut weaves, &mut out));
     });
     group.bench_function("forward, ASCII to binary", |bencher| {
         bencher.iter(|| {
-            issuer::translate::forward(black_box(&request), mti, stan, binary, Passing::Whole, None, &mut out)
+            let onward = Onward { passing: Passing::Whole, ..onward };
+            issuer::translate::forward(black_box(&request), &onward, binary, &mut weaves, &mut out)
         });
     });
     let outcome = Outcome {
@@ -52,7 +46,6 @@ fn encode(criterion: &mut Criterion) {
         approval_code: ApprovalCode::parse(b"A12345"),
         approved_minor: None,
     };
-    let mut weaves = Weaves::new();
     group.bench_function("0110 from the issuer's answer", |bencher| {
         bencher.iter(|| {
             acquirer::translate::reply(

@@ -9,13 +9,14 @@ use std::env::current_exe;
 use std::process::{Command, ExitCode};
 
 /// Each step and how often it is done for a count.
-const STEPS: [(&str, u64); 10] = [
+const STEPS: [(&str, u64); 11] = [
     ("parse_0100_ascii", 2_000),
     ("parse_0100_binary", 2_000),
     ("parse_0110_ascii", 2_000),
     ("request", 2_000),
     ("answer", 2_000),
     ("forward", 2_000),
+    ("forward_funded", 2_000),
     ("reply", 2_000),
     ("route", 2_000),
     ("whole_path", 2_048),

@@ -7,15 +7,17 @@ mod gate;
 use std::hint::black_box;
 use std::process::ExitCode;
 
+use authorizer::cards::Funding;
 use authorizer::decision::{Outcome, Verdict};
 use authorizer::event::{AcquirerId, AcquirerLink, ShardId, Ticket};
 use authorizer::request::Class;
 use benches::path::Path;
 use benches::{APPROVAL, AUTHORIZATION, message, tables};
 use codecs::iso8583::{Dialect, Index, Message, Mti, Plans, Weaves, built_in};
-use codecs::value::{Amount, ApprovalCode, Currency, Pan, ResponseCode, Stan};
+use codecs::value::{Amount, ApprovalCode, Currency, Expiry, Pan, ResponseCode, Stan};
 use switch::acquirer::translate::{Answered, Received};
 use switch::homes::Homes;
+use switch::issuer::translate::{Onward, Passing};
 use switch::metrics::bench::BenchCounts;
 use switch::programs::Programs;
 use switch::{acquirer, issuer};
@@ -37,7 +39,8 @@ fn main() -> ExitCode {
         "parse_0110_ascii" => parse(count, "iso87-ascii", b"0110", &APPROVAL),
         "request" => request(count),
         "answer" => answer(count),
-        "forward" => forward(count),
+        "forward" => forward(count, None),
+        "forward_funded" => forward(count, Some(funding())),
         "reply" => reply(count),
         "route" => route(count),
         "whole_path" => whole_path(count),
@@ -114,22 +117,22 @@ fn answer(count: u64) {
     }
 }
 
-fn forward(count: u64) {
+fn forward(count: u64, funding: Option<Funding>) {
     let sample = authorization();
     let stan = Stan::new(123_456).expect("six digits");
+    let mut weaves = Weaves::new();
     let mut out = vec![0; 1_024];
     for _ in 0..count {
         let message = black_box(sample.message());
-        let _ = black_box(issuer::translate::forward(
-            &message,
-            sample.mti(),
-            stan,
-            sample.dialect,
-            issuer::translate::Passing::Restamped,
-            None,
-            &mut out,
-        ));
+        let onward = Onward { mti: sample.mti(), stan, passing: Passing::Restamped, funding };
+        let forwarded = issuer::translate::forward(&message, &onward, sample.dialect, &mut weaves, &mut out);
+        let _ = black_box(forwarded);
     }
+}
+
+fn funding() -> Funding {
+    let pan = Pan::parse(b"9999600000000019").expect("a number");
+    Funding { pan, expiry: Expiry::parse(b"3011").expect("a month") }
 }
 
 fn approved() -> Outcome {

@@ -16,7 +16,7 @@ use codecs::frame::{Cut, FrameFormat, LengthForm};
 use codecs::iso8583::{De, Dialect, Index, Message, Plans, Weaves, built_in};
 use switch::acquirer::translate::{Answered, Received};
 use switch::homes::Homes;
-use switch::issuer::translate::Passing;
+use switch::issuer::translate::{Onward, Passing};
 use switch::journal::bench::BenchJournal;
 use switch::programs::Programs;
 use switch::{acquirer, frame, issuer};
@@ -74,15 +74,8 @@ impl Ports for Buffers {
                 let request = Message::new(self.dialect, &kept.bytes, &kept.index);
                 let mti = kept.index.mti().expect("sound");
                 frame::append(&mut self.to_issuer, FRAMING, &[], kept.bytes.len(), None, |out| {
-                    issuer::translate::forward(
-                        &request,
-                        mti,
-                        stan,
-                        self.dialect,
-                        Passing::Restamped,
-                        None,
-                        out,
-                    )
+                    let onward = Onward { mti, stan, passing: Passing::Restamped, funding: None };
+                    issuer::translate::forward(&request, &onward, self.dialect, &mut self.weaves, out)
                 })
                 .expect("encodable");
             }

@@ -31,7 +31,7 @@ use crate::envelope::{Envelope, Envelopes, Sender};
 use crate::frame::{self, NotSent};
 use crate::hop::{Hop, Overflow};
 use crate::issuer::link::IssuerPort;
-use crate::issuer::translate::Passing;
+use crate::issuer::translate::{Onward, Passing, forward};
 use crate::kept;
 use crate::link::READ_BYTES;
 use crate::mac::Macs;
@@ -399,7 +399,8 @@ impl Edge {
         // A funding card may stand where no number stood.
         let room = room_for(message.bytes().len(), same) + funding.map_or(0, |_| 64);
         frame::append(out, issuer.framing, &[], room, issuer.mac.as_ref().map(|_| dialect), |out| {
-            crate::issuer::translate::forward(&message, mti, leg.stan, dialect, passing, funding, out)
+            let onward = Onward { mti, stan: leg.stan, passing, funding };
+            forward(&message, &onward, dialect, &mut self.weaves.borrow_mut(), out)
         })
     }
 

@@ -5,7 +5,7 @@ use authorizer::cards::Funding;
 use authorizer::event::{IssuerLink, Ticket};
 use authorizer::request::Answer;
 use codecs::EncodeError;
-use codecs::iso8583::{De, DeSet, Dialect, Encoder, MACS, Message, Mti};
+use codecs::iso8583::{De, DeSet, Dialect, Encoder, MACS, Message, Mti, Strands, Weaves};
 use codecs::value::Stan;
 
 use crate::acquirer::translate::{class, match_keys};
@@ -22,18 +22,30 @@ pub enum Passing {
     WithoutMac,
 }
 
+/// Under what a request is passed on.
+#[derive(Clone, Copy, Debug)]
+pub struct Onward {
+    /// The type it came with.
+    pub mti: Mti,
+    /// Our trace number.
+    pub stan: Stan,
+    /// How.
+    pub passing: Passing,
+    /// The card that pays, where it is another.
+    pub funding: Option<Funding>,
+}
+
 /// Writes a request as its issuer sees it: the acquirer's message, with our trace number and without the repeat digit.
 pub fn forward(
     request: &Message<'_>,
-    mti: Mti,
-    stan: Stan,
+    onward: &Onward,
     dialect: &Dialect,
-    passing: Passing,
-    funding: Option<Funding>,
+    weaves: &mut Weaves,
     out: &mut [u8],
 ) -> Result<usize, EncodeError> {
+    let Onward { mti, stan, passing, ref funding } = *onward;
     if let Some(funding) = funding {
-        return forward_funded(request, mti, stan, dialect, &funding, out);
+        return forward_funded(request, (mti, stan), dialect, funding, weaves, out);
     }
     let present = match passing {
         Passing::Restamped => return Encoder::restamp(request, mti.first(), stan, out),
@@ -55,27 +67,41 @@ pub fn forward(
 /// proxy's track, chip or PIN, which were made under other keys and may be worth something elsewhere.
 fn forward_funded(
     request: &Message<'_>,
-    mti: Mti,
-    stan: Stan,
+    (mti, stan): (Mti, Stan),
     dialect: &Dialect,
     funding: &Funding,
+    weaves: &mut Weaves,
     out: &mut [u8],
 ) -> Result<usize, EncodeError> {
     let proxy = request.pan().ok().flatten().or_else(|| Some(request.track2().ok()??.pan()));
     let kept = request.present().minus(OF_THE_PROXY).without(De::PAN).without(De::EXPIRY);
     let mentioned = proxy.map_or(DeSet::default(), |proxy| mentions(request, kept, &proxy));
     let present = kept.minus(mentioned).with(De::PAN).with(De::EXPIRY);
+    let (stan, expiry) = (stan.digits(), funding.expiry.digits());
+    let said = |de| match de {
+        De::STAN => &stan[..],
+        De::PAN => funding.pan.danger_clear_digits(),
+        _ => &expiry,
+    };
+    // Nobody has answered: all that is not said here is the request's.
+    let (answer, of_answer) = (request, DeSet::EMPTY);
+    let strands = Strands { request, answer, present, of_answer, said: SAID_OF_FUNDING };
+    if let Some(written) = weaves.write(dialect, mti.first().digits(), &strands, said, out) {
+        return Ok(written);
+    }
     let mut encoder = Encoder::new(dialect, mti.first(), present, out)?;
     for de in present.iter() {
-        match de {
-            De::STAN => encoder.put(de, &stan.digits())?,
-            De::PAN => encoder.put(de, funding.pan.danger_clear_digits())?,
-            De::EXPIRY => encoder.put(de, &funding.expiry.digits())?,
-            _ => encoder.copy(de, request)?,
+        if SAID_OF_FUNDING.contains(de) {
+            encoder.put(de, said(de))?;
+        } else {
+            encoder.copy(de, request)?;
         }
     }
     encoder.finish()
 }
+
+/// What the issuer of a funding card is told in other words than the acquirer's.
+const SAID_OF_FUNDING: DeSet = DeSet::of(&[De::STAN, De::PAN, De::EXPIRY]);
 
 /// Everything that says something of the proxy card. MACs cover what is changed here.
 const OF_THE_PROXY: DeSet = DeSet::of(&[
