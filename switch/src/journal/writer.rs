@@ -287,10 +287,15 @@ fn trim(folder: &Path, tail: &Tail) -> Result<(), Fault> {
     cut().map_err(|error| Fault::store(&path, &error))
 }
 
+/// Zeros written at a time. Linux keeps what one call wrote in folios as large, and looks at every block of a folio when a
+/// few bytes of it are written: with a MiB at a time each write of the path took two and a half times as long (3.2 to
+/// 1.3 us on ext4, Linux 6.18), and the filling no less.
+const FILL_BYTES: usize = 1 << 16;
+
 /// A segment full of zeros, with its name on the disk.
 fn fresh(path: &Path, bytes: u64) -> std::io::Result<File> {
     let mut file = keeper::create(path)?;
-    let zeros = vec![0; 1 << 20];
+    let zeros = vec![0; FILL_BYTES];
     let mut left = bytes as usize;
     while left > 0 {
         let piece = left.min(zeros.len());
