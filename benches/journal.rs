@@ -83,12 +83,12 @@ fn intent(number: u32) -> Fact {
     })
 }
 
-/// A file that was filled before, as a segment is.
+/// A file that was filled before, as a segment is: with as much at a time.
 fn bare_file(name: &str) -> File {
     let path = folder(name).join("bare");
     let mut file = OpenOptions::new().read(true).write(true).create_new(true).open(path).expect("a file");
-    let zeros = vec![0; 1 << 20];
-    (0..FILE_BYTES >> 20).for_each(|_| file.write_all(&zeros).expect("room"));
+    let zeros = vec![0; 1 << 16];
+    (0..FILE_BYTES >> 16).for_each(|_| file.write_all(&zeros).expect("room"));
     file.sync_all().expect("a disk");
     file
 }
