@@ -9,7 +9,7 @@ use authorizer::programs::{ProgramId, Question};
 use authorizer::provision::{Change, Provision};
 use authorizer::verify::{Judgement, ProofId};
 use codecs::iso8583::Message;
-use hsm::token::{CheckValue, Exposure, KeySpec};
+use hsm::token::{CheckValue, KeySpec};
 use hsm::{
     Answer, Candidates, Card, Challenge, Code, CodeLength, Cvc3, Derivation, Device, EnrolCvc3,
     EnrolResponse, EnrolledResponse, HsmError, Ivcvc3, KeyId, KeyRequest, MasterUsage, Pan, Plan, Psn,
@@ -39,24 +39,19 @@ pub(crate) fn plan(config: &Config, hsm: &Hsm, pin: Secret) -> Plan {
     let key = |program: &Program| KeyRequest {
         spec: spec(program, &program.key, program.check_value),
         purpose: match program.kind {
-            ProgramKind::RotatingAtc { is_exposed: true } => {
-                Purpose::Master(MasterUsage::Counter, Exposure::Session)
-            }
-            ProgramKind::RotatingAtc { is_exposed: false } => {
-                Purpose::Master(MasterUsage::Counter, Exposure::None)
-            }
+            ProgramKind::RotatingAtc => Purpose::Master(MasterUsage::Counter, program.exposure),
             ProgramKind::Challenge { response: ResponseKind::Computed, .. } => {
-                Purpose::Master(MasterUsage::Response, Exposure::None)
+                Purpose::Master(MasterUsage::Response, program.exposure)
             }
             ProgramKind::Challenge { response: ResponseKind::Enrolled, .. } => Purpose::Pepper,
             ProgramKind::Challenge { response: ResponseKind::EnrolledByHmac, .. } => Purpose::ResponseHmac,
-            ProgramKind::Contactless { .. } => Purpose::Master(MasterUsage::Cvc3),
+            ProgramKind::Contactless { .. } => Purpose::Master(MasterUsage::Cvc3, program.exposure),
         },
     };
     let cvc3 = |program: &Program| {
         let cvc3 = program.cvc3.as_ref()?;
         let spec = spec(program, &cvc3.key, cvc3.check_value);
-        Some(KeyRequest { spec, purpose: Purpose::Master(MasterUsage::Cvc3, Exposure::None) })
+        Some(KeyRequest { spec, purpose: Purpose::Master(MasterUsage::Cvc3, program.exposure) })
     };
     let of_programs = config.programs.iter().map(key).chain(config.programs.iter().filter_map(cvc3));
     let keys = of_programs.chain(config.macs().filter_map(|(_, mac)| mac.map(mac_key))).collect();

@@ -414,6 +414,9 @@ fn announce(setup: &Setup, found: &Found) {
             programs = setup.start.programs.len(),
             "the token was opened"
         );
+        for program in &setup.start.programs {
+            tracing::info!(program = program.name, exposure = %program.exposure, "what keys of a program may be in memory");
+        }
         if setup.start.journal.is_none() && !setup.start.programs.is_empty() {
             tracing::warn!(
                 "cards, used ATCs and tries are in memory only: they are lost at the end of this process"

@@ -92,7 +92,7 @@ fn program(program: &config::Program) -> CardProgram {
         window_us: program.tries_window.as_micros() as u64,
     };
     match program.kind {
-        ProgramKind::RotatingAtc { .. } => {
+        ProgramKind::RotatingAtc => {
             let is_cvc3 = program.cvc3.is_some();
             let profile = if is_cvc3 { rotating_atc::Profile::Cvc3 } else { rotating_atc::Profile::Aes };
             CardProgram::RotatingAtc(rotating_atc::Settings { tries, profile })

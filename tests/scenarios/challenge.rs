@@ -16,7 +16,8 @@ const NONE: &str = "9999150000000015=29122010000000000000";
 
 fn start(more: &str) -> Option<(Rig, TestToken)> {
     let token = TestToken::of(super::TOKEN)?;
-    let check_value = token.import("responses", "challenge", KEY);
+    let usage = if more.contains("exposure") { "challenge-card" } else { "challenge" };
+    let check_value = token.import("responses", usage, KEY);
     let program = format!(
         "name = \"wallet\"\nkind = \"challenge\"\niins = [\"999915\"]\nkey = \"responses\"\ncheck_value = \"{check_value}\"\n{more}"
     );
@@ -60,6 +61,17 @@ fn reason(rig: &Rig, reason: &str, count: f64) {
 
 fn look(rig: &Rig, pan: &str) -> String {
     rig.change("/v1/cards/look", &format!(r#"{{"pan":"{pan}"}}"#))
+}
+
+/// The rig looks for the account's key in all that was written and sent, when it ends.
+#[test]
+fn b1_to_b3_with_exposure_card() {
+    let Some((rig, _token)) = start("exposure = \"card\"") else { return };
+    challenge(&rig, P3, "08154711", 120_000);
+    let mut north = rig.acquirer("north");
+    north.ask(&tap(1, WRONG), "0110 38=- 39=55");
+    north.ask(&tap(2, GOOD), "0110 38=A12345 39=00");
+    north.ask(&tap(3, GOOD), "0110 38=- 39=1A");
 }
 
 #[test]

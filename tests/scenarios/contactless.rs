@@ -7,8 +7,8 @@ use tests::{Act, Plain, Rig, Setup, TestToken, TokenKind, purchase};
 /// A card of `maple`: sequence number 01, enrolled with the counter 1,000.
 const CARD: &str = "9999610000000026";
 const IMK: &str = "7A3D46AEE9523DEFD53EB6403B707625";
-/// The card's own key.
-const CARD_KEY: &str = "615D8FC2F16437893BF1EF64CBF73D07";
+/// The card's own key, with the parity that a token may give it and without.
+const CARD_KEYS: [&str; 2] = ["615D8FC2F16437893BF1EF64CBF73D07", "615D8FC2F16437883AF0EE64CAF63C07"];
 /// The last four digits of the card's code for unpredictable number 731, by counter: computed apart from the switch.
 const CODES: [(u16, u16); 9] = [
     (990, 9803),
@@ -50,10 +50,11 @@ fn program(check_value: &str, settings: &str) -> String {
 /// A switch that knows the card but not its track, and the token it asks.
 fn untold(setup: impl FnOnce(Setup) -> Setup, settings: &str) -> Option<(Rig, TestToken)> {
     let token = TestToken::of(super::TOKEN)?;
-    let check_value = token.import("imk", "cvc3", IMK);
+    let usage = if settings.contains(EXPOSED) { "cvc3-card" } else { "cvc3" };
+    let check_value = token.import("imk", usage, IMK);
     let setup = setup(Setup::new().token(&token).table("program", &program(&check_value, settings)));
     let rig = setup.environment("SIGNALBOX_LOG", "trace").start()?;
-    for secret in [IMK, CARD_KEY] {
+    for secret in [IMK, CARD_KEYS[0], CARD_KEYS[1]] {
         rig.watch_secret(&unhex(secret));
     }
     rig.change("/v1/cards", &format!(r#"{{"pan":"{CARD}","psn":1,"atc":1000}}"#));
@@ -61,6 +62,7 @@ fn untold(setup: impl FnOnce(Setup) -> Setup, settings: &str) -> Option<(Rig, Te
 }
 
 const FOUR_DIGITS: &str = "punatc = \"0F0E\"";
+const EXPOSED: &str = "exposure = \"card\"";
 
 fn start(setup: impl FnOnce(Setup) -> Setup) -> Option<(Rig, TestToken)> {
     let started = untold(setup, FOUR_DIGITS)?;
@@ -88,6 +90,20 @@ fn counter(rig: &Rig) -> u16 {
 
 fn reason(rig: &Rig, reason: &str, count: f64) {
     rig.await_metric(&format!("program_declined_total{{program=cards,reason={reason}}}"), count);
+}
+
+/// The rig looks for the master's key and the card's in all that was written and sent, when it ends.
+#[test]
+fn keys_of_cards_that_may_be_seen_are_in_no_file_and_on_no_wire() {
+    let Some((rig, _token)) = untold(|setup| setup, &format!("{FOUR_DIGITS}\n{EXPOSED}")) else { return };
+    tell_track(&rig);
+    let mut north = rig.acquirer("north");
+    north.ask(&tap(1, &wrong(1_001)), "0110 38=- 39=82");
+    north.ask(&tap(2, &track(1_001)), "0110 38=A12345 39=00");
+    north.ask(&tap(3, &track(1_001)), "0110 38=- 39=82");
+    north.ask(&tap(4, &track(1_003)), "0110 38=A12345 39=00");
+    assert_eq!(counter(&rig), 1_003);
+    rig.await_metric("proofs_total{program=cards,outcome=right}", 2.0);
 }
 
 #[test]

@@ -7,6 +7,8 @@ use tests::{Plain, Rig, Setup, TestToken, purchase};
 const P1: &str = "9999100000000010";
 const KEY: &str = "000102030405060708090A0B0C0D0E0F";
 const IMK: &str = "7A3D46AEE9523DEFD53EB6403B707625";
+/// The card's own key.
+const CARD_KEY: &str = "7867262CC7571EA01D2F8357B35E05A6";
 /// Public ATC 0042, code 0954 (60954 whole), unpredictable number 731: computed apart from the switch.
 const GOOD: &str = "9999100000000010=29122010004209547313";
 const WRONG: &str = "9999100000000010=29122010004209557313";
@@ -17,11 +19,15 @@ const NOT_ISSUED: &str = "9999100000000010=29122010000754780053";
 const PRIVATE: [&str; 2] = ["D72C36C9D86D20658DBB3DF7658C6F68", "DE6E75992ABA1CE8E1CF57C7F800D215"];
 
 fn start() -> Option<(Rig, TestToken)> {
+    start_exposing("session", "cvc3")
+}
+
+fn start_exposing(exposure: &str, usage: &str) -> Option<(Rig, TestToken)> {
     let token = TestToken::of(super::TOKEN)?;
     let (counters, imk) =
-        (token.import("counters", "rotating-atc-session", KEY), token.import("imk", "cvc3", IMK));
+        (token.import("counters", "rotating-atc-session", KEY), token.import("imk", usage, IMK));
     let program = format!(
-        "name = \"wallet\"\nkind = \"rotating_atc\"\nprofile = \"cvc3\"\nexposure = \"session\"\niins = [\"99991\"]\n\
+        "name = \"wallet\"\nkind = \"rotating_atc\"\nprofile = \"cvc3\"\nexposure = \"{exposure}\"\niins = [\"99991\"]\n\
          key = \"counters\"\ncheck_value = \"{counters}\"\ncvc3_key = \"imk\"\ncvc3_check_value = \"{imk}\"\n\
          pcvc3 = \"00F0\"\npunatc = \"0F0E\""
     );
@@ -41,7 +47,10 @@ fn start() -> Option<(Rig, TestToken)> {
 }
 
 fn started() -> Option<(Rig, TestToken)> {
-    let (rig, token) = start()?;
+    told(start()?)
+}
+
+fn told((rig, token): (Rig, TestToken)) -> Option<(Rig, TestToken)> {
     let told = rig.change("/v1/cards/track", &track(1));
     assert!(told.contains("\"track_told\":true"), "{told}");
     Some((rig, token))
@@ -58,6 +67,16 @@ fn tap(stan: u32, track: &str) -> String {
 
 fn reason(rig: &Rig, reason: &str, count: f64) {
     rig.await_metric(&format!("program_declined_total{{program=wallet,reason={reason}}}"), count);
+}
+
+#[test]
+fn a1_to_a4_with_exposure_card() {
+    let Some((rig, _token)) = start_exposing("card", "cvc3-card").and_then(told) else { return };
+    rig.watch_secret(&unhex(CARD_KEY));
+    let mut north = rig.acquirer("north");
+    north.ask(&tap(1, WRONG), "0110 38=- 39=82");
+    north.ask(&tap(2, GOOD), "0110 38=A12345 39=00");
+    north.ask(&tap(3, GOOD), "0110 38=- 39=82");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The master keys of cards' keys, with how much of those may be seen here: the exposure of their family.
 
+use std::fmt;
+
 use super::card_key::{CardKey, Recipe};
 use super::card_keys::CardKeys;
 use super::policy::{Usage, Work};
@@ -18,6 +20,16 @@ pub enum Exposure {
     Session,
     /// The key of a card, too.
     Card,
+}
+
+impl fmt::Display for Exposure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Exposure::None => "none",
+            Exposure::Session => "session",
+            Exposure::Card => "card",
+        })
+    }
 }
 
 /// A master key of cards' keys, as it was loaded.

@@ -252,7 +252,7 @@ impl Authorizer {
 
     /// The token said something about a code.
     pub(crate) fn judged(&mut self, id: ProofId, judgement: Judgement, now: Now, out: &mut Effects) {
-        let Some(proof) = self.proofs.remove(id) else { return };
+        let Some(mut proof) = self.proofs.remove(id) else { return };
         let waited_us = now.monotonic_us.saturating_sub(proof.asked_us);
         self.counters.program(proof.program, |counters| counters.waits.observe(waited_us));
         let judgement = self.misheard(&proof, judgement);
@@ -260,7 +260,7 @@ impl Authorizer {
         let Some((question, is_right)) = proof.question.settled(judgement) else {
             return self.unproven(&proof, now, out);
         };
-        let proof = Proof { question, ..proof };
+        proof.question = question;
         self.counters.program(proof.program, |counters| {
             add_one(if is_right { &mut counters.right } else { &mut counters.wrong });
         });

@@ -187,7 +187,7 @@ impl Form for NewChallenge {
         let program = id.and_then(|id| config.programs.get(usize::from(id.0)).map(|program| (id, program)));
         let Some((id, program, own, kind)) = program.and_then(|(id, program)| match program.kind {
             ProgramKind::Challenge { ttl, response, .. } => Some((id, program, ttl, response)),
-            ProgramKind::RotatingAtc { .. } | ProgramKind::Contactless { .. } => None,
+            ProgramKind::RotatingAtc | ProgramKind::Contactless { .. } => None,
         }) else {
             return fault("pan", "the card's program has no challenges");
         };

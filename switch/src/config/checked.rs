@@ -11,6 +11,7 @@ use codecs::discretionary::Layout;
 use codecs::frame::FrameFormat;
 use codecs::iso8583::{Dialect, Mti};
 use codecs::value::{Currency, Iin, PartyId, ResponseCode};
+use hsm::token::Exposure;
 use hsm::{Derivation, Padding};
 
 /// Everything the switch is told at its start.
@@ -397,6 +398,8 @@ pub struct Program {
     pub name: String,
     /// Which of the published systems.
     pub kind: ProgramKind,
+    /// How much of what comes of its keys may be in memory for the time of one answer.
+    pub exposure: Exposure,
     /// The ranges; no other program serves one of them.
     pub iins: Vec<Iin>,
     /// Where things are in the track's discretionary data.
@@ -445,10 +448,7 @@ pub enum ResponseKind {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ProgramKind {
     /// Rotating application transaction counters.
-    RotatingAtc {
-        /// Whether a private counter, good for one purchase, may be in memory for the time of one block.
-        is_exposed: bool,
-    },
+    RotatingAtc,
     /// Challenge response in track data.
     Challenge {
         /// Purchases of more than this, minor units, need a response; nothing: all do.

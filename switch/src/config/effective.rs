@@ -262,6 +262,7 @@ fn program(list: &mut List, program: &Program) {
         list.put(Restart, "pcvc3", quoted(format!("{pcvc3:04X}")));
         list.put(Restart, "punatc", quoted(format!("{punatc:04X}")));
     }
+    list.put(Restart, "exposure", quoted(program.exposure));
     list.put(Restart, "modifiable_key", program.modifiable_key);
     if !matches!(program.kind, ProgramKind::Contactless { .. }) {
         list.put(Reload, "tries_per_secret", program.tries_per_secret);
@@ -269,9 +270,8 @@ fn program(list: &mut List, program: &Program) {
     list.put(Reload, "tries_per_card", program.tries_per_card);
     list.put(Reload, "tries_window", Period(program.tries_window));
     match program.kind {
-        ProgramKind::RotatingAtc { is_exposed } => {
+        ProgramKind::RotatingAtc => {
             list.put(Restart, "kind", quoted("rotating_atc"));
-            list.put(Restart, "exposure", quoted(if is_exposed { "session" } else { "none" }));
             list.put(Restart, "profile", quoted(if program.cvc3.is_some() { "cvc3" } else { "aes" }));
         }
         ProgramKind::Challenge { required_above, ttl, response } => {

@@ -6,6 +6,7 @@ use authorizer::atc_window::{MAX_CANDIDATES, Reach};
 use codecs::value::Iin;
 
 use super::Check;
+use super::program::Kind;
 use crate::config::checked::{Program, ProgramKind};
 use crate::config::raw;
 
@@ -27,6 +28,7 @@ impl Check<'_, '_> {
         let key = self.report.required(&raw.key, at, "key");
         let check_value = self.check_value(&raw.check_value, at);
         let derivation = self.derivation(raw);
+        let exposure = self.exposure(raw, Kind::Contactless, false);
         let modifiable_key = self.report.or(&raw.modifiable_key, false);
         let tries_window = self.tries_window(raw);
         let atc_digits = self.report.count(&raw.atc_digits, 4, 1..=ATC_DIGITS_MAX);
@@ -41,6 +43,7 @@ impl Check<'_, '_> {
         Some(Program {
             name: name?,
             kind: ProgramKind::Contactless { derivation: derivation?, atc_digits, reach },
+            exposure: exposure?,
             iins: iins?,
             layout: layout.layout,
             code_digits: layout.code_digits as usize,
@@ -75,8 +78,7 @@ impl Check<'_, '_> {
 
     /// Settings of the programs of proxies.
     fn nothing_of_proxies(&mut self, raw: &raw::Program) {
-        let texts =
-            [&raw.layout, &raw.exposure, &raw.profile, &raw.cvc3_key, &raw.cvc3_check_value, &raw.response];
+        let texts = [&raw.layout, &raw.profile, &raw.cvc3_key, &raw.cvc3_check_value, &raw.response];
         let given = texts.into_iter().flatten().map(|given| &given.at);
         let numbers = [&raw.tries_per_secret, &raw.required_above].into_iter().flatten();
         let ttl = raw.challenge_ttl.iter().map(|given| &given.at);

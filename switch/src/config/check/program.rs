@@ -7,6 +7,7 @@ use std::time::Duration;
 use codecs::discretionary::Layout;
 use codecs::value::Iin;
 use hsm::Derivation;
+use hsm::token::Exposure;
 use toml::Spanned;
 
 use super::Check;
@@ -61,8 +62,8 @@ const QUESTION: Layouts = Layouts {
     guess_ceiling: 1e-4,
 };
 
-/// What of a key may be in memory: nothing, or keys that are good for one purchase.
-const EXPOSURES: [(&str, bool); 2] = [("none", false), ("session", true)];
+const EXPOSURES: [(&str, Exposure); 3] =
+    [("none", Exposure::None), ("session", Exposure::Session), ("card", Exposure::Card)];
 
 /// What codes of rotating ATCs are: `true` for CVC3s.
 const PROFILES: [(&str, bool); 2] = [("aes", false), ("cvc3", true)];
@@ -79,7 +80,7 @@ const RESPONSES: [(&str, ResponseKind); 3] = [
 const ATC_DIGITS: u8 = 4;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     RotatingAtc,
     Challenge,
     Contactless,
@@ -201,7 +202,8 @@ impl Check<'_, '_> {
         self.guesses(raw, &at, layout, (per_card?, 1));
         Some(Program {
             name: name?,
-            kind: self.kind(raw, is_rotating, is_cvc3)?,
+            kind: self.kind(raw, is_rotating)?,
+            exposure: self.exposure(raw, kind, is_cvc3)?,
             iins: iins?,
             layout: layout.layout,
             code_digits: layout.code_digits as usize,
@@ -364,7 +366,44 @@ impl Check<'_, '_> {
         }
     }
 
-    fn kind(&mut self, raw: &raw::Program, is_rotating: bool, is_cvc3: bool) -> Option<ProgramKind> {
+    /// How much of what comes of a program's keys may be in memory. What makes no difference for its codes is refused: it
+    /// would be a promise.
+    pub(super) fn exposure(&mut self, raw: &raw::Program, kind: Kind, is_cvc3: bool) -> Option<Exposure> {
+        let Some(given) = &raw.exposure else {
+            if let Some(given) = raw.profile.as_ref().filter(|_| is_cvc3) {
+                // Two bytes are no key that a token could hold.
+                self.report.fault(
+                    &given.at,
+                    "profile cvc3 with exposure none",
+                    "exposure = \"session\": its private counters are seen here",
+                );
+            }
+            return Some(Exposure::None);
+        };
+        let exposure = self.report.one_of(given, "exposure", &EXPOSURES)?;
+        let is_enrolled =
+            raw.response.as_ref().is_some_and(|response| response.value.as_deref() != Ok("computed"));
+        let (allowed, wanted) = match kind {
+            Kind::RotatingAtc if is_cvc3 => (
+                &[Exposure::Session, Exposure::Card][..],
+                "\"session\" or \"card\": its private counters are seen here",
+            ),
+            Kind::RotatingAtc => {
+                (&[Exposure::None, Exposure::Session][..], "\"none\" or \"session\": its cards have no keys")
+            }
+            Kind::Challenge if is_enrolled => (&[][..], "none of it: what makes tags never leaves the token"),
+            Kind::Challenge | Kind::Contactless => (
+                &[Exposure::None, Exposure::Card][..],
+                "\"none\" or \"card\": no key of its cards is good for one purchase",
+            ),
+        };
+        if !allowed.contains(&exposure) {
+            self.report.fault(&given.at, format!("exposure \"{exposure}\""), wanted);
+        }
+        Some(exposure)
+    }
+
+    fn kind(&mut self, raw: &raw::Program, is_rotating: bool) -> Option<ProgramKind> {
         if is_rotating {
             let surplus = raw.required_above.as_ref().map(|given| &given.at);
             if let Some(at) = surplus.or(raw.challenge_ttl.as_ref().map(|given| &given.at)) {
@@ -374,25 +413,10 @@ impl Check<'_, '_> {
                     "nothing of the kind in a rotating_atc program",
                 );
             }
-            let is_exposed = match &raw.exposure {
-                Some(exposure) => self.report.one_of(exposure, "exposure", &EXPOSURES)?,
-                None => false,
-            };
-            if let Some(given) = raw.profile.as_ref().filter(|_| is_cvc3 && !is_exposed) {
-                // Two bytes are no key that a token could hold.
-                self.report.fault(
-                    &given.at,
-                    "profile cvc3 with exposure none",
-                    "exposure = \"session\": its private counters are seen here",
-                );
-            }
             if let Some(given) = &raw.response {
                 self.report.fault(&given.at, "a response of rotating ATCs", "it in a challenge program only");
             }
-            return Some(ProgramKind::RotatingAtc { is_exposed });
-        }
-        if let Some(given) = &raw.exposure {
-            self.report.fault(&given.at, "an exposure of challenges", "it in a rotating_atc program only");
+            return Some(ProgramKind::RotatingAtc);
         }
         if let Some(given) = &raw.profile {
             self.report.fault(&given.at, "a profile of challenges", "it in a rotating_atc program only");

@@ -41,8 +41,16 @@ fn programs() {
         ("check_value = \"0A1B\"", "six hexadecimal digits"),
         ("layout = \"Q\"", "a layout of another kind of program"),
         ("challenge_ttl = \"1s\"", "a setting of challenges"),
-        ("exposure = \"card\"", "unknown exposure"),
-        ("kind = \"challenge\"\nexposure = \"session\"", "an exposure of challenges"),
+        ("exposure = \"all\"", "unknown exposure"),
+        ("exposure = \"card\"", "exposure \"card\", expected \"none\" or \"session\""),
+        (
+            "kind = \"challenge\"\nexposure = \"session\"",
+            "exposure \"session\", expected \"none\" or \"card\"",
+        ),
+        (
+            "kind = \"challenge\"\nresponse = \"enrolled\"\nexposure = \"none\"",
+            "exposure \"none\", expected none of it",
+        ),
         ("tries_per_card = 11", "from 1 to 10"),
         // Ten guesses of four digits are the most that the layout itself declares.
         ("guess_ceiling = 0.0005", "10 tries of 4 digits: a guess is right with 1e-3"),
@@ -65,7 +73,9 @@ fn profile_cvc3_needs_its_key_and_places() {
     let whole = "profile = \"cvc3\"\nexposure = \"session\"\ncvc3_key = \"i\"\ncvc3_check_value = \"0A1B2C\"\n\
                  pcvc3 = \"00F0\"\npunatc = \"0F0E\"";
     assert_eq!(with_program(whole), Vec::<String>::new());
+    assert_eq!(with_program(&whole.replace("session", "card")), Vec::<String>::new());
     for (from, to, fault) in [
+        ("session", "none", "exposure \"none\", expected \"session\" or \"card\""),
         ("exposure = \"session\"\n", "", "profile cvc3 with exposure none"),
         ("cvc3_key = \"i\"\n", "", "cvc3_key"),
         ("punatc = \"0F0E\"", "punatc = \"0F0F\"", "pcvc3 00F0 and punatc 0F0F"),
@@ -95,6 +105,7 @@ fn contactless_cards_need_places_and_a_window_that_guesses_do_not_hit() {
         "atc_digits = 1\natc_ahead = 149\nguess_ceiling = 0.02",
         // Three digits of a code bear one wrong one.
         "pcvc3 = \"00E0\"",
+        "exposure = \"card\"",
     ] {
         let told = with_program(&with_changes(whole, sound));
         assert!(told.is_empty(), "{sound}: {told:?}");
@@ -131,7 +142,7 @@ fn contactless_cards_need_places_and_a_window_that_guesses_do_not_hit() {
             "17 of 161 counters in reach with the same 1 digits",
         ),
         ("layout = \"R\"", "a setting of proxy cards"),
-        ("exposure = \"none\"", "a setting of proxy cards"),
+        ("exposure = \"session\"", "exposure \"session\", expected \"none\" or \"card\""),
         ("profile = \"cvc3\"", "a setting of proxy cards"),
         ("cvc3_key = \"i\"", "a setting of proxy cards"),
         ("cvc3_check_value = \"0A1B2C\"", "a setting of proxy cards"),
