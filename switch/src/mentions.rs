@@ -11,11 +11,38 @@ const ELEMENT_BYTES_MAX: usize = 999;
 pub fn mentions(message: &Message<'_>, looked_at: DeSet, pan: &Pan) -> DeSet {
     let digits = pan.danger_clear_digits();
     let cores = Cores::of(digits);
+    let looked_at = message.present().intersection(looked_at);
+    let standing = looked_at.intersection(message.dialect().canonical());
+    // Nearly always nothing does, which is seen without a look at where each of them lies.
+    let looked_at =
+        if may_mention(message, standing, &cores) { looked_at } else { looked_at.minus(standing) };
     let holds = |de: &De| match message.as_it_stands(*de) {
         Some(value) => cores.are_in(value, digits),
         None => holds_decoded(message, *de, &cores, digits),
     };
-    message.present().intersection(looked_at).iter().filter(holds).fold(DeSet::default(), DeSet::with)
+    looked_at.iter().filter(holds).fold(DeSet::default(), DeSet::with)
+}
+
+/// False where none of these elements holds the number. What is searched are the stretches between all others: what
+/// stands in front of an element, or where one ends and the next begins, can only be taken for it.
+fn may_mention(message: &Message<'_>, elements: DeSet, cores: &Cores) -> bool {
+    if elements.is_empty() {
+        return false;
+    }
+    let present = message.present().without(De::BITMAP);
+    let first = present.first().and_then(|de| message.value_offset(de));
+    // Bitmaps are no element: what is like a number in them is none.
+    let mut from = first.map_or(0, usize::from);
+    let may_be_in = |stretch: Option<&[u8]>| stretch.is_none_or(|stretch| cores.may_be_in(stretch));
+    for de in present.minus(elements) {
+        let (Some(at), Some(value)) = (message.value_offset(de), message.value(de)) else { return true };
+        let at = usize::from(at);
+        if may_be_in(message.bytes().get(from..at)) {
+            return true;
+        }
+        from = at + value.len();
+    }
+    may_be_in(message.bytes().get(from..))
 }
 
 /// Of an element that stands otherwise on the wire. What cannot be read may hold anything.
@@ -102,6 +129,8 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
+    use codecs::iso8583::{BUILT_IN, Encoder, Index, Mti, Version};
+
     use super::*;
 
     fn holds(value: &[u8], digits: &[u8]) -> bool {
@@ -118,7 +147,51 @@ mod tests {
         assert!(!holds(b"9999", digits));
     }
 
+    const NUMBER: &[u8] = b"9999600000000019";
+
+    /// A text without the number, with it, and with the better part of it; in front of it so many characters.
+    fn text(form: usize, before: usize) -> Vec<u8> {
+        let held = [&b"00"[..], NUMBER, &NUMBER[..15], &NUMBER[1..]][form];
+        [&b"ABCDEFG"[..before], held, b" 1"].concat()
+    }
+
     proptest! {
+        /// Whole messages, of every dialect, with the number in elements that are looked at and in others.
+        #[test]
+        fn what_a_message_mentions_is_what_its_elements_hold(
+            forms in vec((0..4_usize, 0..7_usize), 6),
+            is_said in any::<bool>(),
+            looked_at in vec(any::<bool>(), 8),
+        ) {
+            let texts = [44, 48, 60, 62, 102, 103];
+            for (_, dialect) in BUILT_IN {
+                let said = forms.iter().zip(texts);
+                let said = said.map(|((form, before), de)| (De::new(de).expect("an element"), text(*form, *before)));
+                let card = is_said.then(|| (De::PAN, NUMBER.to_vec()));
+                let mut elements: Vec<(De, Vec<u8>)> = card.into_iter().chain(said).collect();
+                elements.insert(elements.len() - 6, (De::AMOUNT, b"000000001000".to_vec()));
+                let present: DeSet = elements.iter().map(|(de, _)| *de).collect();
+                let mut bytes = [0; 512];
+                let mti = Mti::from_digits(if dialect.version == Version::V1987 { *b"0100" } else { *b"1100" }).expect("a type");
+                let mut encoder = Encoder::new(dialect, mti, present, &mut bytes).expect("room");
+                for (de, value) in &elements {
+                    encoder.put(*de, value).expect("sound");
+                }
+                let len = encoder.finish().expect("all of it");
+                let mut index = Index::new();
+                // A rule that wants more of such a message leaves the index as it is needed here.
+                let _ = dialect.parse(&bytes[..len], &mut index);
+                let message = Message::new(dialect, &bytes[..len], &index);
+                let chosen = elements.iter().zip(&looked_at).filter(|(_, is_looked_at)| **is_looked_at);
+                let chosen: DeSet = chosen.map(|((de, _), _)| *de).collect();
+                let holds = |de: &De| elements.iter().any(|(of, value)| of == de && does_hold(value, NUMBER));
+                let expected: DeSet = chosen.iter().filter(holds).collect();
+                let pan = Pan::parse(NUMBER).expect("a number");
+                prop_assert_eq!(message.present(), present, "{:?}", dialect.version);
+                prop_assert_eq!(mentions(&message, chosen, &pan), expected, "{:?}", dialect.version);
+            }
+        }
+
         /// Few digits, so that beginnings of the number are everywhere, in front of it, as itself and packed.
         #[test]
         fn the_first_look_misses_nothing(

@@ -14,6 +14,7 @@ pub use built_in::{BUILT_IN, ISO87_ASCII, ISO87_BINARY, ISO87_EBCDIC, ISO93_ASCI
 pub use plan::Plans;
 
 use super::{BitmapText, De, DeSet, FieldSpec, Text, Version};
+use crate::text;
 use stride::Strides;
 
 /// The most rules per dialect.
@@ -40,6 +41,8 @@ pub struct Dialect {
     strides: Strides,
     /// That of the fields.
     likeness: u64,
+    /// Elements whose canonical form stands on the wire.
+    canonical: DeSet,
 }
 
 /// What messages of one class and function must and must not have, whatever their version and origin.
@@ -70,19 +73,34 @@ impl MtiRule {
     }
 }
 
+/// The elements whose canonical form stands on the wire.
+const fn canonical(fields: &Fields) -> DeSet {
+    let mut found = DeSet::EMPTY;
+    let (mut rest, mut number) = (fields.as_slice(), 0_u8);
+    while let [field, behind @ ..] = rest {
+        if let (Some(spec), Some(de)) = (field, De::new(number))
+            && text::is_canonical_on_the_wire(spec)
+        {
+            found = found.with(de);
+        }
+        (rest, number) = (behind, number.wrapping_add(1));
+    }
+    found
+}
+
 impl Dialect {
     /// A dialect without rules, in which a response carries nothing back.
     pub const fn new(version: Version, mti: Text, bitmap: BitmapText, fields: Fields) -> Dialect {
-        let (strides, likeness) = (Strides::of(&fields), Strides::likeness(&fields));
         Dialect {
             version,
             mti,
             bitmap,
             rules: [None; MAX_RULES],
             echo: DeSet::EMPTY,
+            strides: Strides::of(&fields),
+            likeness: Strides::likeness(&fields),
+            canonical: canonical(&fields),
             fields,
-            strides,
-            likeness,
         }
     }
 
@@ -102,7 +120,19 @@ impl Dialect {
     /// The same dialect, except that its elements are written so.
     #[must_use]
     pub const fn with_fields(self, fields: Fields) -> Dialect {
-        Dialect { strides: Strides::of(&fields), likeness: Strides::likeness(&fields), fields, ..self }
+        Dialect {
+            strides: Strides::of(&fields),
+            likeness: Strides::likeness(&fields),
+            canonical: canonical(&fields),
+            fields,
+            ..self
+        }
+    }
+
+    /// The elements whose value stands on the wire as [`Message::decode`](super::Message::decode) gives it.
+    #[inline]
+    pub const fn canonical(&self) -> DeSet {
+        self.canonical
     }
 
     #[inline(always)]
