@@ -26,6 +26,7 @@ test: lint unit outside deny   ## everything, on a machine that has only Rust, a
 unit:            ## unit and property tests of every crate, and the examples in its documents
 	$(CARGO) test --workspace --locked --features $(ALSO) --lib --bins
 	$(CARGO) test --workspace --locked --features $(ALSO) --doc
+	@cd benches/relay && $(CARGO) test --locked -q --target-dir ../../target/relay
 
 outside: build tools ## tests on the release binary, through sockets; two foreign codecs; a real token
 	SIGNALBOX_TESTS=all $(CARGO) test --locked --release -p tests -p loadtest -p hsm --tests
