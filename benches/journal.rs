@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use authorizer::event::{AcquirerId, IssuerId, IssuerLink};
 use authorizer::fact::Fact;
+use authorizer::ports::Position;
 use authorizer::request::{Asked, Class, Fingerprint, Identity, MatchKeys};
 use authorizer::transaction::Sent;
 use benches::path::Path;
@@ -30,8 +31,10 @@ const ROUNDS: usize = 15;
 const ROUND: Duration = Duration::from_millis(150);
 
 fn main() {
-    println!("| group commit, records each | journal, records a second | bare file | ratio |");
-    println!("| --- | --- | --- | --- |");
+    println!(
+        "| group commit, records each | each waited for | of bare | as a shard goes on | of bare | bare file |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- |");
     for batch in [1, 8, 64, 256] {
         group_commit(batch);
     }
@@ -120,18 +123,36 @@ struct Kept {
     directory: PathBuf,
     facts: Vec<Fact>,
     now_us: u64,
+    /// Where the last commit ends.
+    end: Position,
 }
 
 impl Kept {
     fn new(name: &str, batch: usize) -> Self {
         let directory = folder(name);
         let journal = BenchJournal::open(&directory, Level::Sync);
-        Self { journal, directory, facts: (0..batch as u32).map(intent).collect(), now_us: 1 }
+        Self { journal, directory, facts: (0..batch as u32).map(intent).collect(), now_us: 1, end: 0 }
     }
 
+    /// Waits for what it wrote.
     fn commit(&mut self) {
+        self.write();
+        self.wait(self.end);
+    }
+
+    /// Waits for the commit before, as a shard does: the next group is made while the last one is brought to the disk.
+    fn commit_behind(&mut self) {
+        let before = self.end;
+        self.write();
+        self.wait(before);
+    }
+
+    fn write(&mut self) {
         self.now_us += 1;
-        let end = self.journal.append(black_box(&self.facts), self.now_us);
+        self.end = self.journal.append(black_box(&self.facts), self.now_us);
+    }
+
+    fn wait(&self, end: Position) {
         while self.journal.durable_up_to() < end {
             std::thread::yield_now();
         }
@@ -155,10 +176,13 @@ impl Drop for Kept {
 fn group_commit(batch: usize) {
     let mut kept = Kept::new(&format!("journal-{batch}"), batch);
     let bytes = vec![0x5A; kept.bytes()];
+    let mut behind = Kept::new(&format!("behind-{batch}"), batch);
     let mut bare = Bare::new(&format!("bare-{batch}"));
-    let [journal, file] =
-        rates([&mut || kept.commit(), &mut || bare.commit(&bytes)]).map(|rate| rate * batch as f64);
-    println!("| {batch} | {journal:.0} | {file:.0} | {:.2} |", journal / file);
+    let rivals: [&mut dyn FnMut(); 3] =
+        [&mut || kept.commit(), &mut || behind.commit_behind(), &mut || bare.commit(&bytes)];
+    let [waited, behind, file] = rates(rivals).map(|rate| rate * batch as f64);
+    let (of_waited, of_behind) = (waited / file, behind / file);
+    println!("| {batch} | {waited:.0} | {of_waited:.2} | {behind:.0} | {of_behind:.2} | {file:.0} |");
 }
 
 fn line(batch: usize) {
