@@ -120,7 +120,7 @@ fn keys_that_could_do_more_are_refused() {
             let error = error.expect_err("a weak key");
             let KeyFlaw::Weak(found) = &error.flaw else { panic!("{error}") };
             assert_eq!(found.as_slice(), [weakness], "{label}");
-            let said = format!("key {label:?} (Cvc3Master): refused, because it {weakness}");
+            let said = format!("key {label:?} (usage cvc3): refused, because it {weakness}");
             assert_eq!(error.to_string(), said);
         }
         let key = hsm.create(&good("good"));
@@ -195,7 +195,7 @@ fn a_key_must_be_there_once_and_be_the_one_written_down() {
         assert!(matches!(load("twice", check_value).expect_err("two").flaw, KeyFlaw::Ambiguous));
         let error = load("once", [1, 2, 3]).expect_err("another key");
         assert!(matches!(error.flaw, KeyFlaw::OtherKey { found } if found.0 == check_value));
-        assert_eq!(error.to_string(), "key \"once\" (Cvc3Master): another key, with check value 08D7B4");
+        assert_eq!(error.to_string(), "key \"once\" (usage cvc3): another key, with check value 08D7B4");
         load("once", check_value).expect("the key");
     });
 }
@@ -260,8 +260,8 @@ fn what_is_missing_is_named() {
         let cvv = vectors("cvv").remove(0);
         let value = cvv.input("cvk");
         for (usage, mechanism, said) in [
-            (MasterUsage::Cvc3, DES3_DERIVE, "key \"Cvc3\" (Cvc3Master): needs 3DES-ECB derivation"),
-            (MasterUsage::Response, AES_DERIVE, "key \"Response\" (ResponseMaster): needs AES-CMAC"),
+            (MasterUsage::Cvc3, DES3_DERIVE, "key \"Cvc3\" (usage cvc3): needs 3DES-ECB derivation"),
+            (MasterUsage::Response, AES_DERIVE, "key \"Response\" (usage challenge): needs AES-CMAC"),
         ] {
             let key = bench.make(&format!("{usage:?}"), &hex(value), mechanism);
             let error = bench.verifier.load_master(&key, usage, Exposure::None).expect_err("cannot be used");

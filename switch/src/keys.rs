@@ -265,9 +265,7 @@ fn perform(command: &Command) -> Result<String, String> {
             let line = |key: &hsm::token::Listed| {
                 let check_value = key.check_value.map_or("------".to_owned(), |value| value.to_string());
                 let usage = match &key.usages {
-                    Ok(usages) => {
-                        usages.iter().map(|usage| format!("{usage:?}")).collect::<Vec<_>>().join(" or ")
-                    }
+                    Ok(usages) => usages.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or "),
                     Err(why) => format!("not usable: {why}"),
                 };
                 format!("{check_value}  {:<32} {usage}", key.label)
@@ -340,4 +338,17 @@ pub(crate) fn bytes(text: &str) -> Option<Vec<u8>> {
         text.chars().map(|digit| digit.to_digit(16).map(|digit| digit as u8)).collect();
     let digits = digits.filter(|digits| digits.len().is_multiple_of(2))?;
     Some(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_calls_a_usage_as_it_is_asked_for() {
+        for usage in KeyUsage::value_variants() {
+            let name = usage.to_possible_value().expect("none is hidden").get_name().to_owned();
+            assert_eq!(Usage::from(*usage).to_string(), name);
+        }
+    }
 }

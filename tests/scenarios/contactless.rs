@@ -372,6 +372,14 @@ fn what_is_refused_without_the_token() {
             "funding",
         ),
         ("/v1/cards/track", personalised(2), 409, ""),
+        // Eleven places, where the last of twelve is the first digit of the counter.
+        ("/v1/cards/track", personalised(1).replace("000F", "0FFF"), 422, "track2"),
+        (
+            "/v1/bundles",
+            format!(r#"{{"pan":"{CARD}","id":1,"first":40,"count":10,"ttl_ms":60000}}"#),
+            422,
+            "pan",
+        ),
         ("/v1/challenges", format!(r#"{{"pan":"{CARD}"}}"#), 422, "pan"),
     ] {
         let (found, told) = rig.post(path, &body);

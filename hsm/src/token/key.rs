@@ -171,7 +171,7 @@ impl From<Error> for KeyFlaw {
 
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "key {:?} ({:?}): ", self.label, self.usage)?;
+        write!(f, "key {:?} (usage {}): ", self.label, self.usage)?;
         match &self.flaw {
             KeyFlaw::NotCapable(capability, verdict) => write!(f, "needs {capability}, which {verdict}"),
             KeyFlaw::Absent => f.write_str("not on the token"),

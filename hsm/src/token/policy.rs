@@ -342,6 +342,41 @@ impl Usage {
     }
 }
 
+/// As `signalbox keys` calls it.
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Usage::CardVerification => "cvv",
+            Usage::CardVerificationLeft => "cvv-left",
+            Usage::Cvc3Master => "cvc3",
+            Usage::DynamicCvvMaster => "dynamic-cvv",
+            Usage::CounterMaster => "rotating-atc",
+            Usage::ExposedCounterMaster => "rotating-atc-session",
+            Usage::ResponseMaster => "challenge",
+            Usage::ExposedCvc3Master => "cvc3-card",
+            Usage::ExposedDynamicCvvMaster => "dynamic-cvv-card",
+            Usage::ExposedResponseMaster => "challenge-card",
+            Usage::ExposedCryptogramMaster => "cryptogram-card",
+            Usage::ExposedAesCryptogramMaster => "cryptogram-aes-card",
+            Usage::ResponsePepper => "challenge-pepper",
+            Usage::ResponseHmac => "challenge-hmac",
+            Usage::CryptogramMaster => "cryptogram",
+            Usage::AesCryptogramMaster => "cryptogram-aes",
+            Usage::PinIn => "pin-in",
+            Usage::PinOut => "pin-out",
+            Usage::AesPinIn => "pin-in-aes",
+            Usage::AesPinOut => "pin-out-aes",
+            Usage::MacAlgorithm3 => "mac-algorithm3",
+            Usage::MacAlgorithm3Left => "mac-algorithm3-left",
+            Usage::MacTripleDes => "mac-cmac",
+            Usage::MacAes => "mac-cmac-aes",
+            Usage::JournalKeys => "journal",
+            Usage::KeyBlockProtection => "key-block",
+            Usage::AesKeyBlockProtection => "key-block-aes",
+        })
+    }
+}
+
 /// The attributes that [`Usage::weaknesses`] looks at.
 pub(crate) const JUDGED: [AttributeType; 14] = [
     AttributeType::Class,

@@ -2,6 +2,7 @@
 
 use authorizer::cards::{BundleState, Challenge, ChallengeState, EntryState, Funding};
 use authorizer::provision::{Change, Standing};
+use codecs::discretionary::Layout;
 use codecs::value::{Expiry, Pan};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -146,8 +147,12 @@ const BUNDLE_MAX: u16 = 1_000;
 const TTL_MS_MAX: u64 = 366 * 86_400_000;
 
 impl Form for IssueBundle {
-    fn change(&self, _: &Config, programs: &Programs) -> Result<Wanted, Fault> {
+    fn change(&self, config: &Config, programs: &Programs) -> Result<Wanted, Fault> {
         let pan = self.pan.served(programs)?;
+        if program_of(&pan, programs, config).is_some_and(|program| program.kind != ProgramKind::RotatingAtc)
+        {
+            return fault("pan", "the card's program has no bundles");
+        }
         if self.count == 0 || self.count > BUNDLE_MAX {
             return fault("count", "1 to 1000");
         }
@@ -236,6 +241,17 @@ pub(super) struct Track {
     track2: String,
 }
 
+/// Whether a track, as it was personalised, is long enough for a terminal to put counter, number and code into it.
+fn has_places(track2: &str, layout: Layout) -> bool {
+    let Layout::Bitmaps { pcvc3, punatc, .. } = layout else { return true };
+    let places = (pcvc3 | punatc).checked_ilog2().map_or(0, |highest| highest as usize + 1);
+    let rest = track2.split(['D', 'd']).nth(1).unwrap_or_default().trim_end_matches(['F', 'f']);
+    rest.len() >= STRIPE_DIGITS + places
+}
+
+/// Expiry and service code.
+const STRIPE_DIGITS: usize = 7;
+
 impl Form for Track {
     fn change(&self, config: &Config, programs: &Programs) -> Result<Wanted, Fault> {
         let pan = self.pan.served(programs)?;
@@ -250,6 +266,10 @@ impl Form for Track {
         let Some(track) = track else {
             return fault("track2", "the value of tag 9F6B, in hexadecimal digits, with the card's number");
         };
+        if program_of(&pan, programs, config).is_some_and(|program| !has_places(&self.track2, program.layout))
+        {
+            return fault("track2", "discretionary data with a place for each digit of pcvc3 and punatc");
+        }
         let program = programs.of(&pan);
         let question =
             program.and_then(|program| crypto::stripe_question(config, program, (&pan, self.psn), track));

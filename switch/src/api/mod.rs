@@ -249,9 +249,11 @@ fn answer(setup: &Setup, outcome: Option<Outcome>, is_new: bool, response: Optio
         Some(Err(Refused::Unknown)) => {
             refuse(StatusCode::NOT_FOUND, "pan", "no such card, or it has no such bundle")
         }
-        Some(Err(Refused::Conflict)) => {
-            refuse(StatusCode::CONFLICT, "", "it is there already, or overlaps what is promised")
-        }
+        Some(Err(Refused::Conflict)) => refuse(
+            StatusCode::CONFLICT,
+            "",
+            "it is there already, overlaps what is promised, or has another sequence number",
+        ),
         Some(Err(Refused::TooMany)) => refuse(StatusCode::INSUFFICIENT_STORAGE, "", "no room for one more"),
         Some(Ok(_)) | None => refuse(
             StatusCode::SERVICE_UNAVAILABLE,
