@@ -67,7 +67,7 @@ pub(crate) fn check_cvc3<'q>(
 }
 
 fn one_cvc3(cards: &mut CardSource<'_>, asked: &RotatingCvc3, private: &[u8; 16]) -> Result<Answer, Cause> {
-    let code = Cvc3 {
+    let mut code = Cvc3 {
         key: asked.key,
         card: asked.card.clone(),
         derivation: asked.derivation,
@@ -79,7 +79,9 @@ fn one_cvc3(cards: &mut CardSource<'_>, asked: &RotatingCvc3, private: &[u8; 16]
         length: asked.length,
     };
     // Which counter it was is not told.
-    cvc3::check(cards, &code).map(|answer| Answer::of(answer.is_right()))
+    let answer = cvc3::check(cards, &code).map(|answer| Answer::of(answer.is_right()));
+    code.atcs.wipe();
+    answer
 }
 
 fn judge(asked: &RotatingCode, made: &[u8; 16]) -> Answer {

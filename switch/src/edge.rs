@@ -241,8 +241,8 @@ impl Edge {
         let mut request =
             translate::request(&message, (mti, class), received, &self.setup.homes, &rules.programs).ok()?;
         if rules.keeps(&request) {
-            // The card of a program is a proxy.
-            let proxy = request.pan.as_ref().filter(|_| request.program.is_some());
+            let is_proxy = request.program.is_some_and(|program| rules.has_proxies(program));
+            let proxy = request.pan.as_ref().filter(|_| is_proxy);
             request.kept = Some(kept::of(&message, proxy));
         }
         envelope.identity.set(Some(request.identity));

@@ -7,11 +7,12 @@
 use std::sync::Arc;
 
 use authorizer::event::{AcquirerId, IssuerId};
+use authorizer::programs::ProgramId;
 use authorizer::request::Request;
 use codecs::iso8583::Dialect;
 use codecs::value::{Iin, Pan};
 
-use crate::config::{Acquirer, Config, Door, Issuer, TlsFiles};
+use crate::config::{Acquirer, Config, Door, Issuer, ProgramKind, TlsFiles};
 use crate::programs::Programs;
 use crate::throttle::Throttle;
 use crate::tls::Tls;
@@ -81,10 +82,17 @@ impl Rules {
     /// here which one pays.
     pub(crate) fn keeps(&self, request: &Request) -> bool {
         let may_be_stood_in = |pan: &Pan| self.stand_ins.iter().any(|iin| iin.covers(pan));
-        let is_proxy = request.program.is_some() && !self.stand_ins.is_empty();
+        let is_proxy =
+            request.program.is_some_and(|program| self.has_proxies(program)) && !self.stand_ins.is_empty();
         let is_asked_for =
             !request.class.is_reversal() && (is_proxy || request.pan.as_ref().is_some_and(may_be_stood_in));
         self.config.journal.is_some() && (request.class.is_advice() || is_asked_for)
+    }
+
+    /// Whether others pay for the cards of a program. Contactless cards pay themselves.
+    pub(crate) fn has_proxies(&self, program: ProgramId) -> bool {
+        let program = self.config.programs.get(usize::from(program.0));
+        program.is_none_or(|program| !matches!(program.kind, ProgramKind::Contactless { .. }))
     }
 
     /// How an acquirer's messages are read and written.

@@ -252,6 +252,31 @@ fn a5_a_counter_stays_used_after_a_silent_issuer_and_a_crash() {
 }
 
 #[test]
+fn a5_a_counter_stays_used_when_its_program_has_another_name() {
+    let Some((mut rig, _token)) = start(|setup| setup) else { return };
+    rig.acquirer("north").ask(&tap(1, &track(1_003)), "0110 39=00");
+    rig.crash();
+    rig.edit_config(|text| text.replace("name = \"cards\"", "name = \"others\""));
+    rig.start_again();
+    rig.await_gauge("token_up", 1.0);
+    let mut north = rig.acquirer("north");
+    north.ask(&tap(2, &track(1_003)), "0110 39=82");
+    north.ask(&tap(3, &track(1_004)), "0110 39=00");
+}
+
+#[test]
+fn an_advice_tells_the_issuer_the_card_as_it_is() {
+    let Some((rig, _token)) = start(|setup| setup) else { return };
+    let mut north = rig.acquirer("north");
+    let advice = Plain::of(&tap(1, &track(1_003))).with("23=001 38=OFFL01 39=00").with_mti("0120");
+    north.ask(&advice.to_string(), "0130 39=00");
+    let seen = rig.issuer("maple").wait_seen(1);
+    let told = seen[0].plain();
+    assert_eq!((told.mti(), told.get(2), told.get(14), told.get(23)), ("0120", CARD, "2912", "001"));
+    assert!(!told.has(35), "no track is written down");
+}
+
+#[test]
 fn a5_a_snapshot_keeps_which_counters_were_used() {
     let Some((mut rig, _token)) = start(|setup| setup.set("journal.snapshot", "1MiB")) else { return };
     let mut north = rig.acquirer("north");
@@ -363,7 +388,8 @@ fn what_is_refused_without_the_token() {
     north.ask(&purchase("11=000005"), "0110 39=00");
     assert_eq!(rig.issuer("maple").seen().len(), 1);
     for (path, body, status, field) in [
-        ("/v1/cards", format!(r#"{{"pan":"{CARD}"}}"#), 409, ""),
+        ("/v1/cards", format!(r#"{{"pan":"{CARD}","atc":5}}"#), 409, ""),
+        ("/v1/cards", format!(r#"{{"pan":"{stranger}"}}"#), 422, "atc"),
         ("/v1/cards", format!(r#"{{"pan":"{stranger}","atc":65536}}"#), 400, "atc"),
         (
             "/v1/cards",

@@ -41,7 +41,8 @@ pub(crate) fn check(cards: &mut CardSource<'_>, asked: &Cvc3) -> Result<Answer, 
 /// Makes the codes of all candidates in one call, and compares them all.
 pub(super) fn check_with(key: KeyInUse<'_>, asked: &Cvc3) -> Result<Answer, Cause> {
     let atcs = asked.atcs.atcs();
-    let mut blocks = [[0; 8]; MAX_CANDIDATES];
+    // The candidate may be a private counter.
+    let mut blocks = Zeroizing::new([[0; 8]; MAX_CANDIDATES]);
     for (block, atc) in blocks.iter_mut().zip(atcs) {
         *block = input(asked.ivcvc3, asked.un, *atc);
     }

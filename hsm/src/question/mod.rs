@@ -10,7 +10,7 @@ mod response;
 
 use std::fmt;
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::derive::{Card, Derivation};
 use crate::digits::{Challenge, Code, CodeLength, Pan, packed_eight};
@@ -233,6 +233,11 @@ impl Candidates {
         let mut atcs = [0; MAX_CANDIDATES];
         atcs[0] = atc;
         Candidates { atcs, len: 1 }
+    }
+
+    /// Wipes them: one may be a private counter.
+    pub(crate) fn wipe(&mut self) {
+        self.atcs.zeroize();
     }
 
     /// The candidates, in their order.

@@ -14,14 +14,15 @@ use crate::error::Cause;
 /// The value of a key, wiped on drop.
 pub(crate) struct SeenKey {
     cipher: Cipher,
-    value: Zeroizing<[u8; 32]>,
+    // In one place from the beginning: each move of it would leave a copy behind.
+    value: Box<Zeroizing<[u8; 32]>>,
     bytes: usize,
 }
 
 impl SeenKey {
     /// A key of these bytes.
     pub(super) fn new(cipher: Cipher, value: &[u8]) -> Result<SeenKey, Cause> {
-        let mut whole = Zeroizing::new([0; 32]);
+        let mut whole = Box::new(Zeroizing::new([0; 32]));
         whole.get_mut(..value.len()).ok_or(Cause::WrongLength)?.copy_from_slice(value);
         Ok(SeenKey { cipher, value: whole, bytes: value.len() })
     }

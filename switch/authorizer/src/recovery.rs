@@ -70,13 +70,15 @@ impl Authorizer {
             Fact::Declined { asked, outcome } => self.recover_ended_here(asked, *outcome, at_us),
             Fact::Judged { .. } if self.has_planted(Planted::ClaimForgotten) => {}
             Fact::Judged { account, program, question, is_right, .. } => {
-                let program = self.tables.programs.get(usize::from(program.0));
-                if let (Some(program), Some(card)) = (program, self.cards.by_hash(*account)) {
-                    // It was not blocked then, or nothing would have been written down, whatever today's limits of tries
-                    // make of it: what was claimed stays claimed.
+                let Some(card) = self.cards.by_hash(*account) else { return };
+                if *is_right {
+                    // It was claimed, or nothing would have been written down: whatever today's programs and limits are.
+                    question.claim(card);
+                } else if let Some(program) = self.tables.programs.get(usize::from(program.0)) {
+                    // It was not blocked then.
                     let is_blocked = core::mem::take(&mut card.is_blocked);
                     // What it says of the request was said in its own fact.
-                    let _ = program.as_program().judged(question, *is_right, card, at_us);
+                    let _ = program.as_program().judged(question, false, card, at_us);
                     card.is_blocked |= is_blocked;
                 }
             }

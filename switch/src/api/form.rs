@@ -75,7 +75,7 @@ pub(super) struct Enrol {
     #[serde(default)]
     psn: u8,
     funding: Option<FundingForm>,
-    /// The newest counter of its own that the card has used; 0 where it is absent.
+    /// The newest counter of its own that the card has used; of a contactless card it must be said.
     atc: Option<u16>,
 }
 
@@ -101,6 +101,9 @@ impl Form for Enrol {
         if program.is_some_and(has_counter) {
             if funding.is_some() {
                 return fault("funding", "cards of its program pay themselves");
+            }
+            if self.atc.is_none() {
+                return fault("atc", "the newest counter that the card has used, 0 for a new one");
             }
         } else if self.atc.is_some() {
             return fault("atc", "cards of its program have no counter of their own");

@@ -341,15 +341,18 @@ pub(crate) fn merged(old: &Config, new: &Config) -> Option<Config> {
     }
     for (mine, other) in merged.programs.iter_mut().zip(&new.programs) {
         mine.iins.clone_from(&other.iins);
-        mine.tries_per_secret = other.tries_per_secret;
-        mine.tries_per_card = other.tries_per_card;
-        mine.tries_window = other.tries_window;
+        // They were checked beside the new digits.
+        if mine.layout == other.layout {
+            mine.tries_per_secret = other.tries_per_secret;
+            mine.tries_per_card = other.tries_per_card;
+            mine.tries_window = other.tries_window;
+        }
         match (&mut mine.kind, other.kind) {
             (
                 ProgramKind::Challenge { required_above, ttl, .. },
                 ProgramKind::Challenge { required_above: above, ttl: of_new, .. },
             ) => (*required_above, *ttl) = (above, of_new),
-            // It was checked beside the new digits.
+            // As above.
             (ProgramKind::Contactless { reach, .. }, ProgramKind::Contactless { reach: of_new, .. })
                 if mine.layout == other.layout =>
             {

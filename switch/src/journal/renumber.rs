@@ -10,6 +10,9 @@ use authorizer::transaction::Sent;
 use super::Fault;
 use super::segment::Names;
 
+/// A program that is no more.
+const NO_PROGRAM: ProgramId = ProgramId(u16::MAX);
+
 /// Turns the numbers that names had when a fact was written into those they have now.
 pub(super) struct Renumber<'a> {
     now: &'a Names,
@@ -39,9 +42,11 @@ impl<'a> Renumber<'a> {
             | Fact::ReversalParked { issuer, .. }
             | Fact::ReversalReleased { issuer, .. } => self.issuer(issuer, then)?,
             Fact::Declined { asked, .. } => self.acquirer(&mut asked.acquirer, then)?,
+            // What was used stays used, also where the program is gone, or has another name.
             Fact::Judged { program, .. } => {
-                let name = then.programs.get(usize::from(program.0))?;
-                *program = ProgramId(self.now.programs.iter().position(|known| known == name)? as u16);
+                let name = then.programs.get(usize::from(program.0));
+                let place = name.and_then(|name| self.now.programs.iter().position(|known| known == name));
+                *program = place.map_or(NO_PROGRAM, |place| ProgramId(place as u16));
             }
             Fact::Late { issuer, undo, .. } => {
                 self.issuer(issuer, then)?;

@@ -9,7 +9,7 @@ pub mod contactless;
 pub mod rotating_atc;
 
 use crate::atc_window::Candidates;
-use crate::cards::{Card, Tag};
+use crate::cards::{Card, ChallengeState, EntryState, Tag};
 use crate::decision::DeclineReason;
 use crate::request::Request;
 use crate::verify::Judgement;
@@ -72,6 +72,30 @@ impl Question {
             Judgement::Right => atcs.only().map(|atc| (of(Candidates::one(atc)), true)),
             Judgement::Wrong => Some((of(Candidates::NONE), false)),
             Judgement::Unknown => None,
+        }
+    }
+}
+
+impl Question {
+    /// Takes what a right answer to it has used, which was written down.
+    pub(crate) fn claim(&self, card: &mut Card) {
+        match self {
+            Self::RotatingCode { bundle, atc, .. } => {
+                if let Some(bundle) = card.bundle_mut(*bundle) {
+                    bundle.set(*atc, EntryState::Used);
+                }
+            }
+            Self::Response { challenge: digits, .. } => {
+                let known = card.challenges.iter_mut().find(|challenge| challenge.digits == *digits);
+                if let Some(challenge) = known {
+                    challenge.state = ChallengeState::Consumed;
+                }
+            }
+            Self::CardCode { atcs, .. } => {
+                if let Some(atc) = atcs.only() {
+                    card.window.claim(atc);
+                }
+            }
         }
     }
 }

@@ -153,6 +153,16 @@ fn a4_a5_a_used_counter_stays_used_after_a_silent_issuer_a_reversal_and_a_restar
         }
         restored.authorizer.restored();
         assert_eq!(restored.window(), world.window());
+        let required = challenge::Required::Always;
+        let others = [None, Some(CardProgram::Challenge(challenge::Settings { tries: TRIES, required }))];
+        for other in others {
+            // Under another program, or none, what was used is used.
+            let mut elsewhere = World::with(1, 100, &[MAPLE], |tables| tables.programs.extend(other));
+            for fact in &world.facts {
+                elsewhere.authorizer.recover(fact, 1);
+            }
+            assert_eq!(elsewhere.window(), world.window());
+        }
         restored.change(Change::Unblock);
         restored.present(6, Presented::Label(1_001));
         assert_eq!(restored.reason(), "atc_used");
