@@ -21,7 +21,7 @@ fn keys_are_made_and_listed_on(kind: TokenKind) {
     assert!(
         listed.contains("C6A13B  counters") && listed.contains(made.trim().rsplit(' ').next().expect("one"))
     );
-    assert!(!listed.contains("not usable") && listed.contains("CounterMaster or ResponseMaster"), "{listed}");
+    assert!(!listed.contains("not usable") && listed.contains("rotating-atc or challenge"), "{listed}");
     assert!(!listed.to_uppercase().contains(KEY));
 }
 
