@@ -11,8 +11,8 @@
 use crate::atc_window::Reach;
 use crate::cards::Card;
 use crate::decision::DeclineReason;
-use crate::programs::{Need, Program, Question};
-use crate::request::{CONTACTLESS_STRIPE, Presented, Request};
+use crate::programs::{Need, Program, Question, label};
+use crate::request::Request;
 
 /// How one card range does it.
 #[derive(Clone, Copy, Debug)]
@@ -29,16 +29,10 @@ pub struct Settings {
 
 impl Program for Settings {
     fn questions(&self, request: &Request, card: &Card, _: u64) -> Need {
-        // A code of a contactless card on a stripe was harvested.
-        if request.entry_mode != Some(CONTACTLESS_STRIPE) {
-            return Need::Decline(DeclineReason::SecurityViolation);
-        }
-        let Presented::Label(digits) = request.presented else {
-            return Need::Decline(DeclineReason::FormatError);
+        let digits = match label(request, card) {
+            Ok(digits) => digits,
+            Err(reason) => return Need::Decline(reason),
         };
-        if card.is_blocked {
-            return Need::Decline(DeclineReason::CardBlocked);
-        }
         let Some(stripe) = card.stripe else { return Need::Decline(DeclineReason::AtcUnknown) };
         let (digits, count) = (u32::from(digits), u32::from(self.atc_digits));
         match card.window.candidates(digits, count, self.reach) {

@@ -11,7 +11,7 @@ pub mod rotating_atc;
 use crate::atc_window::Candidates;
 use crate::cards::{Card, ChallengeState, EntryState, Tag};
 use crate::decision::DeclineReason;
-use crate::request::Request;
+use crate::request::{CONTACTLESS_STRIPE, Presented, Request};
 use crate::verify::Judgement;
 
 /// A configured program. Index into [`crate::tables::Tables::programs`].
@@ -141,6 +141,19 @@ pub trait Program: Sync {
         card: &mut Card,
         now_us: u64,
     ) -> Result<(), DeclineReason>;
+}
+
+/// The counter that a tapped card or phone presents, where it may be used at all.
+///
+/// # Errors
+/// Why the request is declined.
+fn label(request: &Request, card: &Card) -> Result<u16, DeclineReason> {
+    // A code of a contactless card or a phone on a stripe was harvested.
+    if request.entry_mode != Some(CONTACTLESS_STRIPE) {
+        return Err(DeclineReason::SecurityViolation);
+    }
+    let Presented::Label(label) = request.presented else { return Err(DeclineReason::FormatError) };
+    if card.is_blocked { Err(DeclineReason::CardBlocked) } else { Ok(label) }
 }
 
 /// A program with its settings.

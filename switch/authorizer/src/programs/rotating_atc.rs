@@ -7,8 +7,8 @@
 
 use crate::cards::{Card, EntryState};
 use crate::decision::DeclineReason;
-use crate::programs::{Need, Program, Question, Tries};
-use crate::request::{CONTACTLESS_STRIPE, Presented, Request};
+use crate::programs::{Need, Program, Question, Tries, label};
+use crate::request::Request;
 
 /// How one card range does it.
 #[derive(Clone, Copy, Debug)]
@@ -31,16 +31,10 @@ pub enum Profile {
 
 impl Program for Settings {
     fn questions(&self, request: &Request, card: &Card, now_us: u64) -> Need {
-        // A code out of a phone on a stripe was harvested.
-        if request.entry_mode != Some(CONTACTLESS_STRIPE) {
-            return Need::Decline(DeclineReason::SecurityViolation);
-        }
-        let Presented::Label(atc) = request.presented else {
-            return Need::Decline(DeclineReason::FormatError);
+        let atc = match label(request, card) {
+            Ok(atc) => atc,
+            Err(reason) => return Need::Decline(reason),
         };
-        if card.is_blocked {
-            return Need::Decline(DeclineReason::CardBlocked);
-        }
         let stripe = match (self.profile, card.stripe) {
             (Profile::Aes, _) => None,
             (Profile::Cvc3, Some(constant)) => Some(constant),
