@@ -70,8 +70,11 @@ fn switch(arguments: &mut Arguments) -> Result<PathBuf, pico_args::Error> {
 fn plan(mut arguments: Arguments) -> Result<Plan, Box<dyn std::error::Error>> {
     let codes: Option<PathBuf> = arguments.opt_value_from_str("--codes")?;
     let shards = arguments.opt_value_from_str("--shards")?.unwrap_or(1);
+    // Two shards need both processors, so that nobody is pinned.
+    let pins = shards == 1 && std::thread::available_parallelism().is_ok_and(|count| count.get() > 1);
     let plan = Plan {
         stand: Stand {
+            pins,
             switch: switch(&mut arguments)?,
             shape: Shape::with_shards(shards),
             codes: codes.map(|folder| Codes::open(&folder)).transpose()?.flatten(),

@@ -77,6 +77,8 @@ pub struct Stand {
     /// The switch's binary.
     pub switch: PathBuf,
     pub shape: Shape,
+    /// The subject has a processor to itself. Asked for once: a pinned thread is told that there is one processor.
+    pub pins: bool,
     /// What was prepared for the rows with codes.
     pub codes: Option<Codes>,
     /// Given to the subject beside its own.
@@ -104,17 +106,16 @@ impl Stand {
         then: impl FnOnce(u32, SocketAddr) -> io::Result<T>,
     ) -> io::Result<T> {
         let (listen, at) = (free_address()?, free_address()?);
-        let has_two = std::thread::available_parallelism().is_ok_and(|count| count.get() > 1);
-        // Two shards need both processors, so that nobody is pinned.
-        let pins = has_two && self.shape.shards == 1;
-        system::pin(pins.then_some(OTHERS));
+        let pins = |processor| if self.pins { system::pin(processor) } else { Ok(()) };
+        pins(OTHERS)?;
         let _issuer = Running::issuer(at)?;
         // The floor gives up where nobody listens.
         drop(system::connect(at)?);
         // A child runs where its parent did when it was started.
-        system::pin(pins.then_some(SUBJECT));
+        pins(SUBJECT)?;
         let running = self.start(subject, listen, at)?;
-        system::pin(pins.then_some(OTHERS));
+        pins(OTHERS)?;
+        running.is_alone(self.pins)?;
         // The switch declines until its issuer's link is up.
         client::wait_for_approval(listen, requests, Duration::from_secs(10))
             .and_then(|()| then(running.id(), listen))
@@ -208,6 +209,15 @@ impl Running {
 
     fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// That it runs where it was put, and only there: every figure hangs on it.
+    fn is_alone(&self, pinned: bool) -> io::Result<()> {
+        let runs_on = system::processors(self.id())?;
+        match pinned && runs_on != SUBJECT.to_string() {
+            false => Ok(()),
+            true => Err(io::Error::other(format!("the subject runs on processor {runs_on}, not {SUBJECT}"))),
+        }
     }
 }
 

@@ -11,13 +11,17 @@ use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, setrlimit}
 use rustix::thread::{CpuSet, sched_setaffinity, set_current_timer_slack};
 
 /// Keeps this thread on one processor, and what it starts.
-pub fn pin(processor: Option<usize>) {
-    let Some(processor) = processor else { return };
+pub fn pin(processor: usize) -> io::Result<()> {
     let mut set = CpuSet::new();
     set.set(processor);
-    if let Err(error) = sched_setaffinity(None, &set) {
-        eprintln!("not pinned to processor {processor}: {error}");
-    }
+    Ok(sched_setaffinity(None, &set)?)
+}
+
+/// Where a process may run, as the kernel writes it.
+pub fn processors(process: u32) -> io::Result<String> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    Ok(list.unwrap_or_default().trim().to_owned())
 }
 
 /// A short sleep is to be a short sleep.
