@@ -7,6 +7,8 @@
 
 use core::fmt;
 
+use crate::text;
+
 /// How the digits are laid out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Layout {
@@ -149,7 +151,7 @@ impl Layout {
     /// # Errors
     /// What about them is not of this layout.
     pub fn extract(&self, discretionary: &[u8]) -> Result<DynamicData, Mismatch> {
-        if !discretionary.iter().all(u8::is_ascii_digit) {
+        if !text::are_digits(discretionary) {
             return Err(Mismatch::NotDigits);
         }
         self.check_length(discretionary)?;
@@ -206,9 +208,7 @@ impl Layout {
         let used =
             self.masks().iter().fold(u16::from(format.is_some()) | self.last_bit(), |all, mask| all | mask);
         // Bits of a fixed layout count from the left.
-        let filled =
-            discretionary.iter().rev().fold(0, |filled, digit| filled << 1 | u16::from(*digit != b'0'));
-        if filled & !used == 0 { Ok(()) } else { Err(Mismatch::Filler) }
+        if filled(&padded(discretionary)) & !used == 0 { Ok(()) } else { Err(Mismatch::Filler) }
     }
 
     /// The digits of counter, reference, unpredictable number and code, as a bit each.
@@ -248,7 +248,8 @@ impl Layout {
     fn fields(&self, discretionary: &[u8]) -> [Digits; 4] {
         match *self {
             Layout::Fixed { atc, reference, un, code, .. } => {
-                [atc, reference, un, code].map(|place| Digits::at(discretionary, place))
+                let (padded, len) = (padded(discretionary), discretionary.len());
+                [atc, reference, un, code].map(|place| Digits::at(&padded, len, place))
             }
             Layout::Bitmaps { .. } => self.masks().map(|mask| self.gather(discretionary, mask)),
         }
@@ -289,11 +290,21 @@ impl Digits {
     /// No digits.
     pub const NONE: Digits = Digits { ascii: [0; 16], len: 0 };
 
-    /// Those of a field; none where the digits end before it does.
-    fn at(discretionary: &[u8], place: Place) -> Digits {
+    /// Those of a field among so many; none where the digits end before it does.
+    #[inline(always)]
+    fn at(padded: &[u8; PADDED_BYTES], len: usize, place: Place) -> Digits {
         let first = usize::from(place.at);
-        let field = discretionary.get(first..first.saturating_add(usize::from(place.digits)));
-        field.and_then(Digits::of).unwrap_or(Digits::NONE)
+        let field = padded.get(first..).and_then(<[u8]>::first_chunk);
+        match field {
+            Some(field) if first.saturating_add(usize::from(place.digits)) <= len => {
+                // All that stands behind the field is shifted out.
+                let others = 16_u32.saturating_sub(place.digits.into()).wrapping_mul(8);
+                let shifted = u128::from_le_bytes(*field).checked_shl(others).unwrap_or_default();
+                let ascii = shifted.checked_shr(others).unwrap_or_default().to_le_bytes();
+                Digits { ascii, len: place.digits }
+            }
+            _ => Digits::NONE,
+        }
     }
 
     fn of(ascii: &[u8]) -> Option<Digits> {
@@ -358,6 +369,33 @@ impl fmt::Debug for Digits {
     }
 }
 
+/// Room for sixteen bytes from every digit on.
+const PADDED_BYTES: usize = 32;
+
+/// Digits with zero bytes behind them, so that each field is one word.
+#[inline(always)]
+fn padded(discretionary: &[u8]) -> [u8; PADDED_BYTES] {
+    let mut padded = [0; PADDED_BYTES];
+    if let Some(room) = padded.get_mut(..discretionary.len()) {
+        room.copy_from_slice(discretionary);
+    }
+    padded
+}
+
+/// A bit for each digit that is not zero, the lowest for the first.
+#[inline(always)]
+fn filled(padded: &[u8; PADDED_BYTES]) -> u16 {
+    let (words, _) = padded.as_chunks();
+    let bits = |word: Option<&[u8; 8]>| {
+        let digits = u64::from_le_bytes(word.copied().unwrap_or_default()) & text::all(0x0F);
+        // One in each byte whose digit is not zero; the product has these side by side in its highest byte.
+        let ones = (digits.wrapping_add(text::all(0x0F)) & text::all(0x10)) >> 4;
+        let [.., high] = ones.wrapping_mul(0x0102_0408_1020_4080).to_le_bytes();
+        high
+    };
+    u16::from_le_bytes([bits(words.first()), bits(words.get(1))])
+}
+
 /// The last digit after the device verified its holder.
 const fn with_holder(un_count: u8) -> u8 {
     un_count.wrapping_add(5) % 10
@@ -404,6 +442,29 @@ mod tests {
             let out = &mut out[..discretionary.len()];
             layout.place(&data, out).unwrap();
             assert_eq!(out, discretionary);
+        }
+    }
+
+    #[test]
+    fn digits_that_no_field_covers_are_zero() {
+        for layout in [Layout::ROTATING, Layout::QUESTION, Layout::ROTATING_19] {
+            let Layout::Fixed { len, format, un, .. } = layout else { continue };
+            let mut discretionary = std::vec![b'0'; usize::from(len)];
+            if let Some(format) = format {
+                discretionary[0] = b'0' + format;
+            }
+            *discretionary.last_mut().unwrap() = b'0' + un.digits;
+            assert!(layout.extract(&discretionary).is_ok());
+            let covered = layout.masks().into_iter().fold(0, |all, mask| all | mask);
+            for place in usize::from(format.is_some())..discretionary.len() - 1 {
+                for digit in b'1'..=b'9' {
+                    let mut other = discretionary.clone();
+                    other[place] = digit;
+                    let is_free = covered >> place & 1 == 0;
+                    let expected = if is_free { Err(Mismatch::Filler) } else { Ok(()) };
+                    assert_eq!(layout.extract(&other).map(drop), expected, "{layout:?} {place} {digit}");
+                }
+            }
         }
     }
 

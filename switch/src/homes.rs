@@ -11,6 +11,7 @@ use codecs::value::{
     Currency, Expiry, MerchantId, Pan, PartyId, PosEntry, ProcessingCode, Rrn, Stan, TerminalId,
 };
 use siphasher::sip128::SipHasher13;
+use twox_hash::XxHash3_64;
 
 /// What two messages of one identity must agree in to be the same request.
 #[derive(Clone, Copy)]
@@ -38,6 +39,8 @@ pub struct Said<'a> {
 /// The keyed hash and the number of shards.
 pub struct Homes {
     key: [u8; 16],
+    /// For tracks, which are compared with that of one other message and never written down.
+    seed: u64,
     shards: u16,
     /// What stands for an acquirer in a name: it does not change when the configuration is put in another order.
     acquirers: Vec<u64>,
@@ -46,7 +49,8 @@ pub struct Homes {
 impl Homes {
     /// Under a key that outlives the process.
     pub fn new(shards: u16, key: [u8; 16], acquirers: &[&str]) -> Self {
-        let mut homes = Self { key, shards, acquirers: Vec::new() };
+        let mut homes = Self { key, seed: 0, shards, acquirers: Vec::new() };
+        homes.seed = homes.hash(b"track") as u64;
         homes.acquirers =
             acquirers.iter().map(|name| homes.hash(format!("acquirer{name}").as_bytes()) as u64).collect();
         homes
@@ -95,7 +99,7 @@ impl Homes {
         put(&mut rest, &said.expiry.map_or([0; 4], Expiry::digits));
         put(&mut rest, said.pos_entry.as_ref().map_or(&[0; 12], PosEntry::as_padded));
         put(&mut rest, said.rrn.as_ref().map_or(&[0; 12], Rrn::as_bytes));
-        let track = said.track.map_or(0, |track| self.hash(track) as u64);
+        let track = said.track.map_or(0, |track| XxHash3_64::oneshot_with_seed(self.seed, track));
         Fingerprint { content: self.hash(&content), track: Some(track) }
     }
 

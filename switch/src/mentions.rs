@@ -89,9 +89,10 @@ impl Cores {
     fn may_be_in(&self, value: &[u8]) -> bool {
         let Some(cores) = &self.0 else { return true };
         let (words, _) = value.as_chunks();
-        words.iter().any(|word| {
+        // Found or not, all are looked at: that is done several at a time.
+        words.iter().fold(false, |any, word| {
             let word = u32::from_le_bytes(*word);
-            cores.iter().fold(false, |any, core| any | (word == *core))
+            any | cores.iter().fold(false, |any, core| any | (word == *core))
         })
     }
 }

@@ -259,5 +259,16 @@ impl Default for JournalFigures {
 }
 
 fn code_index(code: ResponseCode) -> usize {
-    CODES.iter().position(|known| known.as_bytes() == code.as_bytes()).unwrap_or(CODES.len())
+    KNOWN.iter().position(|known| *known == Some(code)).unwrap_or(CODES.len())
 }
+
+/// The same codes as values: compared without a call.
+const KNOWN: [Option<ResponseCode>; CODES.len()] = {
+    let mut known = [None; CODES.len()];
+    let mut place = 0;
+    while place < CODES.len() {
+        known[place] = ResponseCode::parse(CODES[place].as_bytes());
+        place += 1;
+    }
+    known
+};

@@ -15,6 +15,7 @@ mod short;
 pub(crate) use bcd::packed_number;
 pub(crate) use ebcdic::{to_ascii as from_ebcdic, write_in_place as to_ebcdic};
 pub(crate) use hex::{read_array as read_hex_array, write as write_hex};
+pub(crate) use nibbles::all;
 pub(crate) use repertoire::Repertoire;
 pub(crate) use short::{are_digits, are_printable, number};
 

@@ -2,7 +2,7 @@
 
 /// The byte `value` in all eight places of a word.
 #[inline(always)]
-pub(super) const fn all(value: u8) -> u64 {
+pub(crate) const fn all(value: u8) -> u64 {
     u64::from_ne_bytes([value; 8])
 }
 
