@@ -40,6 +40,15 @@ impl ResponseCode {
         Some(ResponseCode { characters })
     }
 
+    /// Whether whoever reads it takes it for an approval: 00, 08 (with identification), 10 (in part), 11 (VIP) and 16
+    /// (update track 3) in 1987 (ISO 8583:1987 table A.9), the action codes 000 to 099 of 1993 (ISO 8583:1993 table A.1).
+    pub const fn approves(&self) -> bool {
+        matches!(
+            self.characters,
+            [b'0', b'0' | b'8', 0] | [b'1', b'0' | b'1' | b'6', 0] | [b'0', b'0'..=b'9', b'0'..=b'9']
+        )
+    }
+
     /// Two or three ASCII characters.
     pub const fn as_bytes(&self) -> &[u8] {
         match &self.characters {

@@ -200,7 +200,8 @@ impl Authorizer {
             self.timed_out(id, now, out);
             return self.late(answer, now, out);
         }
-        let fits = fits_content(transaction, answer) || self.has_planted(Planted::ContentIgnored);
+        let fits = (fits_content(transaction, answer) && !self.tables.is_unheard_of(answer.response_code))
+            || self.has_planted(Planted::ContentIgnored);
         let round_trip_us = now.monotonic_us.saturating_sub(transaction.forwarded_us);
         self.counters.issuer(answer.link.issuer, |issuer| {
             add_one(&mut issuer.answered);
@@ -243,7 +244,8 @@ impl Authorizer {
             return self.counters.issuer(issuer, |counters| add_one(&mut counters.unmatched));
         };
         self.counters.issuer(issuer, |counters| add_one(&mut counters.late));
-        let approved = self.tables.is_approval(answer.response_code);
+        let code = answer.response_code;
+        let approved = self.tables.is_approval(code) || self.tables.is_unheard_of(code);
         let is_undone = approved && !self.has_planted(Planted::LateOnlyCounted);
         let undo = if is_undone { self.undo_once_more(memory, answer, now) } else { None };
         out.facts.push(Fact::Late { issuer, stan: answer.stan, approved, undo: undo.clone() });

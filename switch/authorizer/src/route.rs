@@ -48,6 +48,13 @@ impl Authorizer {
             // Each new request may become one reversal more than there is room for.
             return self.declined_known(request, known, DeclineReason::Overloaded, now, out);
         }
+        // A request that waited for the token was received before.
+        let received_us = known.and_then(|place| self.memory.since_us(place)).unwrap_or(now.monotonic_us);
+        let deadline_us = received_us.saturating_add(self.timeout_us(to));
+        if deadline_us < now.monotonic_us {
+            // Nobody waits for the answer any more.
+            return self.declined_known(request, known, DeclineReason::TokenUnavailable, now, out);
+        }
         let Some(id) = self.transactions.next_id() else {
             return self.declined_known(request, known, DeclineReason::Overloaded, now, out);
         };
@@ -62,8 +69,6 @@ impl Authorizer {
                 Err(Full) => return self.declined_stateless(request, DeclineReason::Overloaded, out),
             },
         };
-        // A request that waited for the token was received before.
-        let received_us = self.memory.since_us(memory).unwrap_or(now.monotonic_us);
         let Some(stan) = self.open_leg(to, id, request) else {
             self.memory.conclude(memory, State::Forgotten);
             return self.declined(request, DeclineReason::IssuerWindowFull, now, out);
@@ -83,7 +88,7 @@ impl Authorizer {
             to,
             stan,
             forwarded_us: now.monotonic_us,
-            deadline_us: received_us.saturating_add(self.timeout_us(to)),
+            deadline_us,
             timer: Timer::default(),
         });
         self.deadlines.push(id, &mut self.transactions);

@@ -84,4 +84,10 @@ impl Tables {
     pub fn is_approval(&self, code: ResponseCode) -> bool {
         self.approval_codes.contains(&code)
     }
+
+    /// Whether an issuer says yes in a way that was not agreed on: it has approved, and its answer is none that may be told.
+    #[must_use]
+    pub fn is_unheard_of(&self, code: ResponseCode) -> bool {
+        code.approves() && !self.is_approval(code)
+    }
 }

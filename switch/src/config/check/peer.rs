@@ -221,7 +221,7 @@ impl Check<'_, '_> {
             }
             let Some(text) = self.report.sound(given) else { continue };
             match ResponseCode::parse(text.as_bytes()).filter(|_| length.contains(&text.len())) {
-                Some(code) if approvals.contains(&code) => {
+                Some(code) if approvals.contains(&code) || code.approves() => {
                     let found = format!("{text:?}, which approves");
                     self.report.fault(&given.at, found, "a code that declines");
                 }

@@ -22,6 +22,7 @@ impl Check<'_, '_> {
             }
         }
         self.one_version(raw);
+        self.token_in_time(raw);
         self.windows(raw);
         self.stand_ins(raw);
         self.journal_key_needs_token(raw);
@@ -85,6 +86,20 @@ impl Check<'_, '_> {
                 "patience {patience} of acquirer {acquirer:?} and timeout {timeout} of issuer {issuer:?}"
             );
             self.report.fault(&given.at, found, "a patience longer than the timeout of every issuer");
+        }
+    }
+
+    /// A token that may be waited for as long as an issuer leaves nothing of its time.
+    fn token_in_time(&mut self, raw: &Raw) {
+        let given = raw.hsm.as_ref().and_then(|hsm| hsm.get_ref().deadline.as_ref());
+        let deadline = given.and_then(|given| given.value.as_ref().ok());
+        let Some((given, deadline)) = given.zip(deadline).filter(|_| !raw.program.is_empty()) else { return };
+        for issuer in raw.issuer.iter().map(|issuer| issuer.get_ref()) {
+            if let Some(timeout) = period(&issuer.timeout, ISSUER_TIMEOUT).filter(|timeout| deadline >= timeout) {
+                let found =
+                    format!("deadline {deadline} and timeout {timeout} of issuer {:?}", name_of(&issuer.name));
+                self.report.fault(&given.at, found, "a deadline shorter than the timeout of every issuer");
+            }
         }
     }
 
