@@ -77,6 +77,11 @@ impl Board {
 }
 
 impl Board {
+    /// Whether a shard has too little room for the facts of new requests, which it declines.
+    pub(crate) fn is_store_low(&self) -> bool {
+        self.shards.iter().any(|shard| shard.journal.is_low)
+    }
+
     /// How the token stands, for the page of readiness. Messages that need no code go on whatever it says.
     pub(crate) fn token(&self) -> serde_json::Value {
         // Without programs and codes of messages it is asked at the start alone.

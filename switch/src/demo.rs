@@ -266,7 +266,7 @@ token_file = "access.token"
 module = "{module}"
 token = "demo"
 pin_file = "pin"
-deadline = "1s"
+deadline = "900ms"
 
 [[program]]
 name = "wallet"

@@ -387,6 +387,10 @@ impl Edge {
             return Err(NotSent::TooLong);
         };
         let (acquirer, issuer) = (rules.acquirer(acquirer), rules.issuer(leg.to.issuer));
+        if message.bytes().len() + ANSWER_BYTES_MORE > issuer.framing.max_bytes as usize {
+            // The answer would be longer than its link takes, which would cost all that is on the link.
+            return Err(NotSent::TooLong);
+        }
         let same = acquirer.dialect == issuer.dialect;
         let dialect = rules.dialect(issuer.dialect);
         // A code is between two neighbours.
@@ -488,6 +492,9 @@ impl Edge {
         gauges.in_flight.store(u32::try_from(in_flight).unwrap_or(u32::MAX), Ordering::Relaxed);
     }
 }
+
+/// What an answer has more than its request, at least: DE 38 and 39, and a few bytes for what an issuer adds.
+const ANSWER_BYTES_MORE: usize = 64;
 
 /// Room for a message said anew: hex text and characters take twice the bytes of binary and digits.
 pub(crate) fn room_for(bytes: usize, same_dialect: bool) -> usize {

@@ -36,6 +36,9 @@ pub struct Said<'a> {
     pub track: Option<&'a [u8]>,
 }
 
+/// What DE 90 says of an original, and its sender, in a name: acquirer, class, moment, trace number.
+const NAMED_BYTES: usize = 8 + 2 + 8 + 4;
+
 /// The keyed hash and the number of shards.
 pub struct Homes {
     key: [u8; 16],
@@ -84,7 +87,13 @@ impl Homes {
         put(&mut rest, &forwarder.map_or(u64::MAX, |party| party.number()).to_le_bytes());
         put(&mut rest, keys.terminal.as_ref().map_or(&[0; 8], TerminalId::as_bytes));
         put(&mut rest, keys.merchant.as_ref().map_or(&[0; 15], MerchantId::as_bytes));
-        Identity(self.hash(&name))
+        let whole = self.hash(&name);
+        if self.shards == 1 {
+            return Identity(whole);
+        }
+        // Acquirer, class, moment and trace number choose the shard: what a reversal says of its original in any case.
+        let home = self.hash(&name[..NAMED_BYTES]) as u64;
+        Identity(u128::from(home) << 64 | u128::from(whole as u64))
     }
 
     /// What a message says.

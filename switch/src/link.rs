@@ -4,7 +4,7 @@
 //! shard share, and cuts every complete frame out of it in place; only the beginning of an incomplete frame
 //! is kept with the link. So an idle link costs no buffer, and a busy one a read and a write per turn.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -18,6 +18,34 @@ use crate::wire::{Goodbye, Wire};
 /// Bytes read at once: a few hundred messages, so that a flooding peer holds the others up for less than a
 /// millisecond a turn.
 pub(crate) const READ_BYTES: usize = 32 * 1024;
+
+/// Messages of a link that could not be identified, within the same minute: a peer that stumbles once a day is no
+/// attacker, and closing its link costs everybody whose request is on it.
+#[derive(Default)]
+pub(crate) struct Glitches {
+    count: Cell<u32>,
+    since_us: Cell<u64>,
+}
+
+/// A minute.
+const GLITCHES_US: u64 = 60_000_000;
+
+impl Glitches {
+    /// One more. Says how many there were within a minute.
+    pub(crate) fn add(&self, now_us: u64) -> u32 {
+        if self.count.get() == 0 || now_us.saturating_sub(self.since_us.get()) > GLITCHES_US {
+            self.since_us.set(now_us);
+            self.count.set(0);
+        }
+        self.count.set(self.count.get().saturating_add(1));
+        self.count.get()
+    }
+
+    /// Whether there was none yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count.get() == 0
+    }
+}
 
 /// What is done with the messages of a link.
 pub(crate) trait Conversation {

@@ -600,6 +600,9 @@ fn ready(setup: &Setup, board: &Board) -> Health {
     if !any_up {
         reasons.push("no issuer link is up");
     }
+    if board.is_store_low() {
+        reasons.push("the journal has no room");
+    }
     let ok = reasons.is_empty();
     let journal = setup.start.journal.as_ref().map_or("none", |journal| journal.level.name());
     let cards = match (setup.start.programs.is_empty(), &setup.start.journal) {

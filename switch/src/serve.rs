@@ -57,6 +57,8 @@ pub(crate) fn run(
     let edge = Edge::new(shard, setup.clone(), crypto);
     runtime
         .block_on(async {
+            // Before another shard's mail: what links it has must not be used for what is not known to be old yet.
+            edge.happened(Event::Recovered);
             spawn_local(mail(edge.clone()));
             spawn_local(look_around(edge.clone()));
             spawn_local(retry(edge.clone()));
@@ -74,7 +76,6 @@ async fn turns(edge: Rc<Edge>, mut shard: Shard, journal: Option<Journal>) {
     let durability = journal.as_ref().map(|journal| journal.durability().clone());
     let mut live = Live::new(edge.clone(), journal);
     let mut timer = pin!(sleep_until(Instant::now()));
-    edge.happened(Event::Recovered);
     let mut armed_us = None;
     let mut looked_us = 0;
     let mut goodbye_us = None;

@@ -13,7 +13,7 @@ use crate::event::{IssuerId, Now};
 use crate::fact::Fact;
 use crate::limits::STORED_IN_FLIGHT;
 use crate::planted::{Planted, is_planted};
-use crate::request::Answer;
+use crate::request::{Answer, Class, same_if_both};
 use crate::saf::{Depth, ItemState, Reversal, Saf, Stored, Why};
 use crate::transaction::Sent;
 
@@ -30,13 +30,13 @@ enum Taken {
 
 fn taken(message: &Stored, code: ResponseCode, is_approval: bool) -> Taken {
     match code.as_bytes() {
-        // Duplicate: it has it.
-        b"94" | b"913" => Taken::Done,
+        // Duplicate: it has it. No action taken; original not found.
+        b"94" | b"913" | b"21" | b"25" | b"914" => Taken::Done,
         b"68" | b"91" | b"96" | b"906" | b"907" | b"908" | b"909" | b"910" | b"911" | b"912" | b"921" => {
             Taken::Later
         }
-        // Accepted, no action taken, original not found; 1993: 4xx, 914.
-        b"00" | b"21" | b"25" | b"914" | [b'4', _, _] if message.is_reversal() => Taken::Done,
+        // Accepted; 1993: 4xx.
+        b"00" | [b'4', _, _] if message.is_reversal() => Taken::Done,
         // Acknowledged, with or without liability.
         b"900" | b"901" if !message.is_reversal() => Taken::Done,
         _ if !message.is_reversal() && is_approval => Taken::Done,
@@ -202,7 +202,10 @@ impl Authorizer {
 /// Whether an answer is to this message: its kind, and its keys as far as it carries them.
 fn fits(message: &Stored, answer: &Answer) -> bool {
     match message {
-        Stored::Reversal(reversal) => answer.class.is_reversal() && fits_reversal(reversal, answer),
+        // They are told as 0420.
+        Stored::Reversal(reversal) => {
+            answer.class == Class::ReversalAdvice && fits_reversal(reversal, answer)
+        }
         Stored::Advice(advice) => {
             answer.class == advice.sent.asked.class && advice.sent.asked.keys.fits(&answer.keys)
         }
@@ -211,16 +214,12 @@ fn fits(message: &Stored, answer: &Answer) -> bool {
 
 /// Whether an answer's keys are those of a reversal, as far as it carries them.
 fn fits_reversal(reversal: &Reversal, answer: &Answer) -> bool {
-    fn same<T: PartialEq>(ours: Option<T>, theirs: Option<T>) -> bool {
-        ours.is_none() || theirs.is_none() || ours == theirs
-    }
     let keys = &reversal.sent.asked.keys;
     // 1993 may answer with DE 12, which has the year before it.
     let with_year =
         u64::from(reversal.year % 100).saturating_mul(10_000_000_000).saturating_add(reversal.moment);
     [reversal.moment, with_year].contains(&answer.keys.moment)
-        && same(keys.rrn, answer.keys.rrn)
-        && same(keys.terminal, answer.keys.terminal)
-        && same(keys.merchant, answer.keys.merchant)
-        && same(keys.acquirer, answer.keys.acquirer)
+        && same_if_both(keys.rrn, answer.keys.rrn)
+        && same_if_both(keys.acquirer, answer.keys.acquirer)
+        && keys.is_same_place(&answer.keys)
 }

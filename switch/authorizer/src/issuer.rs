@@ -9,7 +9,7 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use codecs::value::Stan;
+use codecs::value::{Currency, Stan};
 
 use crate::Authorizer;
 use crate::counters::add_one;
@@ -18,10 +18,10 @@ use crate::effect::{Effect, Effects};
 use crate::event::{IssuerLink, Leg, LinkChange, Now, ShardId, Unsent};
 use crate::fact::Fact;
 use crate::limits::STORED_IN_FLIGHT;
-use crate::memory::Memory;
+use crate::memory::{Memory, State};
 use crate::planted::{Planted, is_planted};
-use crate::request::{Answer, Identity};
-use crate::saf::Reversal;
+use crate::request::{Answer, Identity, same_if_both};
+use crate::saf::{Reversal, Why};
 use crate::tables::Issuer;
 use crate::transaction::{Sent, Transaction, TransactionId};
 
@@ -162,7 +162,7 @@ impl IssuerState {
     pub(crate) fn transaction(&self, stan: Stan) -> Option<TransactionId> {
         match self.legs.get(stan)?.state {
             LegState::Pending(id) => Some(id),
-            LegState::Answered | LegState::TimedOut(_) => None,
+            LegState::Answered | LegState::Declined(_) | LegState::TimedOut(_) => None,
         }
     }
 
@@ -203,6 +203,8 @@ impl Authorizer {
         let fits = (fits_content(transaction, answer) && !self.tables.is_unheard_of(answer.response_code))
             || self.has_planted(Planted::ContentIgnored);
         let round_trip_us = now.monotonic_us.saturating_sub(transaction.forwarded_us);
+        // A valid one may follow.
+        let end = LegState::TimedOut(transaction.memory);
         self.counters.issuer(answer.link.issuer, |issuer| {
             add_one(&mut issuer.answered);
             issuer.round_trips.observe(round_trip_us);
@@ -213,7 +215,7 @@ impl Authorizer {
         if fits {
             return self.conclude_answered(id, answer, now, out);
         }
-        self.conclude_without_answer(id, DeclineReason::InvalidAnswer, LegState::Answered, now, out);
+        self.conclude_without_answer(id, DeclineReason::InvalidAnswer, end, now, out);
         out.visible.push(Effect::Release(answer.ticket));
     }
 
@@ -233,19 +235,22 @@ impl Authorizer {
         out.free.push(Effect::Release(answer.ticket));
         let issuer = answer.link.issuer;
         let leg = self.issuers.get_mut(issuer.index()).and_then(|state| state.legs.get_mut(answer.stan));
-        let timed_out = leg.and_then(|leg| match leg.state {
-            LegState::TimedOut(memory) if fits_what_is_known(&self.memory, memory, leg.of, answer) => {
-                leg.state = LegState::Answered;
+        let code = answer.response_code;
+        let approved = self.tables.is_approval(code) || self.tables.is_unheard_of(code);
+        let ended = leg.and_then(|leg| match leg.state {
+            LegState::TimedOut(memory) | LegState::Declined(memory)
+                if (approved || leg.state == LegState::TimedOut(memory))
+                    && fits_what_is_known(&self.memory, memory, leg.of, answer) =>
+            {
+                leg.state = if approved { LegState::Answered } else { LegState::Declined(memory) };
                 Some(memory)
             }
-            LegState::TimedOut(_) | LegState::Pending(_) | LegState::Answered => None,
+            LegState::TimedOut(_) | LegState::Declined(_) | LegState::Pending(_) | LegState::Answered => None,
         });
-        let Some(memory) = timed_out else {
+        let Some(memory) = ended else {
             return self.counters.issuer(issuer, |counters| add_one(&mut counters.unmatched));
         };
         self.counters.issuer(issuer, |counters| add_one(&mut counters.late));
-        let code = answer.response_code;
-        let approved = self.tables.is_approval(code) || self.tables.is_unheard_of(code);
         let is_undone = approved && !self.has_planted(Planted::LateOnlyCounted);
         let undo = if is_undone { self.undo_once_more(memory, answer, now) } else { None };
         out.facts.push(Fact::Late { issuer, stan: answer.stan, approved, undo: undo.clone() });
@@ -261,7 +266,13 @@ impl Authorizer {
         let entry = self.memory.get(memory)?;
         let sent =
             entry.sent.filter(|sent| sent.stan == answer.stan && sent.to.issuer == answer.link.issuer)?;
-        let undo = entry.undo?;
+        let Some(undo) = entry.undo else {
+            // It had declined: there was nothing to undo.
+            let is_declined = matches!(entry.state, State::Ended(outcome) if !outcome.is_approved());
+            return is_declined
+                .then(|| self.reversal_of(&sent, Why::InvalidAnswer, 0, answer.approval_code, now))
+                .flatten();
+        };
         let saf = self.saf.get(sent.to.issuer.index())?;
         let waits = saf.has(undo.stan) && self.has_planted(Planted::LateLeftToEarlier);
         if waits || saf.is_unsent(undo.stan) {
@@ -273,8 +284,10 @@ impl Authorizer {
     }
 
     fn conclude_answered(&mut self, id: TransactionId, answer: &Answer, now: Now, out: &mut Effects) {
-        let Some(transaction) = self.close(id, LegState::Answered) else { return };
         let approved = self.tables.is_approval(answer.response_code);
+        let declined = self.transactions.get(id).filter(|_| !approved);
+        let end = declined.map_or(LegState::Answered, |transaction| LegState::Declined(transaction.memory));
+        let Some(transaction) = self.close(id, end) else { return };
         let verdict =
             if approved { Verdict::Approved } else { Verdict::Declined(DeclineReason::IssuerDeclined) };
         let outcome = Outcome {
@@ -348,16 +361,16 @@ fn fits_what_is_known(memory: &Memory, place: u32, of: Of, answer: &Answer) -> b
     sent.is_none_or(|sent| sent.asked.keys.fits(&answer.keys))
 }
 
-/// Whether an answer says something that can be said to the request: its own processing code and card, and
-/// its own amount, or less where the answer is a partial approval.
+/// Whether an answer says something that can be said to the request: its own processing code, card and currency, and its
+/// own amount, or a part of it where the answer is a partial approval, which must say how much.
 fn fits_content(transaction: &Transaction, answer: &Answer) -> bool {
-    let asked = transaction.amount.minor();
-    let partial = matches!(answer.response_code.as_bytes(), b"10" | b"002");
+    let (asked, currency) = (transaction.amount.minor(), transaction.amount.currency());
+    let fits_amount = match (answer.response_code.as_bytes(), answer.amount_minor) {
+        (b"10" | b"002", minor) => minor.is_some_and(|minor| (1..=asked).contains(&minor)),
+        (_, minor) => minor.is_none_or(|minor| minor == asked),
+    };
     same_if_both(answer.processing_code, transaction.processing_code)
         && same_if_both(answer.pan, transaction.pan)
-        && answer.amount_minor.is_none_or(|minor| minor == asked || (partial && minor < asked))
-}
-
-fn same_if_both<T: PartialEq>(theirs: Option<T>, ours: Option<T>) -> bool {
-    theirs.is_none() || ours.is_none() || theirs == ours
+        && answer.currency.is_none_or(|theirs| currency == Currency::NONE || theirs == currency)
+        && fits_amount
 }

@@ -125,6 +125,7 @@ pub struct Authorizer {
     /// By issuer: what was approved for it today.
     stood_in: alloc::vec::Vec<StoodIn>,
     reversals_max: usize,
+    searches: reversal::Searches,
     live: event::LiveLinks,
     draining: bool,
     store_is_low: bool,
@@ -151,6 +152,7 @@ impl Authorizer {
             stood_in: issuers.iter().map(|_| StoodIn::default()).collect(),
             reversals_max: usize::try_from(limits.reversals_max).unwrap_or(usize::MAX),
             issuers,
+            searches: reversal::Searches::default(),
             live: event::LiveLinks::default(),
             draining: false,
             store_is_low: false,

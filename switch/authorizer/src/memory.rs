@@ -13,7 +13,7 @@ use codecs::value::Stan;
 use self::kept::Kept;
 use self::ring::{Known, Ring};
 use crate::decision::Outcome;
-use crate::event::ShardId;
+use crate::event::{AcquirerId, ShardId};
 use crate::near::near;
 use crate::request::{Fingerprint, Identity};
 use crate::saf::{Reversal, Why};
@@ -95,6 +95,9 @@ impl State {
         matches!(self, Self::Proving(_) | Self::Running(_) | Self::InDoubt)
     }
 }
+
+/// A search of so many takes a millisecond.
+const SEARCHED: usize = 65_536;
 
 /// There is no room that may be given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,6 +187,15 @@ impl Memory {
         if let Some(entry) = self.here.get(place) {
             near(&entry.state);
         }
+    }
+
+    /// Where the requests stand, newest first, that an issuer was asked for an acquirer under this trace number of the
+    /// acquirer's. Looked for one by one among the newest, [`SEARCHED`] of them.
+    pub fn asked_under(&self, acquirer: AcquirerId, stan: Stan, now_us: u64) -> impl Iterator<Item = u32> {
+        let newest = self.here.newest(SEARCHED).filter(move |(_, kept)| kept.is_asked_under(acquirer, stan));
+        newest.filter_map(move |(place, kept)| {
+            self.here.find(kept.identity(), now_us).filter(|found| *found == place)
+        })
     }
 
     /// The entry at a place.

@@ -1,8 +1,8 @@
 //! All a decision may look at: requests of acquirers and answers of issuers, in plain values.
 
 use codecs::value::{
-    Amount, ApprovalCode, Expiry, MerchantId, Pan, PartyId, ProcessingCode, ResponseCode, Rrn, Stan,
-    TerminalId,
+    Amount, ApprovalCode, Currency, Expiry, MerchantId, Pan, PartyId, ProcessingCode, ResponseCode, Rrn,
+    Stan, TerminalId,
 };
 
 use crate::advice::Kept;
@@ -115,14 +115,16 @@ impl MatchKeys {
     /// so is everything that both carry.
     #[must_use]
     pub fn fits(&self, answer: &Self) -> bool {
-        fn same<T: PartialEq>(ours: Option<T>, theirs: Option<T>) -> bool {
-            ours.is_none() || theirs.is_none() || ours == theirs
-        }
         self.moment == answer.moment
-            && same(self.acquirer, answer.acquirer)
-            && same(self.rrn, answer.rrn)
-            && same(self.terminal, answer.terminal)
-            && same(self.merchant, answer.merchant)
+            && same_if_both(self.acquirer, answer.acquirer)
+            && same_if_both(self.rrn, answer.rrn)
+            && self.is_same_place(answer)
+    }
+
+    /// Whether both are of one terminal and merchant, as far as both say it.
+    #[must_use]
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        same_if_both(self.terminal, other.terminal) && same_if_both(self.merchant, other.merchant)
     }
 }
 
@@ -207,6 +209,46 @@ pub struct Original {
     pub is_reversal: bool,
     /// What stays valid of a payment that is undone in part (DE 95), minor units.
     pub left_minor: Option<u64>,
+    /// What is said of it, where its identity is not known: a reversal may name it by less than all that makes up an
+    /// identity, and come from elsewhere.
+    pub named: Named,
+}
+
+/// An original as DE 90 or DE 56 names it. What is left out there is nothing here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Its DE 11.
+    pub stan: Stan,
+    /// What it asked for, not as an advice.
+    pub class: Option<Class>,
+    /// Its DE 7; in 1993 its DE 12.
+    pub moment: Option<u64>,
+    /// Its DE 32.
+    pub acquirer: Option<PartyId>,
+    /// Its DE 33.
+    pub forwarder: Option<PartyId>,
+}
+
+impl Named {
+    /// Whether it may be this request.
+    #[must_use]
+    pub fn fits(&self, asked: &Asked) -> bool {
+        let class = match asked.class {
+            Class::AuthorizationAdvice => Class::Authorization,
+            Class::FinancialAdvice => Class::Financial,
+            class => class,
+        };
+        self.stan == asked.stan
+            && self.class.is_none_or(|named| named == class)
+            && self.moment.is_none_or(|moment| moment == asked.keys.moment)
+            && same_if_both(self.acquirer, asked.keys.acquirer)
+            && same_if_both(self.forwarder, asked.forwarder)
+    }
+}
+
+/// Whether two values are the same, or one is not known.
+pub(crate) fn same_if_both<T: PartialEq>(ours: Option<T>, theirs: Option<T>) -> bool {
+    ours.is_none() || theirs.is_none() || ours == theirs
 }
 
 /// A request as it is written down: everything that tells which one it was, nothing that could be used to pay.
@@ -283,6 +325,8 @@ pub struct Answer {
     pub processing_code: Option<ProcessingCode>,
     /// DE 4, if echoed: the amount approved, minor units.
     pub amount_minor: Option<u64>,
+    /// DE 49, if echoed.
+    pub currency: Option<Currency>,
     /// DE 38.
     pub approval_code: Option<ApprovalCode>,
     /// DE 39.

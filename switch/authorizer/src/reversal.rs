@@ -8,7 +8,10 @@
 //! | waits for its issuer | ends here, its answer is never sent; the issuer is told | R3 |
 //! | was approved, here or by its issuer, or was told as an advice | the issuer is told | R4, R8 |
 //! | was declined, had timed out, was undone | nothing | R5, R6, R7 |
-//! | had another amount or card, or is a reversal | nothing; 0400 is told so | R9, R13 |
+//! | had another amount, card or terminal, or is a reversal | nothing; 0400 is told so | R9, R13 |
+//!
+//! An original has an identity, and a reversal from its own terminal has all that makes it up. One that leaves something
+//! out, or comes from elsewhere, is looked for among the newest by what DE 90 says, as often as [`Searches`] allows.
 //!
 //! Not here: our own reversals (`reply`), and how issuers are told (`saf`).
 
@@ -35,20 +38,28 @@ impl Authorizer {
         if original.is_reversal {
             return self.reversal_excepted(request, DeclineReason::ReversalMismatch, out);
         }
-        let Some(place) = self.memory.find(original.identity, now.monotonic_us) else {
-            return match self.memory.home_elsewhere(original.identity, now.monotonic_us) {
-                Some(to) => out.free.push(Effect::Hand { ticket: request.ticket, to }),
-                None => self.buried(request, &original, now, out),
-            };
+        let known = self.memory.find(original.identity, now.monotonic_us);
+        if let (None, Some(to)) = (known, self.memory.home_elsewhere(original.identity, now.monotonic_us)) {
+            return out.free.push(Effect::Hand { ticket: request.ticket, to });
+        }
+        let Some(place) = known.or_else(|| self.named(request, &original, now)) else {
+            return self.buried(request, &original, now, out);
         };
         let Some(entry) = self.memory.get(place) else { return };
         let is_undone = matches!(entry.state, State::Tombstone | State::Undone);
         let differs = entry.sent.is_some_and(|sent| differs(request, &sent, &entry));
         if !is_undone && differs && !self.has_planted(Planted::MismatchUndoes) {
+            if known.is_none() && !self.bury(request, &original, now, out) {
+                return;
+            }
             return self.reversal_excepted(request, DeclineReason::ReversalMismatch, out);
         }
         let is_partial = original.left_minor.is_some_and(|left| left > 0);
         match entry.state {
+            State::Proving(_) | State::Running(_) if is_partial && request.class == Class::ReversalAdvice => {
+                // What was approved is not known yet: it comes again.
+                self.declined_stateless(request, DeclineReason::StoreUnavailable, out);
+            }
             State::Proving(_) | State::Running(_) if is_partial => {
                 self.reversal_excepted(request, DeclineReason::ReversalMismatch, out);
             }
@@ -73,18 +84,42 @@ impl Authorizer {
         }
     }
 
+    /// The place of an original whose identity is not known, by what is said of it: of its terminal, where the reversal says
+    /// which, or of another.
+    fn named(&mut self, request: &Request, original: &Original, now: Now) -> Option<u32> {
+        if !self.searches.take(now.monotonic_us) {
+            return None;
+        }
+        let mut of_another = None;
+        for place in self.memory.asked_under(request.acquirer, original.named.stan, now.monotonic_us) {
+            let Some(sent) = self.memory.sent(place).filter(|sent| original.named.fits(&sent.asked)) else {
+                continue;
+            };
+            if sent.asked.keys.is_same_place(&request.keys) {
+                return Some(place);
+            }
+            of_another.get_or_insert(place);
+        }
+        of_another
+    }
+
     /// The original was never seen here: should it come, it is refused.
     fn buried(&mut self, request: &Request, original: &Original, now: Now, out: &mut Effects) {
-        if self.has_planted(Planted::NoTombstone) {
-            return self.reversal_taken(request, out);
+        if self.has_planted(Planted::NoTombstone) || self.bury(request, original, now, out) {
+            self.reversal_taken(request, out);
         }
+    }
+
+    /// Remembers that what has this identity is undone. Where it cannot, the reversal stays with its sender.
+    fn bury(&mut self, request: &Request, original: &Original, now: Now, out: &mut Effects) -> bool {
         let tombstone = Entry::new(original.identity, now.monotonic_us, State::Tombstone);
         if self.memory.insert(tombstone).is_err() {
-            return self.declined_stateless(request, DeclineReason::StoreUnavailable, out);
+            self.declined_stateless(request, DeclineReason::StoreUnavailable, out);
+            return false;
         }
         self.counters.acquirer(request.acquirer, |counters| add_one(&mut counters.tombstones));
         out.facts.push(Fact::Tombstone { identity: original.identity, acquirer: request.acquirer });
-        self.reversal_taken(request, out);
+        true
     }
 
     /// The original waits for its issuer. What the issuer says now is for nobody; it is told to undo it behind the
@@ -170,7 +205,32 @@ impl Authorizer {
     }
 }
 
-/// Whether a reversal speaks of another amount or card than its original had.
+/// How often originals may be searched for: each search takes as long as hundreds of payments, and any reversal of nothing
+/// asks for one.
+#[derive(Debug, Default)]
+pub(crate) struct Searches {
+    /// When the next one may be made without being ahead, monotonic microseconds.
+    next_us: u64,
+}
+
+/// One in so long, on the average.
+const SEARCH_EVERY_US: u64 = 50_000;
+/// So much may be taken ahead: eight searches.
+const SEARCHES_AHEAD_US: u64 = 8 * SEARCH_EVERY_US;
+
+impl Searches {
+    /// Takes one, if there is one left.
+    fn take(&mut self, now_us: u64) -> bool {
+        let next_us = self.next_us.max(now_us);
+        let may = next_us.saturating_sub(now_us) < SEARCHES_AHEAD_US;
+        if may {
+            self.next_us = next_us.saturating_add(SEARCH_EVERY_US);
+        }
+        may
+    }
+}
+
+/// Whether a reversal speaks of another amount, card or terminal than its original had.
 fn differs(request: &Request, sent: &Sent, entry: &Entry) -> bool {
     let asked = sent.asked.amount;
     let approved = match entry.state {
@@ -185,5 +245,6 @@ fn differs(request: &Request, sent: &Sent, entry: &Entry) -> bool {
     let same_currency = no_currency || request.amount.currency() == asked.currency();
     // Behind a proxy the issuer knows another card than the acquirer.
     let same_card = sent.is_funded || request.pan.is_none() || request.pan == sent.pan;
-    !(same_amount && same_currency && same_card)
+    let same_place = sent.asked.keys.is_same_place(&request.keys);
+    !(same_amount && same_currency && same_card && same_place)
 }

@@ -44,7 +44,11 @@ impl Authorizer {
             }
             Err(reason) => return self.declined_known(request, known, reason, now, out),
         };
-        if self.tables.has_journal && self.saf_depth(to.issuer).waiting >= self.reversals_max {
+        let depth = self.saf_depth(to.issuer);
+        // What was set aside has room of its own: an issuer that refuses advices must not stop its payments.
+        let is_full = depth.waiting.saturating_sub(depth.parked) >= self.reversals_max
+            || depth.waiting >= self.reversals_max.saturating_mul(2);
+        if self.tables.has_journal && is_full {
             // Each new request may become one reversal more than there is room for.
             return self.declined_known(request, known, DeclineReason::Overloaded, now, out);
         }

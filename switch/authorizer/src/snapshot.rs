@@ -131,7 +131,7 @@ impl Authorizer {
         let Some(sent) = &entry.sent else { return Leg::Gone };
         match self.issuers.get(sent.to.issuer.index()).and_then(|issuer| issuer.leg(sent)) {
             None => Leg::Gone,
-            Some(LegState::Answered) => Leg::Answered,
+            Some(LegState::Answered | LegState::Declined(_)) => Leg::Answered,
             Some(LegState::TimedOut(_) | LegState::Pending(_)) => Leg::Open,
         }
     }

@@ -18,7 +18,7 @@ use crate::edge::{self, Edge, room_for};
 use crate::envelope::{Envelope, Sender};
 use crate::frame;
 use crate::life;
-use crate::link::Conversation;
+use crate::link::{Conversation, Glitches};
 use crate::mac::End;
 use crate::network;
 use crate::wire::{Goodbye, Wire, whole};
@@ -34,7 +34,7 @@ pub(crate) struct AcquirerPort {
     window: u32,
     /// Nothing is read before then, monotonic microseconds: the principal is ahead of its rate.
     pub(crate) throttled_until_us: Cell<u64>,
-    glitches: Cell<u32>,
+    glitches: Glitches,
     /// Its first misdirected message was logged; the others are only counted.
     was_told: Cell<bool>,
     /// The key of its messages' codes on the token, if they bear some.
@@ -61,7 +61,7 @@ impl AcquirerPort {
             in_flight: Cell::new(0),
             window,
             throttled_until_us: Cell::new(0),
-            glitches: Cell::new(0),
+            glitches: Glitches::default(),
             was_told: Cell::new(false),
             mac,
             making: Cell::new(0),
@@ -158,7 +158,7 @@ impl AcquirerConversation {
 
     /// A message without a right code. Nothing of it is used.
     pub(crate) fn forged(&mut self, envelope: Box<Envelope>) -> Result<(), Goodbye> {
-        if self.port.glitches.get() == 0 {
+        if self.port.glitches.is_empty() {
             let acquirer = self.name();
             tracing::warn!(%acquirer, "a message of an acquirer bears a wrong code or none; dropped and counted");
         }
@@ -271,9 +271,7 @@ impl AcquirerConversation {
     fn glitch(&mut self, envelope: Box<Envelope>) -> Result<(), Goodbye> {
         self.edge.envelopes.borrow_mut().recycle(envelope);
         self.edge.tally.borrow_mut().acquirer_glitch(self.port.acquirer);
-        let glitches = self.port.glitches.get() + 1;
-        self.port.glitches.set(glitches);
-        if glitches >= self.edge.rules().config.limits.glitches_max {
+        if self.port.glitches.add(self.now_us()) >= self.edge.rules().config.limits.glitches_max {
             return Err(Goodbye::TooManyGlitches);
         }
         Ok(())

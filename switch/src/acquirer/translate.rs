@@ -4,7 +4,7 @@
 use authorizer::cards::AccountHash;
 use authorizer::decision::Outcome;
 use authorizer::event::{AcquirerId, AcquirerLink, Ticket};
-use authorizer::request::{Class, MatchKeys, Original, Presented, Request};
+use authorizer::request::{Class, MatchKeys, Named, Original, Presented, Request};
 use codecs::iso8583::{
     Class as MtiClass, De, DeSet, Dialect, Encoder, Message, Mti, Strands, Version, Weaves,
 };
@@ -131,13 +131,12 @@ fn original(
     keys: &MatchKeys,
 ) -> Result<Option<Original>, ParseError> {
     let Some(original) = message.original()? else { return Ok(None) };
-    let mti = original.mti.map_or(*b"0100", Mti::digits);
+    let [version, ..] = message.mti().map_or(*b"0400", Mti::digits);
+    let mti = original.mti.map_or([version, b'1', b'0', b'0'], Mti::digits);
     let moment = original.transmission_time.map(|time| digits(&time.digits()));
-    let of = MatchKeys {
-        moment: moment.or_else(|| original.local_time.map(|time| digits(&time.digits()))).unwrap_or(0),
-        acquirer: original.acquirer.or(keys.acquirer),
-        ..*keys
-    };
+    let moment = moment.or_else(|| original.local_time.map(|time| digits(&time.digits())));
+    let of =
+        MatchKeys { moment: moment.unwrap_or(0), acquirer: original.acquirer.or(keys.acquirer), ..*keys };
     let forwarder = original.forwarder.or(message.forwarder());
     let class = [mti[0], mti[1]];
     let left = message.replacement_amounts()?.map(|left| left.transaction);
@@ -145,7 +144,23 @@ fn original(
         identity: homes.identity(acquirer, class, original.stan, forwarder, &of),
         is_reversal: mti[1] == b'4',
         left_minor: left.or_else(|| left_of_1993(message)),
+        named: Named {
+            stan: original.stan,
+            class: original.mti.and_then(asked_class),
+            moment,
+            acquirer: original.acquirer,
+            forwarder: original.forwarder,
+        },
     }))
+}
+
+/// What a message of a type asks for, not as an advice.
+fn asked_class(mti: Mti) -> Option<Class> {
+    match mti.class() {
+        MtiClass::Authorization => Some(Class::Authorization),
+        MtiClass::Financial => Some(Class::Financial),
+        _ => None,
+    }
 }
 
 /// DE 24 of a 1993 reversal that leaves part of the original; DE 4 says how much.
@@ -163,8 +178,12 @@ fn digits(ascii: &[u8]) -> u64 {
 
 /// The kind of request an MTI asks for or answers; `None` for a class this switch does not serve.
 pub fn class(mti: Mti) -> Option<Class> {
-    // Function 2 is an advice and 3 its answer; 4 and 5 are a notification and its acknowledgement.
-    let is_advice = matches!(mti.digits()[2], b'2'..=b'5');
+    // A notification, 4, asks for nothing and promises nothing: it is not served.
+    let is_advice = match mti.digits()[2] {
+        b'0' | b'1' => false,
+        b'2' | b'3' => true,
+        _ => return None,
+    };
     let class = match (mti.class(), is_advice) {
         (MtiClass::Authorization, false) => Class::Authorization,
         (MtiClass::Authorization, true) => Class::AuthorizationAdvice,

@@ -19,7 +19,7 @@ use crate::envelope::{Envelope, Sender};
 use crate::frame;
 use crate::hop::Hop;
 use crate::life;
-use crate::link::Conversation;
+use crate::link::{Conversation, Glitches};
 use crate::mac::{CHECKS_MAX, End};
 use crate::network;
 use crate::wall::Wall;
@@ -37,7 +37,7 @@ pub(crate) struct IssuerPort {
     asked: Cell<Option<(Stan, NetworkFunction)>>,
     /// Counts our own network management requests, for their trace numbers.
     own: Cell<u32>,
-    glitches: Cell<u32>,
+    glitches: Glitches,
     /// Its first misdirected message was logged; the others are only counted.
     was_told: Cell<bool>,
     /// The key of its messages' codes on the token, if they bear some.
@@ -58,7 +58,7 @@ impl IssuerPort {
             life: RefCell::new(life),
             asked: Cell::new(None),
             own: Cell::new(0),
-            glitches: Cell::new(0),
+            glitches: Glitches::default(),
             was_told: Cell::new(false),
             mac,
             checking: Cell::new(0),
@@ -228,7 +228,7 @@ impl IssuerConversation {
 
     /// A message without a right code. It is as if it had never come.
     pub(crate) fn forged(&mut self, envelope: Box<Envelope>) -> Result<(), Goodbye> {
-        if self.port.glitches.get() == 0 {
+        if self.port.glitches.is_empty() {
             let issuer = &self.edge.setup.start.issuers[self.port.link.issuer.index()].name;
             tracing::warn!(%issuer, "a message of an issuer bears a wrong code or none; dropped and counted");
         }
@@ -310,9 +310,7 @@ impl IssuerConversation {
     fn glitch(&mut self, envelope: Box<Envelope>) -> Result<(), Goodbye> {
         self.edge.envelopes.borrow_mut().recycle(envelope);
         self.edge.tally.borrow_mut().issuer_glitch(self.port.link.issuer);
-        let glitches = self.port.glitches.get() + 1;
-        self.port.glitches.set(glitches);
-        if glitches >= self.edge.rules().config.limits.glitches_max {
+        if self.port.glitches.add(self.now_us()) >= self.edge.rules().config.limits.glitches_max {
             return Err(Goodbye::TooManyGlitches);
         }
         Ok(())

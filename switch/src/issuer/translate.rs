@@ -116,17 +116,24 @@ const OF_THE_PROXY: DeSet = DeSet::of(&[
     De::MAC_128,
 ]);
 
+/// Whether it is the answer to a request or an advice, as 0110 and 0430 are: with no repeat or other origin in it.
+fn is_answer(mti: Mti) -> bool {
+    let [.., function, origin] = mti.digits();
+    matches!(function, b'1' | b'3') && origin == b'0'
+}
+
 /// Reads what an issuer says. `None` where it lacks what every answer must have: it can belong to nothing.
 pub fn answer(message: &Message<'_>, mti: Mti, link: IssuerLink, ticket: Ticket) -> Option<Answer> {
     Some(Answer {
         ticket,
         link,
-        class: class(mti)?,
+        class: class(mti).filter(|_| is_answer(mti))?,
         stan: message.stan()?,
         keys: match_keys(message),
         pan: message.pan().ok()?,
         processing_code: message.processing_code(),
         amount_minor: message.number(De::AMOUNT),
+        currency: message.currency().ok()?,
         approval_code: message.approval_code(),
         response_code: message.response_code()?,
     })

@@ -6,7 +6,7 @@ use authorizer::decision::{DeclineReason, Outcome, Verdict};
 use authorizer::event::{AcquirerId, AcquirerLink, ShardId, Ticket};
 use authorizer::programs::ProgramId;
 use authorizer::request::{
-    CONTACTLESS_STRIPE, Class, Fingerprint, Identity, MatchKeys, Original, Presented, Request,
+    CONTACTLESS_STRIPE, Class, Fingerprint, Identity, MatchKeys, Named, Original, Presented, Request,
 };
 use codecs::value::{Amount, Currency, Expiry, Pan, PartyId, ProcessingCode, Rrn, Stan, TerminalId};
 
@@ -124,6 +124,13 @@ impl Payment {
                 identity: identity(by, self.number),
                 is_reversal: false,
                 left_minor: (left > 0).then_some(left),
+                named: Named {
+                    stan: request.stan,
+                    class: None,
+                    moment: Some(request.keys.moment),
+                    acquirer: request.keys.acquirer,
+                    forwarder: request.forwarder,
+                },
             }),
             program: None,
             presented: Presented::Nothing,

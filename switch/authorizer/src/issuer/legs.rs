@@ -24,6 +24,9 @@ pub enum LegState {
     Pending(TransactionId),
     /// It answered; a second answer is one to nothing.
     Answered,
+    /// It declined, in time or late. An approval that comes behind that is still undone, anything else is an answer to
+    /// nothing. The request's place in the memory of identities.
+    Declined(u32),
     /// It did not answer in time, or the request was undone; an answer that comes now is late. The request's place in
     /// the memory of identities.
     TimedOut(u32),
@@ -160,7 +163,7 @@ impl Legs {
     pub(super) fn pending_on(&self, link: u16) -> impl Iterator<Item = TransactionId> + '_ {
         self.ring.iter().flatten().filter(move |leg| leg.link == link).filter_map(|leg| match leg.state {
             LegState::Pending(id) => Some(id),
-            LegState::Answered | LegState::TimedOut(_) => None,
+            LegState::Answered | LegState::Declined(_) | LegState::TimedOut(_) => None,
         })
     }
 

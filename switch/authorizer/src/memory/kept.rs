@@ -162,6 +162,12 @@ impl Kept {
         })
     }
 
+    /// Whether it is what this acquirer asked an issuer under this trace number of its own.
+    #[inline]
+    pub(super) fn is_asked_under(&self, acquirer: AcquirerId, stan: Stan) -> bool {
+        self.sent.own_stan == stan && self.sent.acquirer == acquirer && self.sent.link.is_some()
+    }
+
     /// The trace number of the advice that its issuer was sent, where it was one.
     pub(super) fn advised_as(&self) -> Option<Stan> {
         self.sent.link.filter(|_| self.sent.class.is_advice()).map(|_| self.sent.stan)

@@ -131,6 +131,14 @@ impl<T: Known> Ring<T> {
         }
     }
 
+    /// The newest, so many at most, newest first, with their places. Some may be found no more.
+    pub(super) fn newest(&self, count: usize) -> impl Iterator<Item = (u32, &T)> {
+        (self.held.saturating_sub(count)..self.held).rev().filter_map(|nth| {
+            let place = u32::try_from(self.nth(nth)).ok()?;
+            Some((place, self.get(place)?))
+        })
+    }
+
     /// Everything that is remembered at a moment, oldest first.
     pub(super) fn iter(&self, now_us: u64) -> impl Iterator<Item = &T> {
         (0..self.held).filter_map(move |nth| {

@@ -369,3 +369,17 @@ fn declines_are_held_until_their_time_and_no_longer() {
     assert_eq!(world.tell(Event::Stop).len(), 1);
     assert_eq!(world.judge(5, 43, Judgement::Right).len(), 1, "a right code is told at once");
 }
+
+#[test]
+fn what_the_token_says_after_its_issuers_time_is_sent_to_nobody() {
+    let mut world = rotating();
+    let mut tables = (*world.authorizer.tables).clone();
+    tables.proof_timeout_us = 10 * TIMEOUT_US;
+    world.tell(Event::Tables(tables.into()));
+    world.present(7, Presented::Label(42));
+    let proof = world.asked();
+    world.now.monotonic_us += TIMEOUT_US + 1;
+    assert_eq!(world.tell(Event::Judged(proof, Judgement::Right)), ["reply 1 on 0: 96"]);
+    assert_eq!((world.reason(), world.authorizer.in_flight()), ("token_unavailable", 0));
+    assert!(!world.facts.iter().any(|fact| matches!(fact, Fact::Intent(_))));
+}

@@ -4,7 +4,7 @@ use codecs::value::ApprovalCode;
 
 use super::*;
 use crate::memory::State;
-use crate::request::Original;
+use crate::request::{Named, Original};
 use crate::saf::Depth;
 
 impl World {
@@ -19,9 +19,25 @@ impl World {
                 identity: Identity(u128::from(of)),
                 is_reversal: false,
                 left_minor: None,
+                named: Named {
+                    stan: request.stan,
+                    class: Some(Class::Authorization),
+                    moment: Some(request.keys.moment),
+                    acquirer: request.keys.acquirer,
+                    forwarder: None,
+                },
             }),
             ..request
         }
+    }
+
+    /// The same from a terminal, or from one that does not say which it is; its original has another identity than this says.
+    fn reversal_from(&mut self, class: Class, of: u32, terminal: Option<&[u8]>) -> Request {
+        let mut reversal = self.reversal(class, of);
+        reversal.keys.terminal = terminal.and_then(TerminalId::parse);
+        let original = reversal.original.as_mut().unwrap();
+        original.identity = Identity(u128::from(of) + 2_000_000);
+        reversal
     }
 
     pub(super) fn reverse(&mut self, of: u32) -> Vec<String> {
@@ -314,4 +330,106 @@ fn a_reversal_says_what_was_approved() {
     assert_eq!(reversal.sent.asked.stan.number(), 7);
     let place = world.authorizer.memory.find(Identity(7), 0).unwrap();
     assert_eq!(world.authorizer.memory.get(place).unwrap().state, State::Undone);
+}
+
+#[test]
+fn r09_from_another_terminal_it_undoes_nothing_and_what_it_may_mean_is_buried() {
+    for (class, code) in [(Class::Reversal, "12"), (Class::ReversalAdvice, "00")] {
+        let mut world = World::new();
+        world.approved(7, 1);
+        let reversal = world.reversal_from(class, 7, Some(b"ELSEWHER"));
+        let buried = reversal.original.unwrap().identity;
+        assert_eq!(world.tell(Event::Request(reversal)), [format!("reply 3 on 0: {code}")]);
+        assert_eq!(world.depth(), Depth::default());
+        assert_eq!(world.authorizer.counters().acquirers[0].reversal_exceptions, 1);
+        // It may have meant a payment of that terminal which comes behind it.
+        let late = Request { identity: buried, ..world.request(7) };
+        assert_eq!(world.tell(Event::Request(late)), ["reply 4 on 0: 94"]);
+        assert_eq!(world.ask(7), ["reply 5 on 0: 00+38"]);
+    }
+}
+
+#[test]
+fn r09_what_a_reversal_leaves_out_does_not_hide_its_original() {
+    type Change = fn(&mut Named);
+    let less: [(&str, Change); 4] = [
+        ("nothing but the terminal is left out", |_| {}),
+        ("no message type", |named| named.class = None),
+        ("no moment", |named| named.moment = None),
+        ("no institution", |named| named.acquirer = None),
+    ];
+    for (what, change) in less {
+        let mut world = World::new();
+        world.approved(7, 1);
+        let mut reversal = world.reversal_from(Class::ReversalAdvice, 7, None);
+        change(&mut reversal.original.as_mut().unwrap().named);
+        let told = world.tell(Event::Request(reversal));
+        assert_eq!(told, ["0420 to 0.0 as 2 of 1", "reply 3 on 0: 00"], "{what}");
+    }
+}
+
+#[test]
+fn r09_of_several_that_are_named_alike_the_one_of_its_terminal_is_undone() {
+    let mut world = World::new();
+    world.approved(7, 1);
+    let mut other = world.request(7);
+    other.identity = Identity(3_000_000);
+    other.keys.terminal = TerminalId::parse(b"ELSEWHER");
+    world.tell(Event::Request(other));
+    let answer = world.answer(2, 7);
+    let keys = MatchKeys { terminal: None, ..answer.keys };
+    world.tell(Event::Answered(Answer { keys, ..answer }));
+    let reversal = world.reversal_from(Class::ReversalAdvice, 7, Some(b"TERM0001"));
+    assert_eq!(world.tell(Event::Request(reversal)), ["0420 to 0.0 as 3 of 1", "reply 5 on 0: 00"]);
+}
+
+#[test]
+fn searches_for_originals_are_few() {
+    let mut world = World::new();
+    world.approved(7, 1);
+    for of in 100..108 {
+        world.reverse(of);
+    }
+    let reversal = world.reversal_from(Class::ReversalAdvice, 7, None);
+    assert_eq!(world.tell(Event::Request(reversal)), ["reply 11 on 0: 00"], "nobody looked");
+    assert_eq!(world.depth(), Depth::default());
+    world.later(60_000);
+    let mut again = world.reversal_from(Class::ReversalAdvice, 7, None);
+    again.original.as_mut().unwrap().identity = Identity(4_000_000);
+    assert_eq!(world.tell(Event::Request(again)), ["0420 to 0.0 as 2 of 1", "reply 12 on 0: 00"]);
+}
+
+#[test]
+fn r08_a_part_of_what_waits_for_its_issuer_comes_again() {
+    let mut world = World::new();
+    world.ask(7);
+    let part = |world: &mut World, class| {
+        let mut reversal = world.reversal(class, 7);
+        reversal.original.as_mut().unwrap().left_minor = Some(400);
+        world.tell(Event::Request(reversal))
+    };
+    assert_eq!(part(&mut world, Class::ReversalAdvice), ["reply 2 on 0: 96"]);
+    assert_eq!(part(&mut world, Class::Reversal), ["reply 3 on 0: 12"]);
+    let answer = world.answer(1, 7);
+    world.tell(Event::Answered(answer));
+    let told = part(&mut world, Class::ReversalAdvice);
+    assert_eq!(told, ["0420 to 0.0 as 2 of 1 leaving 400", "reply 5 on 0: 00"]);
+}
+
+#[test]
+fn what_was_set_aside_stops_no_payments_but_has_a_bound() {
+    let mut world = World::with(1, 100, &[MAPLE], |_| ());
+    world.authorizer.reversals_max = 2;
+    let mut leg = 1;
+    for stan in 1..=4 {
+        assert_eq!(world.ask(stan).len(), 1, "{stan}");
+        let answer = world.answer(leg, stan);
+        world.tell(Event::Answered(answer));
+        world.reverse(stan);
+        world.acknowledge(leg + 1, stan, b"30");
+        assert_eq!((world.depth().waiting, world.depth().parked), (stan as usize, stan as usize));
+        leg += 2;
+    }
+    let told = world.ask(9);
+    assert!(matches!(&told[..], [reply] if reply.ends_with(": 91")), "{told:?}");
 }

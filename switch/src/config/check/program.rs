@@ -355,7 +355,11 @@ impl Check<'_, '_> {
     ) {
         let Some(ceiling) = self.report.or(&raw.guess_ceiling, layout.guess_ceiling) else { return };
         if let Some(given) = raw.guess_ceiling.as_ref().filter(|_| !(ceiling > 0.0 && ceiling <= 1.0)) {
-            return self.report.fault(&given.at, format!("a guess_ceiling of {ceiling}"), "above 0 and at most 1");
+            return self.report.fault(
+                &given.at,
+                format!("a guess_ceiling of {ceiling}"),
+                "above 0 and at most 1",
+            );
         }
         let likely = f64::from(per_card) * f64::from(right) / 10_f64.powi(layout.code_digits as i32);
         if likely > ceiling {

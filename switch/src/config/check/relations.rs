@@ -22,7 +22,6 @@ impl Check<'_, '_> {
             }
         }
         self.one_version(raw);
-        self.token_in_time(raw);
         self.windows(raw);
         self.stand_ins(raw);
         self.journal_key_needs_token(raw);
@@ -89,20 +88,6 @@ impl Check<'_, '_> {
         }
     }
 
-    /// A token that may be waited for as long as an issuer leaves nothing of its time.
-    fn token_in_time(&mut self, raw: &Raw) {
-        let given = raw.hsm.as_ref().and_then(|hsm| hsm.get_ref().deadline.as_ref());
-        let deadline = given.and_then(|given| given.value.as_ref().ok());
-        let Some((given, deadline)) = given.zip(deadline).filter(|_| !raw.program.is_empty()) else { return };
-        for issuer in raw.issuer.iter().map(|issuer| issuer.get_ref()) {
-            if let Some(timeout) = period(&issuer.timeout, ISSUER_TIMEOUT).filter(|timeout| deadline >= timeout) {
-                let found =
-                    format!("deadline {deadline} and timeout {timeout} of issuer {:?}", name_of(&issuer.name));
-                self.report.fault(&given.at, found, "a deadline shorter than the timeout of every issuer");
-            }
-        }
-    }
-
     /// Messages are forwarded as they are; nothing here turns one edition into the other.
     fn one_version(&mut self, raw: &Raw) {
         let acquirers = raw.acquirer.iter().map(|peer| (&peer.get_ref().dialect, peer.span()));
@@ -139,6 +124,15 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     for issuer in config.issuers.iter().filter(|issuer| issuer.mac.is_some() && issuer.timeout <= longest) {
         warnings.push(format!(
             "issuer {}: a timeout of no more than three times hsm.deadline: a request may follow its reversal, on another link",
+            issuer.name
+        ));
+    }
+    let deadline = config.hsm.as_ref().filter(|_| !config.programs.is_empty()).map(|hsm| hsm.deadline);
+    for issuer in
+        config.issuers.iter().filter(|issuer| deadline.is_some_and(|longest| issuer.timeout <= longest))
+    {
+        warnings.push(format!(
+            "issuer {}: a timeout of no more than hsm.deadline: a request whose token answers late is declined, and late",
             issuer.name
         ));
     }

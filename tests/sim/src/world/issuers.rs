@@ -84,6 +84,7 @@ impl World {
             pan: Some(pan),
             processing_code: None,
             amount_minor: approved.or(Some(payment.amount)),
+            currency: None,
             approval_code: approved
                 .and_then(|_| ApprovalCode::parse(format!("{:06}", leg.stan.number()).as_bytes())),
             response_code: ResponseCode::of(code),
@@ -182,6 +183,7 @@ impl World {
             pan: None,
             processing_code: None,
             amount_minor: None,
+            currency: None,
             approval_code: None,
             response_code: ResponseCode::of(code),
         };
