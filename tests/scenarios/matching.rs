@@ -84,10 +84,15 @@ fn q16_the_second_of_two_answers_is_unmatched() {
     let mut north = rig.acquirer("north");
     north.ask(&purchase("11=000001"), "0110 38=FIRST1 39=00");
     rig.await_metric("unmatched_total{issuer=maple}", 1.0);
-    // Contradicting ones as well: the first decides.
-    maple.on(|_| Act::Twice("38=- 39=05".into(), "38=SECOND 39=00".into()));
+    maple.on(|_| Act::Twice("38=- 39=05".into(), "38=- 39=05".into()));
     north.ask(&purchase("11=000002"), "0110 38=- 39=05");
     rig.await_metric("unmatched_total{issuer=maple}", 2.0);
+    assert!(maple.reversals().is_empty());
+    // Of contradicting ones the first decides too; an approval that nobody is told does not stay.
+    maple.on(|_| Act::Twice("38=- 39=05".into(), "38=SECOND 39=00".into()));
+    north.ask(&purchase("11=000004"), "0110 38=- 39=05");
+    rig.await_metric("late_total{issuer=maple}", 1.0);
+    rig.await_that("the approval to be undone", || maple.reversals().len() == 1);
     maple.on(|_| Act::answer(""));
     north.ask(&purchase("11=000003"), "0110 11=000003 39=00");
 }
@@ -152,4 +157,40 @@ fn s24_messages_in_the_wrong_direction_are_dropped() {
     maple.answer(&seen[0], "38=RIGHT1");
     north.expect("0110 11=000001 38=RIGHT1 39=00");
     assert_eq!(maple.seen().len(), 1);
+}
+
+#[test]
+fn an_approval_in_another_currency_is_none() {
+    let Some(rig) = Setup::new().start() else { return };
+    let maple = rig.issuer("maple");
+    let mut north = rig.acquirer("north");
+    for (nth, said) in
+        ["39=00 49=978", "39=10 4=400 49=978", "39=10 4=-", "39=10 4=0"].into_iter().enumerate()
+    {
+        maple.on(move |_| Act::answer(said));
+        north.ask(&purchase(&format!("11={:06}", nth + 1)), "0110 38=- 39=96");
+        rig.await_that("it to be undone", || maple.reversals().len() == nth + 1);
+    }
+}
+
+#[test]
+fn an_answer_of_another_type_is_none_to_what_was_asked() {
+    let Some(rig) = Setup::new().set("issuer.maple.timeout", "1s").start() else { return };
+    let maple = rig.issuer("maple");
+    maple.on(|_| Act::answer("0111 39=00"));
+    rig.acquirer("north").ask(&purchase(""), "0110 38=- 39=91");
+    rig.await_metric("unmatched_total{issuer=maple}", 1.0);
+}
+
+#[test]
+fn an_approval_of_a_kind_that_was_not_agreed_on_is_undone() {
+    let codes = vec![toml::Value::from("00")];
+    let Some(rig) = Setup::new().set("switch.approval_codes", codes).start() else { return };
+    let maple = rig.issuer("maple");
+    let mut north = rig.acquirer("north");
+    for (nth, code) in ["08", "10", "11"].into_iter().enumerate() {
+        maple.on(move |_| Act::answer(&format!("4=400 39={code}")));
+        north.ask(&purchase(&format!("11={:06}", nth + 1)), "0110 38=- 39=96");
+        rig.await_that("it to be undone", || maple.reversals().len() == nth + 1);
+    }
 }

@@ -130,6 +130,37 @@ fn r09_r13_what_cannot_be_meant_is_said_to_who_asks() {
 }
 
 #[test]
+fn r09_another_terminal_undoes_nothing() {
+    let Some(rig) = Setup::new().start() else { return };
+    let mut north = rig.acquirer("north");
+    north.ask(&purchase("11=000001 4=1000"), "0110 39=00");
+    for changes in ["41=ELSEWHER", "42=ANOTHER"] {
+        north.ask(&reversal("0400", 1, changes), "0410 39=12");
+        north.ask(&reversal("0420", 1, changes), "0430 39=00");
+    }
+    told(&rig, 0);
+    // What was said of a terminal once is known of it.
+    rig.await_metric("reversal_exceptions_total{acquirer=north}", 2.0);
+    rig.await_metric("tombstones_total{acquirer=north}", 2.0);
+    north.ask(&purchase("0101 11=000001 4=1000"), "0110 39=00");
+}
+
+/// On two shards as well: what DE 90 says chooses the shard.
+#[test]
+fn a_reversal_that_leaves_something_out_still_finds_its_original() {
+    for shards in [1, 2] {
+        let Some(rig) = Setup::new().set("switch.shards", shards).start() else { return };
+        let mut north = rig.acquirer("north");
+        for (nth, changes) in ["41=-", "42=-", "41=- 42=-", "33=200002"].into_iter().enumerate() {
+            let stan = nth as u32 + 1;
+            north.ask(&purchase(&format!("11={stan:06} 4=1000")), "0110 39=00");
+            north.ask(&reversal("0420", stan, changes), "0430 39=00");
+            told(&rig, nth + 1);
+        }
+    }
+}
+
+#[test]
 fn r10_another_acquirers_original_is_as_unknown_as_none() {
     let Some(rig) = Setup::new().acquirer("south").start() else { return };
     let mut north = rig.acquirer("north");

@@ -198,6 +198,13 @@ impl Memory {
         })
     }
 
+    /// Which shard decides a request that has the same home as this identity by its name, and that was sent there lately.
+    #[must_use]
+    pub fn named_elsewhere(&self, identity: Identity) -> Option<ShardId> {
+        let is_named = |(_, other): &(u32, &Elsewhere)| other.identity.0 >> 64 == identity.0 >> 64;
+        self.elsewhere.newest(SEARCHED).find(is_named).map(|(_, other)| other.home)
+    }
+
     /// The entry at a place.
     #[must_use]
     pub fn get(&self, place: u32) -> Option<Entry> {

@@ -19,7 +19,7 @@ use crate::Authorizer;
 use crate::counters::add_one;
 use crate::decision::{DeclineReason, Outcome};
 use crate::effect::{Effect, Effects};
-use crate::event::{Now, Ticket};
+use crate::event::{Now, ShardId, Ticket};
 use crate::fact::Fact;
 use crate::intake::reply_to;
 use crate::issuer::LegState;
@@ -42,8 +42,14 @@ impl Authorizer {
         if let (None, Some(to)) = (known, self.memory.home_elsewhere(original.identity, now.monotonic_us)) {
             return out.free.push(Effect::Hand { ticket: request.ticket, to });
         }
-        let Some(place) = known.or_else(|| self.named(request, &original, now)) else {
-            return self.buried(request, &original, now, out);
+        let may_search = known.is_none() && self.searches.take(now.monotonic_us);
+        let named = if may_search { self.named(request, &original, now) } else { None };
+        let Some(place) = known.or(named) else {
+            let elsewhere = if may_search { self.named_elsewhere(&original) } else { None };
+            return match elsewhere {
+                Some(to) => out.free.push(Effect::Hand { ticket: request.ticket, to }),
+                None => self.buried(request, &original, now, out),
+            };
         };
         let Some(entry) = self.memory.get(place) else { return };
         let is_undone = matches!(entry.state, State::Tombstone | State::Undone);
@@ -86,10 +92,7 @@ impl Authorizer {
 
     /// The place of an original whose identity is not known, by what is said of it: of its terminal, where the reversal says
     /// which, or of another.
-    fn named(&mut self, request: &Request, original: &Original, now: Now) -> Option<u32> {
-        if !self.searches.take(now.monotonic_us) {
-            return None;
-        }
+    fn named(&self, request: &Request, original: &Original, now: Now) -> Option<u32> {
         let mut of_another = None;
         for place in self.memory.asked_under(request.acquirer, original.named.stan, now.monotonic_us) {
             let Some(sent) = self.memory.sent(place).filter(|sent| original.named.fits(&sent.asked)) else {
@@ -101,6 +104,11 @@ impl Authorizer {
             of_another.get_or_insert(place);
         }
         of_another
+    }
+
+    /// The shard that decides what may be meant: this one is home to its name alone.
+    fn named_elsewhere(&self, original: &Original) -> Option<ShardId> {
+        self.memory.named_elsewhere(original.identity).filter(|to| !self.is_alone && *to != self.shard)
     }
 
     /// The original was never seen here: should it come, it is refused.

@@ -18,7 +18,7 @@ use authorizer::parked::{Operation, Order};
 use authorizer::programs::{CardProgram, ProgramId, Tries, contactless, rotating_atc};
 use authorizer::provision::{Asker, Change, Provision};
 use authorizer::request::{
-    Answer, CONTACTLESS_STRIPE, Class, Fingerprint, Identity, MatchKeys, Original, Presented, Request,
+    Answer, CONTACTLESS_STRIPE, Class, Fingerprint, Identity, MatchKeys, Named, Original, Presented, Request,
 };
 use authorizer::rights::Rights;
 use authorizer::saf::Retry;
@@ -266,10 +266,17 @@ impl Shard {
                 track: Some(0),
             },
             stan: Stan::new(number + 1)?,
-            original: class.is_reversal().then(|| Original {
+            original: class.is_reversal().then_some(Original {
                 identity: name(number),
                 is_reversal: false,
                 left_minor: minor.checked_sub(20_000).filter(|left| *left > 0),
+                named: Named {
+                    stan: Stan::new(number + 1)?,
+                    class: None,
+                    moment: Some(keys(number).moment),
+                    acquirer: None,
+                    forwarder: None,
+                },
             }),
             home: ShardId(0),
             pan: Pan::parse(CARDS[card]),
@@ -307,6 +314,7 @@ impl Shard {
             pan: None,
             processing_code: None,
             amount_minor: None,
+            currency: None,
             approval_code: ApprovalCode::parse(b"A12345"),
             response_code: ResponseCode::of(code),
         })
