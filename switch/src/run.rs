@@ -89,6 +89,13 @@ impl From<journal::Fault> for Fault {
 /// When it cannot start; when a shard failed, in which case nothing it held is trusted any more.
 pub fn run(config: Config, reread: Reread) -> Result<Ended, Fault> {
     process::keep_memory_to_itself().map_err(internal)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(internal)?;
+    // From here on: a start may take long, and who sends this one wants the switch to run. SIGTERM and SIGINT still end
+    // a start at once, before anything was taken.
+    let entered = runtime.enter();
+    let hang_up = signal(SignalKind::hangup()).map_err(internal)?;
+    drop(entered);
+    let reloads = Reloads { reread, hang_up, retired: Retired::default(), drain: Notify::new() };
     // Before the processes of the token are started: they must not hold on to listeners.
     let passed = service::sockets();
     let tokens = Tokens::open(&config)?;
@@ -98,12 +105,16 @@ pub fn run(config: Config, reread: Reread) -> Result<Ended, Fault> {
     let rules = Rules::new(config, 1).map_err(Fault::Config)?;
     let clock = Clock::start(books.found.last_us.saturating_add(1));
     let setup = Setup::new(rules, homes, snapshots, clock);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(internal)?;
-    runtime.block_on(run_with(setup, books, tokens, access, passed, taken, reread))
+    runtime.block_on(run_with(setup, books, tokens, access, passed, taken, reloads))
 }
 
 fn internal(error: impl std::fmt::Display) -> Fault {
     Fault::Internal(error.to_string())
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Fault> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| internal(format!("cannot listen on {address}: {error}")))
 }
 
 async fn run_with(
@@ -113,16 +124,19 @@ async fn run_with(
     access: Option<api::AccessToken>,
     passed: HashMap<SocketAddr, std::net::TcpListener>,
     mut taken: mpsc::Receiver<Box<crate::metrics::Snapshot>>,
-    reread: Reread,
+    mut reloads: Reloads,
 ) -> Result<Ended, Fault> {
-    let admin_address = setup.start.admin.listen;
-    let admin = TcpListener::bind(admin_address)
-        .await
-        .map_err(|error| internal(format!("cannot listen on {admin_address}: {error}")))?;
+    let admin = listen(setup.start.admin.listen).await?;
+    let console = match &setup.start.console {
+        Some(console) => {
+            let listener = listen(console.listen).await?;
+            Some(console::Bound::new(console, listener).map_err(Fault::Config)?)
+        }
+        None => None,
+    };
     let doors = door::bind(&setup, passed).map_err(internal)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(internal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(internal)?;
-    let mut hang_up = signal(SignalKind::hangup()).map_err(internal)?;
 
     #[cfg(feature = "otel")]
     let _traces = crate::otel::Exporter::start(&setup).map_err(internal)?;
@@ -145,25 +159,24 @@ async fn run_with(
     let api = api::router(setup.clone(), access, questions.clone());
     admin_task.spawn(admin::serve(admin, questions, api));
     let mut board = Board::new(setup.clone(), counts);
-    let mut console = None;
-    if let Some((shown, serving)) = console::open(&setup, console_questions).await.map_err(internal)? {
+    let mut console = console.map(|bound| {
+        let (shown, serving) = console::open(bound, &setup, console_questions);
         admin_task.spawn(serving);
-        console = Some(shown);
-    }
+        shown
+    });
     let mut second = interval(Duration::from_secs(1));
     let mut sign_of_life = interval(service::watchdog().unwrap_or(Duration::from_secs(3_600)));
     let is_watched = service::watchdog().is_some();
     service::ready();
     announce(&setup, &books.found);
 
-    let mut reloads = Reloads { reread, retired: Retired::default(), drain: Notify::new() };
     let mut drain: Option<Drain> = None;
     let mut look = interval(DRAIN_LOOK);
     loop {
         tokio::select! {
             Some(snapshot) = taken.recv() => board.update(snapshot),
             Some(question) = asked.recv() => answer(&setup, &board, &mut reloads, question),
-            Some(()) = hang_up.recv() => drop(reloads.reload(&setup)),
+            Some(()) = reloads.hang_up.recv() => drop(reloads.reload(&setup)),
             () = told_to_stop(&mut terminate, &mut interrupt, &reloads.drain) => match &mut drain {
                 None => {
                     tracing::info!("stopping: no new requests are taken");
@@ -517,6 +530,8 @@ fn standing(setup: &Setup) -> String {
 /// What operators may change, and what that needs.
 struct Reloads {
     reread: Reread,
+    /// SIGHUP says so.
+    hang_up: Signal,
     retired: Retired,
     /// The console says so.
     drain: Notify,

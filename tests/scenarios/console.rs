@@ -53,6 +53,37 @@ fn status(answer: &str) -> &str {
 }
 
 #[test]
+fn what_is_wrong_with_the_console_is_found_before_a_payment_can_be_taken() {
+    let console = free_address();
+    let Some(mut rig) = Setup::new().secret_file("short.token", "too-short").start() else { return };
+    rig.crash();
+    let segments = |rig: &Rig| {
+        let names = std::fs::read_dir(rig.folder().join("journal/shard-000")).expect("the journal").flatten();
+        names.filter(|name| name.path().extension().is_some_and(|end| end == "segment")).count()
+    };
+    let before = segments(&rig);
+    let mut refused = |settings: &str, code: i32, said: &str| {
+        let table = format!("[console]\nlisten = \"{console}\"\n{settings}\n\n[switch]");
+        let sound = rig.edit_config(|text| text.replace("[switch]", &table));
+        assert_eq!(rig.fail_to_start(), code, "{settings}");
+        let words = rig.process().last_words();
+        assert!(words.contains(said), "{words}");
+        // A shard begins a segment before it takes anything.
+        assert_eq!(segments(&rig), before, "{settings}");
+        rig.edit_config(|_| sound);
+    };
+    refused("token_file = \"short.token\"", 78, "at least 16 characters");
+    refused(
+        "token_file = \"journal.key\"\ncontrol = true\naudit_log = \"nowhere/audit.jsonl\"",
+        78,
+        "nowhere/audit.jsonl",
+    );
+    let _taken = std::net::TcpListener::bind(console).expect("free until now");
+    refused("", 70, &console.to_string());
+    rig.start_again();
+}
+
+#[test]
 fn strangers_see_nothing_and_other_origins_change_nothing() {
     let console = free_address();
     let Some(rig) = setup(console).start() else { return };

@@ -1,10 +1,13 @@
 //! Another configuration while the switch runs: whole or not at all, and no payment notices.
 
 use std::fs;
+use std::io::Write as _;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
+use tests::rig::metrics;
 use tests::rig::places::free_address;
 use tests::rig::process::{self, Process};
 use tests::{Acquirer, PATIENCE, Rig, Setup, Wire, purchase};
@@ -44,6 +47,29 @@ fn sighup_changes_routes_rights_and_codes_for_what_comes_next() {
     north.ask(&purchase("2=9999800000000015 11=000003 41=T2000001"), "0110 11=000003 39=14");
     north.ask(&purchase("11=000004 41=X2000001"), "0110 11=000004 39=58");
     assert!((rig.metric("config_last_reload_ok") - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn sighup_during_a_start_reloads_after_it() {
+    let (Some(binary), Some(rig)) = (process::binary(), Setup::new().start()) else { return };
+    rig.crash();
+    // The start goes on when somebody has written the key.
+    let key = rig.folder().join("journal.key");
+    let digits = fs::read(&key).expect("our own");
+    fs::remove_file(&key).expect("our own");
+    let made = Command::new("mkfifo").args(["-m", "600"]).arg(&key).status().expect("coreutils");
+    assert!(made.success());
+    let switch = Process::start(&binary, &["serve", "--config", "signalbox.toml"], &[], rig.folder());
+    let mut pipe = fs::OpenOptions::new().write(true).open(&key).expect("the switch reads it");
+    switch.signal(Signal::HUP);
+    pipe.write_all(&digits).expect("the switch reads it");
+    drop(pipe);
+    rig.await_that("the page", || metrics::get(rig.admin(), "/metrics").is_ok());
+    rig.await_gauge("config_generation", 2.0);
+    rig.acquirer("north").ask(&purchase("11=000001"), "0110 39=00");
+    switch.signal(Signal::TERM);
+    assert_eq!(switch.exit_code(PATIENCE), 0);
+    rig.forget();
 }
 
 #[test]

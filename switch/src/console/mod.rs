@@ -43,6 +43,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use crate::admin::{self, Question};
+use crate::api::AccessToken;
+use crate::config::Console as Settings;
 use crate::setup::Setup;
 use crate::slowest::Slow;
 use control::Control;
@@ -83,25 +85,36 @@ impl Console {
 /// The task that answers browsers.
 pub(crate) type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The console of a configuration, and the task that serves it.
-///
-/// # Errors
-/// Why its listener cannot be had.
-pub(crate) async fn open(
+/// A console whose files are sound and whose listener is bound: nobody is answered yet.
+pub(crate) struct Bound {
+    listener: TcpListener,
+    token: Option<AccessToken>,
+    control: Option<Control>,
+}
+
+impl Bound {
+    /// Reads the files that the settings name, behind the listener: it belongs to one process, and so does the end of
+    /// the audit log's chain.
+    ///
+    /// # Errors
+    /// Which of the files cannot be used.
+    pub(crate) fn new(settings: &Settings, listener: TcpListener) -> Result<Self, String> {
+        let token = settings.token_file.as_deref().map(AccessToken::read).transpose()?;
+        let control = settings.audit_log.as_deref().map(Control::open).transpose()?;
+        Ok(Self { listener, token, control: control.filter(|_| settings.control) })
+    }
+}
+
+/// The console, and the task that serves it.
+pub(crate) fn open(
+    Bound { listener, token, control }: Bound,
     setup: &Arc<Setup>,
     questions: mpsc::Sender<Question>,
-) -> Result<Option<(Console, Serving)>, String> {
-    let Some(settings) = &setup.start.console else { return Ok(None) };
-    let address = settings.listen;
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| format!("the console cannot listen on {address}: {error}"))?;
-    let token = settings.token_file.as_deref().map(crate::api::AccessToken::read).transpose()?;
-    let control = settings.audit_log.as_deref().map(Control::open).transpose()?;
+) -> (Console, Serving) {
     let (newest, seen) = watch::channel(Arc::from("null"));
     let door = Door {
         sessions: Arc::new(Sessions::new(token)),
-        control: control.filter(|_| settings.control).map(Arc::new),
+        control: control.map(Arc::new),
         listeners: Arc::default(),
         reading: Arc::default(),
         setup: setup.clone(),
@@ -118,7 +131,7 @@ pub(crate) async fn open(
             tracing::error!(%error, "the console ended");
         }
     };
-    Ok(Some((Console { view: view::View::default(), newest }, Box::pin(serving))))
+    (Console { view: view::View::default(), newest }, Box::pin(serving))
 }
 
 /// What the pages share.
