@@ -55,7 +55,7 @@ pub use digits::{Challenge, Code, CodeLength, Pan, Psn};
 pub use error::{Cause, HsmError, Retry};
 pub use hpke::Sealed;
 pub use locked::Locked;
-pub use plan::{KeyRequest, Plan, PlanError, Purpose};
+pub use plan::{Blame, KeyRequest, Plan, PlanError, Purpose};
 pub use question::{
     Answer, Candidates, CardStatus, CheckMac, Covered, Cryptogram, CryptogramVersion, Cvc3, DynamicCvv,
     EnrolCvc3, EnrolResponse, EnrolledResponse, IssuerAnswer, IssuerAuthentication, Ivcvc3, KeyId, Kind,

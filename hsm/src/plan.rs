@@ -93,8 +93,8 @@ impl Plan {
         let mut verifier = Verifier::new(token);
         let keep = verifier.keep_card_keys(self.card_keys as usize);
         keep.map_err(PlanError::Random)?;
-        for key in &self.keys {
-            verifier.load(key).map_err(PlanError::Key)?;
+        for (place, key) in (0..).zip(&self.keys) {
+            verifier.load(key).map_err(|why| PlanError::Key(KeyId::of_place(place), why))?;
         }
         Ok(verifier)
     }
@@ -128,11 +128,33 @@ pub enum PlanError {
     Token(OpenError),
     /// The token gives no random numbers.
     Random(Cause),
-    /// A key cannot be used.
-    Key(KeyError),
+    /// The key at this place cannot be used.
+    Key(KeyId, KeyError),
+}
+
+/// What must change before a plan that cannot be carried out can be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Blame {
+    /// The token or its module is away or does not answer: it may be there a moment later.
+    Token,
+    /// Trying again makes nothing better: the PIN, which tokens count and lock, or a label that several tokens have.
+    Plan,
+    /// The key at this place of the plan.
+    Key(KeyId),
 }
 
 impl PlanError {
+    /// What it lies in.
+    pub fn blame(&self) -> Blame {
+        match self {
+            PlanError::Token(OpenError::SeveralTokens { .. } | OpenError::PinNotText) => Blame::Plan,
+            PlanError::Token(_) if self.is_refused_pin() => Blame::Plan,
+            PlanError::Token(_) | PlanError::Random(_) => Blame::Token,
+            PlanError::Key(_, why) if why.flaw.is_of_the_token() => Blame::Token,
+            PlanError::Key(place, _) => Blame::Key(*place),
+        }
+    }
+
     /// Whether the token refused the PIN: it is not to be tried again.
     pub(crate) fn is_refused_pin(&self) -> bool {
         let PlanError::Token(OpenError::Login { why: Error::Pkcs11(code, _), .. }) = self else {
@@ -154,7 +176,7 @@ impl fmt::Display for PlanError {
         match self {
             PlanError::Token(why) => why.fmt(f),
             PlanError::Random(why) => write!(f, "random numbers of the token: {why}"),
-            PlanError::Key(why) => why.fmt(f),
+            PlanError::Key(_, why) => why.fmt(f),
         }
     }
 }

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::error::Cause;
 use crate::plan::PlanError;
+use crate::question::KeyId;
 use crate::secret::Secret;
 use crate::token::{KeySpec, Master, Token, Usage};
 
@@ -23,7 +24,8 @@ impl Vault {
     /// Opens the token and finds the key.
     pub fn open(module: &Path, label: &str, pin: &Secret, key: &KeySpec) -> Result<Vault, PlanError> {
         let token = Token::open(module, label, pin).map_err(PlanError::Token)?;
-        let key = token.load(key, Usage::JournalKeys).map_err(PlanError::Key)?;
+        let key =
+            token.load(key, Usage::JournalKeys).map_err(|why| PlanError::Key(KeyId::of_place(0), why))?;
         Ok(Vault { token, key })
     }
 

@@ -26,7 +26,7 @@ pub fn serve(stream: &mut (impl Read + Write)) -> io::Result<()> {
     let opened = Device::open(plan, true);
     match &opened {
         Ok(_) => wire::put_word(&mut out, &Word::Ready),
-        Err(why) => wire::put_word(&mut out, &Word::Refused(&why.to_string())),
+        Err(why) => wire::put_word(&mut out, &Word::Refused { blame: why.blame(), why: &why.to_string() }),
     }
     stream.write_all(&out)?;
     let Ok(device) = opened else { return Ok(()) };

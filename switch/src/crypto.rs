@@ -83,6 +83,14 @@ pub(crate) fn mac_keys(config: &Config) -> Vec<Option<KeyId>> {
     config.macs().map(|(_, mac)| mac.and_then(&mut key)).collect()
 }
 
+/// Whose key this is in [`plan`], for the operator.
+pub(crate) fn user_of(config: &Config, key: KeyId) -> Option<String> {
+    let named = |program: &Program| format!("program {:?}", program.name);
+    let cvc3 = config.programs.iter().filter(|program| program.cvc3.is_some());
+    let macs = config.macs().filter(|(_, mac)| mac.is_some()).map(|(peer, _)| format!("mac of {peer:?}"));
+    config.programs.iter().chain(cvc3).map(named).chain(macs).nth(usize::from(key.place()))
+}
+
 /// The key of a program in [`plan`].
 fn key_of(program: ProgramId) -> KeyId {
     KeyId::of_place(program.0)

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
-use hsm::Secret;
 use hsm::token::{Ceremony, CheckValue, KeySpec, Surveyed, Token, Usage, Verdict, initialise};
+use hsm::{Blame, Secret};
 
 use crate::journal::{self, Wrapper};
 
@@ -301,11 +301,15 @@ fn survey_as_json(surveyed: &[Surveyed]) -> String {
 }
 
 /// The key of a token that wraps the keys of a journal.
-pub(crate) fn vault(token: &TokenArguments, wrapper: &Wrapper) -> Result<journal::Vault, String> {
-    let spec = journal_key(wrapper)?;
-    let pin = first_line(&token.pin_file)?;
-    let vault = hsm::Vault::open(&token.module, &token.token, &pin, &spec).map_err(|why| why.to_string())?;
-    Ok(Box::new(move |salt| vault.key_for(salt).map_err(|why| why.to_string())))
+pub(crate) fn vault(token: &TokenArguments, wrapper: &Wrapper) -> Result<journal::Vault, journal::Fault> {
+    let spec = journal_key(wrapper).map_err(journal::Fault::Config)?;
+    let pin = first_line(&token.pin_file).map_err(journal::Fault::Config)?;
+    let opened = hsm::Vault::open(&token.module, &token.token, &pin, &spec);
+    let vault = opened.map_err(|why| match why.blame() {
+        Blame::Plan => journal::Fault::Config(why.to_string()),
+        Blame::Token | Blame::Key(_) => journal::Fault::Key(why.to_string()),
+    })?;
+    Ok(Box::new(move |salt| vault.key_for(salt).map_err(|why| journal::Fault::Key(why.to_string()))))
 }
 
 /// Such a key as it is looked for.

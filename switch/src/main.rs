@@ -187,7 +187,7 @@ Examples:
   signalbox cards enrol cards.jsonl --token-file access.token
 
 Every setting can be overridden by the environment: SIGNALBOX__SWITCH__SHARDS=2
-Exit codes: 0 clean, 3 journal damaged, 4 store error, 5 keys not to be had, 64 usage, 65 cards refused, 69 no switch answers,
+Exit codes: 0 clean, 3 journal damaged, 4 store error, 5 token or keys not to be had, 64 usage, 65 cards refused, 69 no switch answers,
 70 internal fault or broken law, 75 stop cut short, 78 configuration";
 
 fn main() -> ExitCode {

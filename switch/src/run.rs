@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use authorizer::Authorizer;
 use authorizer::event::{Event, IssuerId, ShardId};
-use hsm::{Device, Secret};
+use hsm::{Blame, Device, Secret};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -35,7 +35,7 @@ use crate::journal::{self, Archive, Directory, Found, Fresh, Index, Journal, Key
 use crate::reload::{self, Reread, Retired};
 use crate::rules::Rules;
 use crate::setup::{Clock, Setup};
-use crate::token::{self, Crew, Launcher, Started, Supervisor};
+use crate::token::{self, Crew, Launcher, NotReady, Started, Supervisor};
 use crate::wall::Wall;
 use crate::{process, serve, service, tables};
 
@@ -65,7 +65,7 @@ pub enum Fault {
     Damaged(String),
     /// The store refuses something.
     Store(String),
-    /// A key cannot be had, or may not be used.
+    /// A token or a key cannot be had.
     Key(String),
     /// A fault of the machine or of ours.
     Internal(String),
@@ -241,7 +241,8 @@ impl Tokens {
                 let open = |_| {
                     let pin = crate::keys::first_line(&hsm.pin_file).map_err(Fault::Config)?;
                     let plan = crypto::plan(config, hsm, pin);
-                    Device::open(plan, shards == 1).map_err(|why| unusable(config, why.to_string()))
+                    Device::open(plan, shards == 1)
+                        .map_err(|why| unusable(config, why.blame(), why.to_string()))
                 };
                 (0..shards).map(open).collect::<Result<_, _>>().map(Self::Inline)
             }
@@ -249,7 +250,10 @@ impl Tokens {
                 let plan = crypto::plan(config, hsm, Secret::new(Vec::new()));
                 let launcher = Launcher::start(hsm, &plan).map_err(internal)?;
                 let count = u64::from(shards) * u64::from(hsm.workers);
-                let workers = launcher.first_workers(count).map_err(|why| unusable(config, why))?;
+                let workers = launcher.first_workers(count).map_err(|why| match why {
+                    NotReady::Refused(blame, why) => unusable(config, blame, why),
+                    NotReady::Silent(why) => Fault::Key(why),
+                })?;
                 Ok(Self::Workers(launcher, workers))
             }
         }
@@ -276,17 +280,17 @@ impl Tokens {
     }
 }
 
-/// Why the token cannot be used; with the program or peer whose key it is about.
-fn unusable(config: &Config, why: String) -> Fault {
-    let is_about =
-        |key: &str| [key, &format!("{key}-left")].iter().any(|key| why.starts_with(&format!("key {key:?} ")));
-    let program = config.programs.iter().find(|program| is_about(&program.key));
-    let peer = config.macs().find(|(_, mac)| mac.is_some_and(|mac| is_about(&mac.key)));
-    Fault::Config(match (program, peer) {
-        (Some(program), _) => format!("program {:?}: {why}", program.name),
-        (None, Some((peer, _))) => format!("mac of {peer:?}: {why}"),
-        (None, None) => why,
-    })
+/// Why the token cannot be used; with the program or peer whose key it is about. A token that is away may come back, and
+/// whoever started the switch may try again.
+fn unusable(config: &Config, blame: Blame, why: String) -> Fault {
+    match blame {
+        Blame::Token => Fault::Key(why),
+        Blame::Plan => Fault::Config(why),
+        Blame::Key(key) => Fault::Config(match crypto::user_of(config, key) {
+            Some(user) => format!("{user}: {why}"),
+            None => why,
+        }),
+    }
 }
 
 /// What the switch knows before it takes anything: what earlier processes wrote down, and where that goes on.

@@ -158,6 +158,14 @@ fn s04_a_weaker_key_a_missing_key_and_the_wrong_place_are_refused() {
     let keys = rig.folder().join("journal/keys");
     let away = rig.folder().join("keys.away");
     fs::rename(&keys, &away).expect("our own");
+    // A PIN is not tried again: tokens count that, and lock.
+    let pin = token.pin_file().display().to_string();
+    let wrong = token.secret("wrong.pin", "0000-0000").display().to_string();
+    rig.edit_config(|_| before.replace(&pin, &wrong));
+    fs::rename(&away, &keys).expect("our own");
+    assert_eq!(rig.fail_to_start(), 78);
+    assert!(rig.process().last_words().contains("login to token"), "{}", rig.process().last_words());
+    fs::rename(&keys, &away).expect("our own");
     rig.edit_config(|_| before);
     assert_eq!(rig.fail_to_start(), 5);
     assert!(rig.process().last_words().contains("begun with a key file"), "{}", rig.process().last_words());

@@ -166,7 +166,8 @@ fn l10_a_second_switch_on_the_same_journal_does_not_start() {
     let Some(rig) = Setup::new().start() else { return };
     let config = fs::read_to_string(rig.folder().join("signalbox.toml")).expect("our own");
     fs::write(rig.folder().join("second.toml"), config).expect("our own folder");
-    assert_eq!(rig.run(&["serve", "--config", "second.toml"]).0, 78);
+    // The first may be one that still finishes: whoever started the second tries again.
+    assert_eq!(rig.run(&["serve", "--config", "second.toml"]).0, 4);
     rig.acquirer("north").ask(&purchase(""), "0110 39=00");
     fs::remove_file(rig.folder().join("second.toml")).expect("our own");
 }

@@ -11,7 +11,7 @@ use tests::message_text::unhex;
 use tests::rig::noise::Noise;
 use tests::rig::process::{children, token_workers};
 use tests::rig::token::Shim;
-use tests::{Acquirer, Rig, Setup, TestToken, purchase};
+use tests::{Acquirer, Rig, Setup, TestToken, TokenKind, purchase};
 
 use super::on_softhsm::rotating_atc::{GOOD, KEY, P1, WRONG, enrol, program, tap};
 use super::same_time::{card, enrol_card};
@@ -87,6 +87,58 @@ fn h1_a_token_that_refuses_uses_nothing_up_and_stops_nobody() {
     assert!(status == 200 && told.contains("\"up\": false"), "{status} {told}");
     assert_eq!(rig.issuer("maple").seen().len(), codes.len(), "only what needed no code");
     nothing_was_used_up(&rig, &shim, &mut north, 200);
+}
+
+/// A token that comes late is waited for by whoever starts the switch again (5); what is wrong with a key or the PIN is
+/// not tried again (78).
+fn a_start_says_whether_trying_again_can_help(kind: TokenKind, placement: &str) {
+    let Some(token) = TestToken::of(kind) else { return };
+    let check_value = token.import("counters", "rotating-atc", KEY);
+    let setup = Setup::new().token(&token).table("program", &program(&check_value));
+    let Some(mut rig) = setup.set("hsm.placement", placement).start() else { return };
+    rig.crash();
+    let (module, pin) = (token.module().display().to_string(), token.pin_file().display().to_string());
+    let wrong = token.secret("wrong.pin", "0000-0000").display().to_string();
+    token.hide(true);
+    assert_eq!(rig.fail_to_start(), 5, "no token: {}", rig.process().last_words());
+    token.hide(false);
+    let mut refused = |from: &str, to: &str, code: i32, said: &str| {
+        let sound = rig.edit_config(|text| text.replace(from, to));
+        assert_eq!(rig.fail_to_start(), code, "{to}: {}", rig.process().last_words());
+        let words = rig.process().last_words();
+        assert!(words.contains(said), "{words}");
+        rig.edit_config(|_| sound);
+    };
+    refused(
+        &format!("module = \"{module}\""),
+        "module = \"/nowhere/libtoken.so\"",
+        5,
+        "/nowhere/libtoken.so",
+    );
+    refused(&pin, &wrong, 78, "login to token");
+    refused(&check_value, "000000", 78, "program \"wallet\": key \"counters\"");
+    refused("key = \"counters\"", "key = \"absent\"", 78, "program \"wallet\": key \"absent\"");
+    // The key of a program under the name of a link's, and the link is told of.
+    let mac = format!(
+        "name = \"north\"\nmac = {{ algorithm = \"aes-cmac\", key = \"counters\", check_value = \"{check_value}\" }}"
+    );
+    refused("name = \"north\"", &mac, 78, "mac of \"north\": key \"counters\"");
+    rig.start_again();
+}
+
+#[test]
+fn a_start_says_whether_trying_again_can_help_softhsm() {
+    a_start_says_whether_trying_again_can_help(TokenKind::SoftHsm, "worker");
+}
+
+#[test]
+fn a_start_says_whether_trying_again_can_help_devtoken() {
+    a_start_says_whether_trying_again_can_help(TokenKind::Devtoken, "worker");
+}
+
+#[test]
+fn a_start_says_whether_trying_again_can_help_inline() {
+    a_start_says_whether_trying_again_can_help(TokenKind::SoftHsm, "inline");
 }
 
 /// Every code that the standard names, a vendor's and one that nobody knows, from each call that a code needs. One call

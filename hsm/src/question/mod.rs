@@ -381,6 +381,11 @@ impl KeyId {
     pub fn of_place(place: u16) -> KeyId {
         KeyId(place)
     }
+
+    /// Its place there.
+    pub fn place(self) -> u16 {
+        self.0
+    }
 }
 
 impl Question {

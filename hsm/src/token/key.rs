@@ -163,6 +163,18 @@ pub enum KeyFlaw {
     Token(Error),
 }
 
+impl KeyFlaw {
+    /// Whether it says nothing of the key: the token was lost on the way to it.
+    pub(crate) fn is_of_the_token(&self) -> bool {
+        let cause = match self {
+            KeyFlaw::NotCapable(_, Verdict::Fails(cause)) | KeyFlaw::NoStream(cause) => *cause,
+            KeyFlaw::Token(Error::Pkcs11(code, function)) => Cause::from(Error::Pkcs11(*code, *function)),
+            _ => return false,
+        };
+        matches!(cause, Cause::Busy | Cause::SessionLost | Cause::LoggedOut | Cause::DeviceLost)
+    }
+}
+
 impl From<Error> for KeyFlaw {
     fn from(why: Error) -> KeyFlaw {
         KeyFlaw::Token(why)

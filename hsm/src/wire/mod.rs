@@ -17,8 +17,8 @@ mod set_up;
 use bytes::{Take, put_long};
 
 use crate::error::HsmError;
-use crate::plan::Plan;
-use crate::question::{Answer, Covered, Question};
+use crate::plan::{Blame, Plan};
+use crate::question::{Answer, Covered, KeyId, Question};
 
 /// Kind and length of a frame.
 pub const HEADER_BYTES: usize = 5;
@@ -46,8 +46,13 @@ pub enum Order<'b> {
 pub enum Word<'b> {
     /// The token is open, every key loaded.
     Ready,
-    /// It cannot be opened; for the operator.
-    Refused(&'b str),
+    /// It cannot be opened.
+    Refused {
+        /// What that lies in.
+        blame: Blame,
+        /// For the operator.
+        why: &'b str,
+    },
     /// Answers.
     Answers(Answers<'b>),
     /// What came of a probe.
@@ -138,8 +143,9 @@ pub fn put_probe(out: &mut Vec<u8>, number: u64) {
 pub fn put_word(out: &mut Vec<u8>, word: &Word<'_>) {
     let begun = match word {
         Word::Ready => begin(out, READY),
-        Word::Refused(why) => {
+        Word::Refused { blame, why } => {
             let begun = begin(out, REFUSED);
+            put_blame(out, *blame);
             put_long(out, why.as_bytes());
             begun
         }
@@ -182,7 +188,10 @@ pub fn word(bytes: &[u8]) -> Result<Option<(Word<'_>, usize)>, Broken> {
     let mut from = Take(body);
     let word = match kind {
         READY => whole(Some(Word::Ready), &from)?,
-        REFUSED => whole(text(&mut from).map(Word::Refused), &from)?,
+        REFUSED => {
+            let blame = take_blame(&mut from).ok_or(Broken)?;
+            whole(text(&mut from).map(|why| Word::Refused { blame, why }), &from)?
+        }
         ANSWERS => {
             let derivations = from.u64().ok_or(Broken)?;
             Word::Answers(Answers { derivations, rest: from.0 })
@@ -195,6 +204,26 @@ pub fn word(bytes: &[u8]) -> Result<Option<(Word<'_>, usize)>, Broken> {
         _ => return Err(Broken),
     };
     Ok(Some((word, taken)))
+}
+
+fn put_blame(out: &mut Vec<u8>, blame: Blame) {
+    match blame {
+        Blame::Token => out.push(1),
+        Blame::Plan => out.push(2),
+        Blame::Key(key) => {
+            out.push(3);
+            out.extend_from_slice(&key.place().to_le_bytes());
+        }
+    }
+}
+
+fn take_blame(from: &mut Take<'_>) -> Option<Blame> {
+    Some(match from.u8()? {
+        1 => Blame::Token,
+        2 => Blame::Plan,
+        3 => Blame::Key(KeyId::of_place(from.u16()?)),
+        _ => return None,
+    })
 }
 
 fn text<'b>(from: &mut Take<'b>) -> Option<&'b str> {

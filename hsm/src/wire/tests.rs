@@ -228,7 +228,9 @@ fn words_and_orders_arrive_as_they_were() {
     let mut bytes = Vec::new();
     let words = [
         Word::Ready,
-        Word::Refused("no token is labelled \"x\""),
+        Word::Refused { blame: Blame::Token, why: "no token is labelled \"x\"" },
+        Word::Refused { blame: Blame::Plan, why: "login refused" },
+        Word::Refused { blame: Blame::Key(KeyId::of_place(700)), why: "" },
         Word::Standing { probe: 7, fault: "" },
         Word::Standing { probe: u64::MAX, fault: "device lost" },
         Word::Lost("login refused"),

@@ -63,7 +63,8 @@ impl Directory {
         }
         let lock = open_private(&path.join("lock")).map_err(store)?;
         if lock.try_lock().is_err() {
-            return Err(Fault::Config(format!("{}: another switch uses this journal", path.display())));
+            // An old one that is still finishing, perhaps: a matter of time.
+            return Err(Fault::Store(format!("{}: another switch uses this journal", path.display())));
         }
         let settings = settings()?;
         fixed_shards(path, shards)?;

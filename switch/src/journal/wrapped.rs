@@ -37,7 +37,7 @@ impl std::fmt::Display for Wrapper {
 }
 
 /// Gives the key that belongs to a salt, as the token makes it, or says why it cannot.
-pub(crate) type Ask<'a> = &'a dyn Fn(&[u8; KEY_BYTES]) -> Result<Zeroizing<[u8; KEY_BYTES]>, String>;
+pub(crate) type Ask<'a> = &'a dyn Fn(&[u8; KEY_BYTES]) -> Result<Zeroizing<[u8; KEY_BYTES]>, Fault>;
 
 /// What the file says.
 #[derive(Serialize, Deserialize)]
@@ -81,15 +81,15 @@ pub(crate) fn open_or_make(directory: &Path, wrapper: &Wrapper, ask: Ask<'_>) ->
 /// The keys of a data directory that has them.
 pub(crate) fn keys(
     directory: &Path,
-    ask: impl FnOnce(&Wrapper) -> Result<Vault, String>,
+    ask: impl FnOnce(&Wrapper) -> Result<Vault, Fault>,
 ) -> Result<Keys, Fault> {
     let said = read(directory)?.ok_or_else(|| no_file(directory))?;
-    let ask = ask(&said.wrapper).map_err(Fault::Key)?;
+    let ask = ask(&said.wrapper)?;
     Ok(open(directory, &said, &*ask)?.keys())
 }
 
 /// What answers for a token.
-pub(crate) type Vault = Box<dyn Fn(&[u8; KEY_BYTES]) -> Result<Zeroizing<[u8; KEY_BYTES]>, String>>;
+pub(crate) type Vault = Box<dyn Fn(&[u8; KEY_BYTES]) -> Result<Zeroizing<[u8; KEY_BYTES]>, Fault>>;
 
 /// Wraps the keys of a directory under another key of the token, or under the same anew, and draws a data key for what is
 /// written from the next start on. Data keys that no file is under any more are taken out. Says which are left.
@@ -99,17 +99,17 @@ pub(crate) type Vault = Box<dyn Fn(&[u8; KEY_BYTES]) -> Result<Zeroizing<[u8; KE
 pub(crate) fn rewrap(
     directory: &Path,
     to: Option<Wrapper>,
-    vault: impl Fn(&Wrapper) -> Result<Vault, String>,
+    vault: impl Fn(&Wrapper) -> Result<Vault, Fault>,
 ) -> Result<(Wrapper, Vec<u32>), Fault> {
     let said = read(directory)?.ok_or_else(|| no_file(directory))?;
-    let mut clear = open(directory, &said, &*vault(&said.wrapper).map_err(Fault::Key)?)?;
+    let mut clear = open(directory, &said, &*vault(&said.wrapper)?)?;
     let to = to.unwrap_or(said.wrapper);
     let used = used(directory)?;
     let newest = clear.data.last().map_or(0, |(id, _)| *id);
     // A switch that runs goes on writing under the newest.
     clear.data.retain(|(id, _)| *id == newest || used.contains(id));
     clear.data.push((newest + 1, drawn()?));
-    write(directory, &to, &clear, &*vault(&to).map_err(Fault::Key)?)?;
+    write(directory, &to, &clear, &*vault(&to)?)?;
     Ok((to, clear.data.iter().map(|(id, _)| *id).collect()))
 }
 
@@ -155,7 +155,7 @@ fn open(directory: &Path, said: &Said, ask: Ask<'_>) -> Result<Clear, Fault> {
     {
         return Err(damaged());
     }
-    let key = ask(&salt).map_err(|why| unreachable(&said.wrapper, &why))?;
+    let key = ask(&salt).map_err(|fault| unreachable(&said.wrapper, &fault))?;
     let clear =
         sealer(&key).open_in_place(nonce(), Aad::from(head(said)), &mut wrapped).map_err(|_| damaged())?;
     let (lookup, data) = clear.split_first_chunk::<KEY_BYTES>().ok_or_else(damaged)?;
@@ -169,7 +169,7 @@ fn open(directory: &Path, said: &Said, ask: Ask<'_>) -> Result<Clear, Fault> {
 
 fn write(directory: &Path, wrapper: &Wrapper, clear: &Clear, ask: Ask<'_>) -> Result<(), Fault> {
     let salt = drawn()?;
-    let key = ask(&salt).map_err(|why| unreachable(wrapper, &why))?;
+    let key = ask(&salt).map_err(|fault| unreachable(wrapper, &fault))?;
     let data = clear.data.iter().map(|(id, _)| *id).collect();
     let mut said =
         Said { version: VERSION, wrapper: wrapper.clone(), salt: hex(&*salt), data, wrapped: String::new() };
@@ -207,8 +207,9 @@ fn head(said: &Said) -> String {
     )
 }
 
-fn unreachable(wrapper: &Wrapper, why: &str) -> Fault {
-    Fault::Key(format!("the journal's keys cannot be unwrapped without {wrapper} of the token: {why}"))
+fn unreachable(wrapper: &Wrapper, fault: &Fault) -> Fault {
+    let said = format!("the journal's keys cannot be unwrapped without {wrapper} of the token: {fault}");
+    if matches!(fault, Fault::Config(_)) { Fault::Config(said) } else { Fault::Key(said) }
 }
 
 fn sealer(key: &[u8; KEY_BYTES]) -> LessSafeKey {
@@ -299,7 +300,7 @@ mod tests {
         assert_eq!((made.of_identities(), made.newest()), (opened.of_identities(), opened.newest()));
         assert!(matches!(open_or_make(&scratch.0, &wrapper("b"), &*token(1)), Err(Fault::Key(_))));
         assert!(matches!(open_or_make(&scratch.0, &wrapper("a"), &*token(2)), Err(Fault::Damaged { .. })));
-        let gone = |_: &[u8; 32]| Err("it is gone".to_owned());
+        let gone = |_: &[u8; 32]| Err(Fault::Key("it is gone".to_owned()));
         let fault = open_or_make(&scratch.0, &wrapper("a"), &gone).err().expect("no key");
         assert!(matches!(&fault, Fault::Key(why) if why.contains("it is gone")), "{fault}");
         let bytes = fs::read(scratch.0.join(NAME)).expect("our own");

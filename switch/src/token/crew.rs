@@ -337,7 +337,7 @@ impl Place {
                     }
                 }
                 Word::Standing { .. } | Word::Lost(_) => {}
-                Word::Ready | Word::Refused(_) => return Err(Broken),
+                Word::Ready | Word::Refused { .. } => return Err(Broken),
             }
             taken += len;
         }

@@ -14,7 +14,7 @@ use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
 use hsm::wire::{self, Word};
-use hsm::{Plan, Secret};
+use hsm::{Blame, Plan, Secret};
 use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
@@ -64,8 +64,8 @@ impl Launcher {
     /// Starts the first workers, one after the other, and waits until each is ready.
     ///
     /// # Errors
-    /// Why one could not open the token, for the operator.
-    pub(crate) fn first_workers(&self, count: u64) -> Result<Vec<Started>, String> {
+    /// Why one could not open the token.
+    pub(crate) fn first_workers(&self, count: u64) -> Result<Vec<Started>, NotReady> {
         let mut workers = Vec::new();
         for number in 0..count {
             workers.push(self.first_worker(number)?);
@@ -73,22 +73,24 @@ impl Launcher {
         Ok(workers)
     }
 
-    fn first_worker(&self, number: u64) -> Result<Started, String> {
-        let failed = |error: io::Error| format!("the launcher of token workers failed: {error}");
+    fn first_worker(&self, number: u64) -> Result<Started, NotReady> {
+        let failed =
+            |error: io::Error| NotReady::Silent(format!("the launcher of token workers failed: {error}"));
         let mut attempts = 0;
         loop {
             attempts += 1;
             Order::Start(number).send(&self.control).map_err(failed)?;
             let stream = match Report::receive(&self.control).map_err(failed)? {
                 Some(Report::Started(_, stream)) => UnixStream::from(stream),
-                Some(Report::NotStarted(_, why)) => return Err(why),
+                Some(Report::NotStarted(_, why)) => return Err(NotReady::Silent(why)),
                 Some(Report::Ended(..)) | None => {
-                    return Err("the launcher of token workers ended".to_owned());
+                    return Err(NotReady::Silent("the launcher of token workers ended".to_owned()));
                 }
             };
             match wait_until_ready(&stream) {
                 Ok(()) => return Ok(Started { number, stream }),
-                Err(why) if attempts < ATTEMPTS && may_pass(&why) => {
+                // SoftHSM2 writes its token's file anew at each login, and who looks at it at that moment finds none.
+                Err(NotReady::Refused(Blame::Token, _)) if attempts < ATTEMPTS => {
                     Order::End(number).send(&self.control).map_err(failed)?;
                     Report::receive(&self.control).map_err(failed)?;
                     std::thread::sleep(ATTEMPT_WAIT);
@@ -99,20 +101,31 @@ impl Launcher {
     }
 }
 
-/// Whether the token may be found a moment later: SoftHSM2 writes its token's file anew at each login, and who looks at it
-/// at that moment finds none. A PIN that was refused is not tried again, for tokens count that.
-pub(super) fn may_pass(why: &str) -> bool {
-    why.starts_with("no token is labelled") || why.starts_with("PKCS#11 module unusable")
+/// Why a worker is not ready.
+pub(crate) enum NotReady {
+    /// It says that it cannot open the token: what that lies in, and why.
+    Refused(Blame, String),
+    /// It says nothing that could be understood, or could not be asked.
+    Silent(String),
 }
 
-fn wait_until_ready(mut stream: &UnixStream) -> Result<(), String> {
-    let failed = |error: io::Error| format!("a token worker did not start: {error}");
+impl std::fmt::Display for NotReady {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Self::Refused(_, why) | Self::Silent(why)) = self;
+        f.write_str(why)
+    }
+}
+
+fn wait_until_ready(mut stream: &UnixStream) -> Result<(), NotReady> {
+    let failed = |error: io::Error| NotReady::Silent(format!("a token worker did not start: {error}"));
     stream.set_read_timeout(Some(OPEN_WAIT)).map_err(failed)?;
     let mut heard = Vec::new();
     while !is_ready(&heard)? {
         let mut some = [0; 1024];
         match stream.read(&mut some).map_err(failed)? {
-            0 => return Err("a token worker ended while it opened the token".to_owned()),
+            0 => {
+                return Err(NotReady::Silent("a token worker ended while it opened the token".to_owned()));
+            }
             read => heard.extend_from_slice(&some[..read]),
         }
     }
@@ -120,12 +133,14 @@ fn wait_until_ready(mut stream: &UnixStream) -> Result<(), String> {
 }
 
 /// Whether a worker that was just started has said that it is ready.
-pub(super) fn is_ready(heard: &[u8]) -> Result<bool, String> {
+pub(super) fn is_ready(heard: &[u8]) -> Result<bool, NotReady> {
     match wire::word(heard) {
         Ok(None) => Ok(false),
         Ok(Some((Word::Ready, taken))) if taken == heard.len() => Ok(true),
-        Ok(Some((Word::Refused(why), _))) => Err(why.to_owned()),
-        Ok(Some(_)) | Err(_) => Err("a token worker said something else than that it is ready".to_owned()),
+        Ok(Some((Word::Refused { blame, why }, _))) => Err(NotReady::Refused(blame, why.to_owned())),
+        Ok(Some(_)) | Err(_) => {
+            Err(NotReady::Silent("a token worker said something else than that it is ready".to_owned()))
+        }
     }
 }
 

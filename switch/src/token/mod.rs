@@ -29,7 +29,7 @@ mod unwrap;
 
 pub(crate) use board::told;
 pub(crate) use crew::{Crew, Figures};
-pub(crate) use launcher::{Launcher, Started};
+pub(crate) use launcher::{Launcher, NotReady, Started};
 pub(crate) use listen::listen;
 pub(crate) use supervisor::{News, Supervisor};
 pub(crate) use unwrap::unwrap;

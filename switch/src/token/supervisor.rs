@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use hsm::Blame;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
@@ -18,7 +19,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Seat;
 use super::control::{Order, Report};
-use super::launcher::{Launcher, OPEN_WAIT, Started, is_ready};
+use super::launcher::{Launcher, NotReady, OPEN_WAIT, Started, is_ready};
 use crate::hop::Hop;
 use crate::setup::Setup;
 
@@ -58,7 +59,7 @@ pub(crate) struct Supervisor {
     spare: Option<(u64, UnixStream)>,
     /// Workers that are being started: asked for, or opening the token.
     starting: usize,
-    opening: JoinSet<(u64, Result<UnixStream, String>)>,
+    opening: JoinSet<(u64, Result<UnixStream, NotReady>)>,
     /// Workers that the launcher has not been told to end yet.
     ending: VecDeque<u64>,
     /// No start before this, after one that failed.
@@ -71,7 +72,7 @@ pub(crate) struct Supervisor {
 enum Next {
     News(News),
     Report(std::io::Result<Option<Report>>),
-    Opened(u64, Result<UnixStream, String>),
+    Opened(u64, Result<UnixStream, NotReady>),
     SpareDied,
     Retry,
 }
@@ -135,7 +136,11 @@ impl Supervisor {
                 Next::Opened(number, Err(why)) => {
                     self.starting -= 1;
                     self.end(number);
-                    self.failed(&why);
+                    self.failed(&why.to_string());
+                    if matches!(why, NotReady::Refused(Blame::Plan, _)) {
+                        // Tokens count refused PINs, and lock.
+                        self.not_before = Instant::now() + REFUSED_PAUSE;
+                    }
                 }
                 Next::SpareDied => {
                     if let Some((number, _)) = self.spare.take() {
@@ -213,9 +218,7 @@ impl Supervisor {
     }
 
     fn failed(&mut self, why: &str) {
-        // Tokens count refused PINs, and lock.
-        let is_refused = why.starts_with("login to token");
-        self.not_before = Instant::now() + if is_refused { REFUSED_PAUSE } else { PAUSE };
+        self.not_before = Instant::now() + PAUSE;
         if !self.is_failing {
             self.is_failing = true;
             let why: String = why.chars().take(200).collect();
@@ -297,8 +300,8 @@ impl Supervisor {
 }
 
 /// Waits until a worker has opened the token.
-async fn opened(stream: std::os::unix::net::UnixStream) -> Result<UnixStream, String> {
-    let failed = |error: std::io::Error| error.to_string();
+async fn opened(stream: std::os::unix::net::UnixStream) -> Result<UnixStream, NotReady> {
+    let failed = |error: std::io::Error| NotReady::Silent(error.to_string());
     stream.set_nonblocking(true).map_err(failed)?;
     let stream = UnixStream::from_std(stream).map_err(failed)?;
     let mut heard = Vec::new();
@@ -306,7 +309,7 @@ async fn opened(stream: std::os::unix::net::UnixStream) -> Result<UnixStream, St
         while !is_ready(&heard)? {
             stream.readable().await.map_err(failed)?;
             match stream.try_read_buf(&mut heard) {
-                Ok(0) => return Err("it ended while it opened the token".to_owned()),
+                Ok(0) => return Err(NotReady::Silent("it ended while it opened the token".to_owned())),
                 Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(failed(error)),
                 Ok(_) | Err(_) => {}
             }
@@ -315,6 +318,6 @@ async fn opened(stream: std::os::unix::net::UnixStream) -> Result<UnixStream, St
     };
     match timeout(OPEN_WAIT, opening).await {
         Ok(outcome) => outcome.map(|()| stream),
-        Err(_) => Err("it did not open the token in time".to_owned()),
+        Err(_) => Err(NotReady::Silent("it did not open the token in time".to_owned())),
     }
 }

@@ -11,9 +11,9 @@ use std::process::{ExitCode, Stdio};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::launcher::{ATTEMPT_WAIT, ATTEMPTS, OPEN_WAIT, child, may_pass, run_tied};
+use super::launcher::{ATTEMPT_WAIT, ATTEMPTS, OPEN_WAIT, child, run_tied};
 use crate::config::Hsm;
-use crate::journal::Wrapper;
+use crate::journal::{Fault, Wrapper};
 use crate::keys::{self, TokenArguments};
 
 /// What the process is told. None of it is secret.
@@ -28,24 +28,27 @@ struct Asked {
 
 /// What the answer begins with.
 const MADE: u8 = 1;
+/// Not now, or not this key.
 const REFUSED: u8 = 2;
+/// Not as it was asked: trying again makes nothing better, and a PIN locks.
+const MISTAKEN: u8 = 3;
 
 /// The key that the token makes of a salt.
-pub(crate) fn unwrap(hsm: &Hsm, wrapper: &Wrapper, salt: &[u8; 32]) -> Result<Zeroizing<[u8; 32]>, String> {
+pub(crate) fn unwrap(hsm: &Hsm, wrapper: &Wrapper, salt: &[u8; 32]) -> Result<Zeroizing<[u8; 32]>, Fault> {
     let Hsm { module, token, pin_file, .. } = hsm.clone();
     let asked = Asked { module, token, pin_file, wrapper: wrapper.clone(), salt: *salt };
     let mut attempts = 0;
     loop {
         attempts += 1;
-        match ask(&asked).map_err(|error| format!("the process that asks it failed: {error}"))? {
+        match ask(&asked).map_err(|error| Fault::Key(format!("the process that asks it failed: {error}")))? {
             Ok(key) => return Ok(key),
-            Err(why) if attempts < ATTEMPTS && may_pass(&why) => std::thread::sleep(ATTEMPT_WAIT),
-            Err(why) => return Err(why),
+            Err(Fault::Key(_)) if attempts < ATTEMPTS => std::thread::sleep(ATTEMPT_WAIT),
+            Err(fault) => return Err(fault),
         }
     }
 }
 
-fn ask(asked: &Asked) -> io::Result<Result<Zeroizing<[u8; 32]>, String>> {
+fn ask(asked: &Asked) -> io::Result<Result<Zeroizing<[u8; 32]>, Fault>> {
     let (mut ours, theirs) = UnixStream::pair()?;
     let mut process = child("hsm-unwrap").stdin(Stdio::from(OwnedFd::from(theirs))).spawn()?;
     ours.write_all(&serde_json::to_vec(asked)?)?;
@@ -63,8 +66,9 @@ fn ask(asked: &Asked) -> io::Result<Result<Zeroizing<[u8; 32]>, String>> {
             made.copy_from_slice(key);
             Ok(made)
         }
-        Some((&REFUSED, why)) => Err(String::from_utf8_lossy(why).into_owned()),
-        _ => Err("the process that asks the token ended without an answer".to_owned()),
+        Some((&REFUSED, why)) => Err(Fault::Key(String::from_utf8_lossy(why).into_owned())),
+        Some((&MISTAKEN, why)) => Err(Fault::Config(String::from_utf8_lossy(why).into_owned())),
+        _ => return Err(io::Error::other("it ended without an answer")),
     })
 }
 
@@ -83,7 +87,10 @@ pub fn answer_unwrap(parent: u32) -> ExitCode {
                 socket.write_all(&[MADE])?;
                 socket.write_all(&*key)
             }
-            Err(why) => socket.write_all(&[&[REFUSED], why.as_bytes()].concat()),
+            Err(fault) => {
+                let kind = if matches!(fault, Fault::Config(_)) { MISTAKEN } else { REFUSED };
+                socket.write_all(&[&[kind], fault.to_string().as_bytes()].concat())
+            }
         }
     })
 }
