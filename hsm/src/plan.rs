@@ -137,7 +137,8 @@ pub enum PlanError {
 pub enum Blame {
     /// The token or its module is away or does not answer: it may be there a moment later.
     Token,
-    /// Trying again makes nothing better: the PIN, which tokens count and lock, or a label that several tokens have.
+    /// Trying again makes nothing better: the PIN, which tokens count and lock, a label that several tokens have, or the
+    /// variable that tells the development token its folder.
     Plan,
     /// The key at this place of the plan.
     Key(KeyId),
@@ -147,7 +148,9 @@ impl PlanError {
     /// What it lies in.
     pub fn blame(&self) -> Blame {
         match self {
-            PlanError::Token(OpenError::SeveralTokens { .. } | OpenError::PinNotText) => Blame::Plan,
+            PlanError::Token(
+                OpenError::NoFolder { .. } | OpenError::SeveralTokens { .. } | OpenError::PinNotText,
+            ) => Blame::Plan,
             PlanError::Token(_) if self.is_refused_pin() => Blame::Plan,
             PlanError::Token(_) | PlanError::Random(_) => Blame::Token,
             PlanError::Key(_, why) if why.flaw.is_of_the_token() => Blame::Token,

@@ -5,7 +5,6 @@
 use std::fs;
 use std::io::Read;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -132,10 +131,7 @@ fn refusal(status: u16, told: &str) -> String {
 
 fn access_token(path: &Path) -> Result<String, String> {
     let told = |error: std::io::Error| format!("{}: {error}", path.display());
-    let mode = fs::metadata(path).map_err(told)?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(format!("{}: others may use it (mode {mode:03o}); make it 400", path.display()));
-    }
+    crate::keys::for_its_owner_alone(path)?;
     let text = fs::read_to_string(path).map_err(told)?;
     let token = text.lines().next().unwrap_or_default().trim();
     // It becomes a part of a head of HTTP.

@@ -3,6 +3,7 @@
 mod deliver;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -110,7 +111,7 @@ pub struct TokenArguments {
     /// The token's label.
     #[arg(long, value_name = "LABEL")]
     pub token: String,
-    /// The file with the user PIN in its first line.
+    /// The file with the user PIN in its first line, for its owner alone.
     #[arg(long, value_name = "FILE")]
     pub pin_file: PathBuf,
 }
@@ -327,8 +328,19 @@ fn open(token: &TokenArguments) -> Result<Ceremony, String> {
     Ceremony::open(&token.module, &token.token, &pin).map_err(|why| why.to_string())
 }
 
+/// Refuses a file with a secret that others than its owner may use.
+pub(crate) fn for_its_owner_alone(path: &Path) -> Result<(), String> {
+    let file = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let mode = file.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(format!("{}: others may use it (mode {mode:03o}); make it 400", path.display()));
+    }
+    Ok(())
+}
+
 /// The first line of a file that holds a secret.
 pub(crate) fn first_line(path: &Path) -> Result<Secret, String> {
+    for_its_owner_alone(path)?;
     let mut bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let line = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
     let secret = Secret::new(bytes[..line].to_vec());

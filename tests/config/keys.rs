@@ -1,5 +1,10 @@
 //! `signalbox keys`, and a switch that is given a key it must not use.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
+use tests::rig::process;
 use tests::{TestToken, TokenKind};
 
 use crate::{good, run};
@@ -69,6 +74,34 @@ fn a_key_comes_in_components() {
         let (label, check_value) = line.split_once(' ').expect("two words");
         assert!(listed.contains(&format!("{check_value}  {label}")), "{listed}");
     }
+}
+
+#[test]
+fn a_pin_that_others_can_read_is_refused() {
+    let Some(token) = TestToken::new() else { return };
+    let file = token.pin_file();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).expect("our own file");
+    let output = token.try_keys("list", &[]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(78) && said.contains("mode 640"), "{said}");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o400)).expect("our own file");
+    let _ = token.keys("list", &[]);
+}
+
+#[test]
+fn a_development_token_without_its_folder_names_the_variable() {
+    let Some(token) = TestToken::of(TokenKind::Devtoken) else { return };
+    let list = |folder: Option<String>| {
+        let mut command = Command::new(process::binary().expect("there is a token"));
+        command.args(["keys", "list", "--module", "devtoken", "--token", TestToken::LABEL, "--pin-file"]);
+        command.arg(token.pin_file()).env_remove("SIGNALBOX_DEVTOKEN");
+        let output = command.envs(folder.map(|folder| ("SIGNALBOX_DEVTOKEN", folder))).output();
+        let output = output.expect("it runs");
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (is_listed, said) = list(None);
+    assert!(!is_listed && said.contains("SIGNALBOX_DEVTOKEN names no folder"), "{said}");
+    assert!(list(Some(token.environment().1)).0);
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod seen;
 mod stream;
 mod survey;
 
+use std::env;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use cryptoki::types::RawAuthPin;
 
 use crate::error::Cause;
 use crate::secret::Secret;
+use devtoken::FOLDER_VARIABLE;
 use raw::Raw;
 
 #[cfg(test)]
@@ -88,7 +90,7 @@ impl Token {
         }
         let raw = if is_devtoken(path) { Raw::devtoken() } else { Raw::load(path) };
         let raw = raw.map_err(OpenError::Module)?;
-        let slot = slot_of(&context, label)?;
+        let slot = slot_of(&context, label).map_err(|why| why.of_module(path))?;
         let module = Module { slot, raw, context };
         let session =
             if makes_keys { module.context.open_rw_session(module.slot) } else { module.open_session() };
@@ -207,6 +209,11 @@ pub enum OpenError {
         /// The label.
         label: String,
     },
+    /// Nor can one be there: nobody said where the development token keeps its tokens.
+    NoFolder {
+        /// The label.
+        label: String,
+    },
     /// Several slots do: which one is meant cannot be told.
     SeveralTokens {
         /// The label.
@@ -223,12 +230,29 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// The same, with what is known of the module.
+    fn of_module(self, module: &Path) -> OpenError {
+        let is_named = env::var_os(FOLDER_VARIABLE).is_some_and(|folder| !folder.is_empty());
+        match self {
+            OpenError::NoToken { label } if is_devtoken(module) && !is_named => OpenError::NoFolder { label },
+            other => other,
+        }
+    }
+}
+
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             OpenError::Load { path, why } => write!(f, "PKCS#11 module {} not loaded: {why}", path.display()),
             OpenError::Module(why) => write!(f, "PKCS#11 module unusable: {why}"),
             OpenError::NoToken { label } => write!(f, "no token is labelled {label:?}"),
+            OpenError::NoFolder { label } => {
+                write!(
+                    f,
+                    "no token is labelled {label:?}: {FOLDER_VARIABLE} names no folder for {DEVTOKEN:?}"
+                )
+            }
             OpenError::SeveralTokens { label } => write!(f, "more than one token is labelled {label:?}"),
             OpenError::PinNotText => f.write_str("the PIN is not text"),
             OpenError::Login { label, why } => write!(f, "login to token {label:?} refused: {why}"),
