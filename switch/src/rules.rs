@@ -12,6 +12,7 @@ use authorizer::request::Request;
 use codecs::iso8583::Dialect;
 use codecs::value::{Iin, Pan};
 
+use crate::api::AccessToken;
 use crate::config::{Acquirer, Config, Door, Issuer, ProgramKind, TlsFiles};
 use crate::programs::Programs;
 use crate::throttle::Throttle;
@@ -31,6 +32,10 @@ pub(crate) struct Rules {
     pub(crate) issuer_tls: Vec<Option<Tls>>,
     /// By acquirer.
     pub(crate) throttles: Vec<Option<Throttle>>,
+    /// What callers of `/v1` show, if it is open.
+    pub(crate) access: Option<AccessToken>,
+    /// What browsers sign in to the console with, if they must.
+    pub(crate) console_access: Option<AccessToken>,
 }
 
 /// The rules as one shard's messages hold them. Each shard has a count of its own, so that counting does not carry a
@@ -38,7 +43,7 @@ pub(crate) struct Rules {
 pub(crate) type OwnRules = Arc<Arc<Rules>>;
 
 impl Rules {
-    /// The rules of a configuration: certificates, keys and revocation lists are read.
+    /// The rules of a configuration: certificates, keys, revocation lists and access tokens are read.
     ///
     /// # Errors
     /// Which of these files cannot be used, and why.
@@ -47,6 +52,13 @@ impl Rules {
             generation,
             acquirer_tls: read_tls(config.acquirers.iter().map(|acquirer| &acquirer.door))?,
             issuer_tls: read_tls(config.issuers.iter().map(|issuer| &issuer.door))?,
+            access: config.admin.token_file.as_deref().map(AccessToken::read).transpose()?,
+            console_access: config
+                .console
+                .as_ref()
+                .and_then(|console| console.token_file.as_deref())
+                .map(AccessToken::read)
+                .transpose()?,
             programs: Programs::new(&config),
             stand_ins: config
                 .issuers

@@ -99,13 +99,12 @@ pub fn run(config: Config, reread: Reread) -> Result<Ended, Fault> {
     // Before the processes of the token are started: they must not hold on to listeners.
     let passed = service::sockets();
     let tokens = Tokens::open(&config)?;
-    let access = read_access_token(&config)?;
     let (homes, books) = open_books(&config)?;
     let (snapshots, taken) = mpsc::channel(usize::from(config.switch.shards) * 4);
     let rules = Rules::new(config, 1).map_err(Fault::Config)?;
     let clock = Clock::start(books.found.last_us.saturating_add(1));
     let setup = Setup::new(rules, homes, snapshots, clock);
-    runtime.block_on(run_with(setup, books, tokens, access, passed, taken, reloads))
+    runtime.block_on(run_with(setup, books, tokens, passed, taken, reloads))
 }
 
 fn internal(error: impl std::fmt::Display) -> Fault {
@@ -121,7 +120,6 @@ async fn run_with(
     setup: Arc<Setup>,
     mut books: Books,
     tokens: Tokens,
-    access: Option<api::AccessToken>,
     passed: HashMap<SocketAddr, std::net::TcpListener>,
     mut taken: mpsc::Receiver<Box<crate::metrics::Snapshot>>,
     mut reloads: Reloads,
@@ -156,7 +154,7 @@ async fn run_with(
     let (questions, mut asked) = mpsc::channel(QUESTIONS_MAX);
     let mut admin_task = JoinSet::new();
     let console_questions = questions.clone();
-    let api = api::router(setup.clone(), access, questions.clone());
+    let api = api::router(setup.clone(), questions.clone());
     admin_task.spawn(admin::serve(admin, questions, api));
     let mut board = Board::new(setup.clone(), counts);
     let mut console = console.map(|bound| {
@@ -385,12 +383,6 @@ fn start_shards(
             })
         })
         .collect()
-}
-
-/// The token that callers of `/v1` show, if it is open.
-fn read_access_token(config: &Config) -> Result<Option<api::AccessToken>, Fault> {
-    let read = |path| api::AccessToken::read(path).map_err(Fault::Config);
-    config.admin.token_file.as_deref().map(read).transpose()
 }
 
 fn announce(setup: &Setup, found: &Found) {

@@ -91,6 +91,53 @@ fn a_faulty_file_changes_nothing_and_says_where() {
 }
 
 #[test]
+fn another_access_token_in_the_same_file_is_taken_and_the_old_one_is_not() {
+    let console = free_address();
+    let setup = open(Setup::new()).secret_file("console.token", "a-first-token-of-the-console");
+    let setup = setup.set("console.listen", console.to_string()).set("console.token_file", "console.token");
+    let Some(rig) = setup.start() else { return };
+    let at_console =
+        |token: &str| metrics::get_as(console, "/v1/console/snapshot", token).expect("the console listens").0;
+    assert_eq!((at_console("a-first-token-of-the-console"), rig.post("/v1/reload", "").0), (200, 200));
+    let tokens =
+        [("access.token", "the-second-access-token"), ("console.token", "a-second-token-of-the-console")];
+    for (name, token) in tokens {
+        fs::write(rig.folder().join(name), token).expect("our own");
+    }
+    assert_eq!(reload(&rig).0, 200);
+    assert_eq!(rig.post("/v1/reload", "").0, 401, "the old one");
+    assert_eq!(rig.post_as("the-second-access-token", "/v1/reload", "").0, 200);
+    assert_eq!(at_console("a-first-token-of-the-console"), 401);
+    assert_eq!(at_console("a-second-token-of-the-console"), 200);
+    // One that is none changes nothing.
+    fs::write(rig.folder().join("access.token"), "too-short").expect("our own");
+    let (status, said) = rig.post_as("the-second-access-token", "/v1/reload", "");
+    assert!(
+        status == 422 && said.contains("access.token: an access token has at least 16"),
+        "{status} {said}"
+    );
+    assert_eq!(rig.post_as("the-second-access-token", "/v1/saf", "").0, 405, "it is let in");
+    assert_eq!(rig.post_as("too-short", "/v1/reload", "").0, 401);
+}
+
+#[test]
+fn requests_without_the_access_token_are_told_once_a_second() {
+    let Some(rig) = open(Setup::new()).start() else { return };
+    let began = Instant::now();
+    for _ in 0..50 {
+        assert_eq!(rig.post_as("a-guess-at-the-access-token", "/v1/reload", "").0, 401);
+    }
+    let seconds = usize::try_from(began.elapsed().as_secs()).expect("few");
+    let lines = || {
+        let said = String::from_utf8_lossy(&rig.process().stderr()).into_owned();
+        assert!(!said.contains("a-guess-at"), "{said}");
+        said.lines().filter(|line| line.contains("without the right access token")).count()
+    };
+    rig.await_that("a line", || lines() > 0);
+    assert!(lines() <= seconds + 1, "{} lines in {seconds} seconds", lines());
+}
+
+#[test]
 fn what_needs_a_restart_is_named_and_the_rest_applies() {
     let Some(rig) = open(Setup::new()).start() else { return };
     rig.edit_config(|text| {

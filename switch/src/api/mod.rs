@@ -41,10 +41,13 @@ use form::{Fault, Form, Wanted};
 
 /// The longest request body.
 const BODY_BYTES_MAX: usize = 4_096;
+/// Between two lines of the log about requests without the access token.
+const WARN_EVERY_US: u64 = 1_000_000;
 /// How long a card's home may take.
 const WAIT: Duration = Duration::from_secs(5);
 
 /// What a caller shows: the first line of a file that only its owner may read.
+#[derive(Clone)]
 pub(crate) struct AccessToken(Vec<u8>);
 
 impl AccessToken {
@@ -68,6 +71,12 @@ impl AccessToken {
     /// Whether this is it.
     pub(crate) fn is(&self, shown: &[u8]) -> bool {
         bool::from(shown.ct_eq(&self.0))
+    }
+}
+
+impl PartialEq for AccessToken {
+    fn eq(&self, other: &Self) -> bool {
+        self.is(&other.0)
     }
 }
 
@@ -104,7 +113,8 @@ impl Askers {
 #[derive(Clone)]
 struct Door {
     setup: Arc<Setup>,
-    token: Arc<Option<AccessToken>>,
+    /// When it was last told that somebody is refused, microseconds of the switch's clock.
+    refused_us: Arc<AtomicU64>,
     questions: mpsc::Sender<Question>,
 }
 
@@ -136,11 +146,7 @@ paths! {
 const DESCRIPTION: &str = include_str!("openapi.json");
 
 /// The pages under `/v1`.
-pub(crate) fn router(
-    setup: Arc<Setup>,
-    token: Option<AccessToken>,
-    questions: mpsc::Sender<Question>,
-) -> Router {
+pub(crate) fn router(setup: Arc<Setup>, questions: mpsc::Sender<Question>) -> Router {
     let description = get(async || ([(header::CONTENT_TYPE, "application/json")], DESCRIPTION));
     forms(Router::new())
         .route("/v1/reload", post(reload))
@@ -148,18 +154,33 @@ pub(crate) fn router(
         .route("/v1/saf/release", post(saf::release))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .route("/v1/openapi.json", description)
-        .with_state(Door { setup, token: Arc::new(token), questions })
+        .with_state(Door { setup, refused_us: Arc::default(), questions })
 }
 
 impl Door {
     /// Lets those in who show the access token.
     fn admit(&self, headers: &HeaderMap) -> Result<(), Box<Response>> {
-        let (status, field, why) = match (*self.token).as_ref() {
+        let (status, field, why) = match self.setup.rules().access.as_ref() {
             None => (StatusCode::FORBIDDEN, "", "/v1 is shut: the configuration has no admin.token_file"),
             Some(token) if token.is_shown(headers) => return Ok(()),
-            Some(_) => (StatusCode::UNAUTHORIZED, "authorization", "not the access token"),
+            Some(_) => {
+                self.warn();
+                (StatusCode::UNAUTHORIZED, "authorization", "not the access token")
+            }
         };
         Err(Box::new(refuse(status, field, why)))
+    }
+}
+
+impl Door {
+    /// Tells that somebody is refused, once a second at most: who guesses must not fill the log.
+    fn warn(&self) {
+        let now_us = self.setup.now_us();
+        let is_due =
+            |last_us| (now_us.saturating_sub(last_us) >= WARN_EVERY_US || last_us == 0).then_some(now_us);
+        if self.refused_us.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_due).is_ok() {
+            tracing::warn!("a request without the right access token at /v1");
+        }
     }
 }
 

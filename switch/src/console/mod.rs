@@ -43,7 +43,6 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use crate::admin::{self, Question};
-use crate::api::AccessToken;
 use crate::config::Console as Settings;
 use crate::setup::Setup;
 use crate::slowest::Slow;
@@ -88,32 +87,29 @@ pub(crate) type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// A console whose files are sound and whose listener is bound: nobody is answered yet.
 pub(crate) struct Bound {
     listener: TcpListener,
-    token: Option<AccessToken>,
     control: Option<Control>,
 }
 
 impl Bound {
-    /// Reads the files that the settings name, behind the listener: it belongs to one process, and so does the end of
-    /// the audit log's chain.
+    /// Opens the audit log behind the listener: that belongs to one process, and so does the end of the log's chain.
     ///
     /// # Errors
-    /// Which of the files cannot be used.
+    /// Why the log cannot be used.
     pub(crate) fn new(settings: &Settings, listener: TcpListener) -> Result<Self, String> {
-        let token = settings.token_file.as_deref().map(AccessToken::read).transpose()?;
         let control = settings.audit_log.as_deref().map(Control::open).transpose()?;
-        Ok(Self { listener, token, control: control.filter(|_| settings.control) })
+        Ok(Self { listener, control: control.filter(|_| settings.control) })
     }
 }
 
 /// The console, and the task that serves it.
 pub(crate) fn open(
-    Bound { listener, token, control }: Bound,
+    Bound { listener, control }: Bound,
     setup: &Arc<Setup>,
     questions: mpsc::Sender<Question>,
 ) -> (Console, Serving) {
     let (newest, seen) = watch::channel(Arc::from("null"));
     let door = Door {
-        sessions: Arc::new(Sessions::new(token)),
+        sessions: Arc::default(),
         control: control.map(Arc::new),
         listeners: Arc::default(),
         reading: Arc::default(),

@@ -22,36 +22,40 @@ const WRONG_WAIT: Duration = Duration::from_millis(500);
 const COOKIE: &str = "signalbox_console";
 
 /// The browsers that are signed in.
+#[derive(Default)]
 pub(super) struct Sessions {
-    /// Without one everybody may look.
-    token: Option<AccessToken>,
     /// By what the cookie holds.
-    signed_in: Registry<String, Instant>,
+    signed_in: Registry<String, SignedIn>,
+}
+
+struct SignedIn {
+    since: Instant,
+    /// What was shown. Whoever signed in with a token that was replaced signs in again.
+    with: AccessToken,
 }
 
 impl Sessions {
-    /// Nobody is signed in.
-    pub(super) fn new(token: Option<AccessToken>) -> Self {
-        Self { token, signed_in: Registry::new() }
-    }
-
-    fn admits(&self, headers: &HeaderMap) -> bool {
-        let Some(token) = &self.token else { return true };
-        let signed_in = |cookie: &str| self.signed_in.get(cookie).is_some_and(|since| since.elapsed() < LIFE);
+    /// Without a token everybody may look.
+    fn admits(&self, headers: &HeaderMap, token: Option<&AccessToken>) -> bool {
+        let Some(token) = token else { return true };
+        let signed_in = |cookie: &str| {
+            let signed_in = self.signed_in.get(cookie);
+            signed_in.is_some_and(|signed_in| signed_in.since.elapsed() < LIFE && signed_in.with == *token)
+        };
         token.is_shown(headers) || cookies(headers).any(signed_in)
     }
 
-    fn sign_in(&self) -> Option<String> {
+    fn sign_in(&self, with: AccessToken) -> Option<String> {
         let mut random = [0; 16];
         getrandom::fill(&mut random).ok()?;
         let cookie = format!("{:032x}", u128::from_le_bytes(random));
-        self.signed_in.retain(|_, since| since.elapsed() < LIFE);
+        self.signed_in.retain(|_, signed_in| signed_in.since.elapsed() < LIFE);
         if self.signed_in.len() >= SESSIONS_MAX {
             let oldest =
-                self.signed_in.iter().min_by_key(|entry| *entry.value()).map(|entry| entry.key().clone());
+                self.signed_in.iter().min_by_key(|entry| entry.since).map(|entry| entry.key().clone());
             oldest.and_then(|oldest| self.signed_in.remove(&oldest));
         }
-        self.signed_in.insert(cookie.clone(), Instant::now());
+        self.signed_in.insert(cookie.clone(), SignedIn { since: Instant::now(), with });
         Some(cookie)
     }
 }
@@ -65,7 +69,7 @@ fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 
 /// Lets those in who are signed in; a browser is shown the form, a program is told.
 pub(super) async fn insist(State(door): State<Door>, request: Request, next: Next) -> Response {
-    if door.sessions.admits(request.headers()) {
+    if door.sessions.admits(request.headers(), door.setup.rules().console_access.as_ref()) {
         return next.run(request).await;
     }
     match request.uri().path() {
@@ -82,9 +86,10 @@ pub(super) struct Shown {
 
 /// Signs a browser in.
 pub(super) async fn login(State(door): State<Door>, Form(shown): Form<Shown>) -> Response {
-    let is_right = door.sessions.token.as_ref().is_none_or(|token| token.is(shown.token.trim().as_bytes()));
-    let cookie = if is_right { door.sessions.sign_in() } else { None };
-    match cookie {
+    let rules = door.setup.rules();
+    let Some(token) = &rules.console_access else { return Redirect::to("/").into_response() };
+    let is_right = token.is(shown.token.trim().as_bytes());
+    match is_right.then(|| door.sessions.sign_in(token.clone())).flatten() {
         Some(cookie) => {
             let cookie =
                 format!("{COOKIE}={cookie}; HttpOnly; SameSite=Strict; Path=/; Max-Age={}", LIFE.as_secs());
