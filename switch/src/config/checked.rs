@@ -420,6 +420,8 @@ pub struct Program {
     pub tries_per_card: u8,
     /// That window.
     pub tries_window: Duration,
+    /// The chance of a guess that it may have.
+    pub guess_ceiling: f64,
 }
 
 /// From which keys of cards are derived that make CVC3s.

@@ -269,6 +269,8 @@ fn program(list: &mut List, program: &Program) {
     }
     list.put(Reload, "tries_per_card", program.tries_per_card);
     list.put(Reload, "tries_window", Period(program.tries_window));
+    // With a point or an exponent, as a number that is none of the whole ones is written.
+    list.put(Reload, "guess_ceiling", format_args!("{:?}", program.guess_ceiling));
     match program.kind {
         ProgramKind::RotatingAtc => {
             list.put(Restart, "kind", quoted("rotating_atc"));
@@ -346,6 +348,7 @@ pub(crate) fn merged(old: &Config, new: &Config) -> Option<Config> {
             mine.tries_per_secret = other.tries_per_secret;
             mine.tries_per_card = other.tries_per_card;
             mine.tries_window = other.tries_window;
+            mine.guess_ceiling = other.guess_ceiling;
         }
         match (&mut mine.kind, other.kind) {
             (

@@ -37,9 +37,8 @@ impl Check<'_, '_> {
         let (atc_digits, reach) = (atc_digits?, Reach { ahead: ahead?, behind: behind? });
         let layout = self.bitmaps(raw, at, atc_digits)?;
         let per_card = self.report.count(&raw.tries_per_card, layout.tries_per_card, 1..=10)?;
-        if let Some(counters) = self.counters(raw, at, atc_digits, reach) {
-            self.guesses(raw, at, &layout, (per_card, counters));
-        }
+        let counters = self.counters(raw, at, atc_digits, reach)?;
+        let guess_ceiling = self.guesses(raw, at, &layout, (per_card, counters));
         Some(Program {
             name: name?,
             kind: ProgramKind::Contactless { derivation: derivation?, atc_digits, reach },
@@ -54,6 +53,7 @@ impl Check<'_, '_> {
             tries_per_secret: per_card,
             tries_per_card: per_card,
             tries_window: tries_window?,
+            guess_ceiling: guess_ceiling?,
         })
     }
 

@@ -199,7 +199,7 @@ impl Check<'_, '_> {
         let per_card = self.report.count(&raw.tries_per_card, layout.tries_per_card, 1..=10);
         let window = self.tries_window(raw);
         let modifiable_key = self.report.or(&raw.modifiable_key, false);
-        self.guesses(raw, &at, layout, (per_card?, 1));
+        let guess_ceiling = self.guesses(raw, &at, layout, (per_card?, 1));
         Some(Program {
             name: name?,
             kind: self.kind(raw, is_rotating)?,
@@ -214,6 +214,7 @@ impl Check<'_, '_> {
             tries_per_secret: per_secret?,
             tries_per_card: per_card?,
             tries_window: window?,
+            guess_ceiling: guess_ceiling?,
         })
     }
 
@@ -345,21 +346,19 @@ impl Check<'_, '_> {
         }
     }
 
-    /// How likely somebody who guesses is right before the card is blocked, where so many codes would be right.
+    /// How likely somebody who guesses may be right before the card is blocked, where so many codes would be right.
     pub(super) fn guesses(
         &mut self,
         raw: &raw::Program,
         at: &Range<usize>,
         layout: &Layouts,
         (per_card, right): (u8, u32),
-    ) {
-        let Some(ceiling) = self.report.or(&raw.guess_ceiling, layout.guess_ceiling) else { return };
+    ) -> Option<f64> {
+        let ceiling = self.report.or(&raw.guess_ceiling, layout.guess_ceiling)?;
         if let Some(given) = raw.guess_ceiling.as_ref().filter(|_| !(ceiling > 0.0 && ceiling <= 1.0)) {
-            return self.report.fault(
-                &given.at,
-                format!("a guess_ceiling of {ceiling}"),
-                "above 0 and at most 1",
-            );
+            let found = format!("a guess_ceiling of {ceiling}");
+            self.report.fault(&given.at, found, "above 0 and at most 1");
+            return None;
         }
         let likely = f64::from(per_card) * f64::from(right) / 10_f64.powi(layout.code_digits as i32);
         if likely > ceiling {
@@ -371,6 +370,7 @@ impl Check<'_, '_> {
             );
             self.report.fault(at, found, format!("at most the guess_ceiling of {ceiling:e}"));
         }
+        Some(ceiling)
     }
 
     /// How much of what comes of a program's keys may be in memory. What makes no difference for its codes is refused: it

@@ -1,10 +1,19 @@
 //! Faults of `[hsm]` and `[[program]]`, beside the sound configuration of `faults`.
 
+use std::collections::BTreeSet;
+
 use super::faults::SOUND;
-use super::read;
+use super::{EXAMPLE, read};
+use crate::config::{Config, settings};
 
 /// Adds a token and a program to the sound configuration, and tells what is wrong.
 fn with_program(changes: &str) -> Vec<String> {
+    let told = config_with_program(changes).map(|_| ()).err().unwrap_or_default();
+    told.lines().map(|line| line.split_once(": ").expect("a place").1.to_owned()).collect()
+}
+
+/// The same, and what is made of it.
+fn config_with_program(changes: &str) -> Result<Config, String> {
     let module = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     let base = "name = \"wallet\"\nkind = \"rotating_atc\"\niins = [\"99991\"]\nkey = \"k\"\ncheck_value = \"0A1B2C\"\n";
     let changed: Vec<&str> = changes.lines().filter_map(|line| line.split(' ').next()).collect();
@@ -16,9 +25,9 @@ fn with_program(changes: &str) -> Vec<String> {
     let text = format!(
         "{SOUND}\n[hsm]\nmodule = {module:?}\ntoken = \"t\"\npin_file = {folder:?}\n[[program]]\n{program}\n{changes}\n"
     );
-    let told = read(&text).map(|_| ()).err().unwrap_or_default();
+    let config = read(&text);
     let _ = std::fs::remove_file(folder);
-    told.lines().map(|line| line.split_once(": ").expect("a place").1.to_owned()).collect()
+    config
 }
 
 /// A file for its owner alone.
@@ -89,6 +98,32 @@ fn profile_cvc3_needs_its_key_and_places() {
         let told = with_program(&whole.replacen(from, to, 1));
         assert!(told.len() == 1 && told[0].contains(fault), "{to}: {told:?}");
     }
+}
+
+/// What the example says of a program, over the three kinds that there are.
+#[test]
+fn every_setting_of_a_program_is_listed() {
+    let example = EXAMPLE.split_once("# [[program]]\n").expect("an example").1;
+    let written =
+        example.lines().map_while(|line| line.strip_prefix("# ").or_else(|| line.strip_prefix("   ")));
+    let written: BTreeSet<&str> = written.filter_map(|line| Some(line.split_once(" = ")?.0)).collect();
+    let kinds = [
+        "profile = \"cvc3\"\nexposure = \"card\"\npcvc3 = \"00F0\"\npunatc = \"0F0E\"\ncvc3_key = \"c\"\ncvc3_check_value = \"0A1B2C\"",
+        "kind = \"challenge\"\nrequired_above = 2500",
+        "kind = \"contactless\"\npcvc3 = \"00F0\"\npunatc = \"0F0E\"\nguess_ceiling = 0.002",
+    ];
+    let listed: Vec<_> = kinds
+        .into_iter()
+        .flat_map(|kind| settings(&config_with_program(kind).expect("sound")))
+        .filter_map(|setting| Some((setting.path.strip_prefix("program.wallet.")?.to_owned(), setting.value)))
+        .collect();
+    let missing =
+        written.iter().filter(|key| **key != "name" && !listed.iter().any(|(path, _)| path == *key));
+    assert_eq!(missing.collect::<Vec<_>>(), Vec::<&&str>::new());
+    assert!(written.contains("guess_ceiling"), "{written:?}");
+    let ceilings: Vec<&str> =
+        listed.iter().filter(|(path, _)| path == "guess_ceiling").map(|(_, value)| value.as_str()).collect();
+    assert_eq!(ceilings, ["0.001", "0.0001", "0.002"]);
 }
 
 #[test]
