@@ -120,6 +120,12 @@ impl FrameFormat {
         Ok(Cut::Frame { header, message, taken })
     }
 
+    /// The most that header and message together may take by the length alone, whatever `max_bytes` says.
+    pub fn longest(&self) -> u32 {
+        let own = if self.inclusive { u32::try_from(self.length.bytes()).unwrap_or_default() } else { 0 };
+        self.length.largest().saturating_sub(own)
+    }
+
     /// Bytes in front of each message: length field and fixed header.
     pub fn overhead_bytes(&self) -> usize {
         self.length.bytes().saturating_add(usize::from(self.header_bytes))

@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
+use codecs::discretionary::Layout;
 use codecs::iso8583::Version;
+use codecs::value::Iin;
 
 use super::Check;
 use super::peer::{DIALECT, ISSUER_TIMEOUT, PATIENCE, name_of};
-use crate::config::checked::{Config, Placement};
+use crate::config::checked::{Config, Placement, Program, ProgramKind, Route};
 use crate::config::given::{Given, Period};
 use crate::config::raw::{self, Raw};
 
@@ -119,6 +121,9 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
             warnings.push(format!("issuer {}: no route leads to it", issuer.name));
         }
     }
+    warnings.extend(frames(config));
+    warnings.extend(unrouted(config));
+    warnings.extend(config.programs.iter().filter_map(long_track));
     // Proof of the card, place at the token, code of the request: each may take a deadline.
     let longest = config.hsm.as_ref().map_or(Duration::ZERO, |hsm| hsm.deadline.saturating_mul(3));
     for issuer in config.issuers.iter().filter(|issuer| issuer.mac.is_some() && issuer.timeout <= longest) {
@@ -145,6 +150,56 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
             .push("hsm: placement inline: a module that hangs or crashes takes the switch along".to_owned());
     }
     warnings
+}
+
+/// Links whose frames may be longer than their length can say.
+fn frames(config: &Config) -> impl Iterator<Item = String> {
+    let acquirers = config.acquirers.iter().map(|peer| ("acquirer", &peer.name, peer.framing));
+    let issuers = config.issuers.iter().map(|peer| ("issuer", &peer.name, peer.framing));
+    acquirers.chain(issuers).filter(|(.., framing)| framing.max_bytes > framing.longest()).map(
+        |(kind, name, framing)| {
+            let (max, longest) = (framing.max_bytes, framing.longest());
+            format!(
+                "{kind} {name}: framing.max is {max} bytes, and its length can say no more than {longest}"
+            )
+        },
+    )
+}
+
+/// Cards that are served and lead nowhere. Where others pay for the cards of a program, it is those that need a route.
+fn unrouted(config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let contactless = |program: &&Program| matches!(program.kind, ProgramKind::Contactless { .. });
+    for program in config.programs.iter().filter(contactless) {
+        for iin in program.iins.iter().filter(|iin| !leads(config, iin, |_| true)) {
+            warnings.push(format!("program {}: no route covers its cards {iin}", program.name));
+        }
+    }
+    for (index, issuer) in config.issuers.iter().enumerate() {
+        let iins = issuer.stand_in.iter().flat_map(|stand_in| &stand_in.iins);
+        for iin in iins.filter(|iin| !leads(config, iin, |route| route.issuers.contains(&index))) {
+            warnings.push(format!("issuer {}: no route leads its stand_in cards {iin} to it", issuer.name));
+        }
+    }
+    warnings
+}
+
+/// Whether some of these cards have such a route: the longest that fits decides.
+fn leads(config: &Config, iin: &Iin, is_wanted: impl Fn(&Route) -> bool) -> bool {
+    let shorter = config.routes.iter().filter(|route| iin.digits().starts_with(route.iin.digits()));
+    let of_all = shorter.max_by_key(|route| route.iin.digits().len());
+    let mut of_some = config.routes.iter().filter(|route| route.iin.digits().starts_with(iin.digits()));
+    of_all.is_some_and(&is_wanted) || of_some.any(is_wanted)
+}
+
+/// Digits of the discretionary data that no track 2 has whose card number is the usual one: 37 less the number, the
+/// separator, expiry and service code.
+fn long_track(program: &Program) -> Option<String> {
+    let Layout::Bitmaps { pcvc3, punatc, .. } = program.layout else { return None };
+    let digits = u16::BITS - (pcvc3 | punatc).leading_zeros();
+    (digits > 13).then(|| {
+        format!("program {}: pcvc3 and punatc need {digits} digits of discretionary data, and beside a card number of 16 there are 13", program.name)
+    })
 }
 
 fn period(given: &Option<Given<Period>>, default: Duration) -> Option<Period> {

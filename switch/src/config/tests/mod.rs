@@ -172,6 +172,61 @@ fn what_looks_like_a_mistake_is_a_warning() {
 }
 
 #[test]
+fn frames_longer_than_their_length_can_say_are_a_warning() {
+    let told = |framing: &str| {
+        let line = format!("name = \"north\"\nframing = {{ {framing} }}");
+        read(&LEAST.replace("name = \"north\"", &line)).unwrap().warnings
+    };
+    for framing in [
+        "length = \"ascii4\"",
+        "length = \"ascii4\", max = \"9999B\"",
+        "length = \"bcd2\", inclusive = true, max = \"9997B\"",
+        "length = \"binary2\", max = \"65535B\"",
+        "length = \"binary4\", max = \"64KiB\"",
+    ] {
+        assert_eq!(told(framing), Vec::<String>::new(), "{framing}");
+    }
+    for (framing, max, longest) in [
+        ("length = \"ascii4\", max = \"10000B\"", 10_000, 9_999),
+        ("length = \"ascii4\", inclusive = true, max = \"9996B\"", 9_996, 9_995),
+        ("length = \"bcd2\", max = \"16KiB\"", 16_384, 9_999),
+    ] {
+        let expected = format!(
+            "acquirer north: framing.max is {max} bytes, and its length can say no more than {longest}"
+        );
+        assert_eq!(told(framing), [expected]);
+    }
+}
+
+#[test]
+fn cards_to_stand_in_for_that_no_route_leads_to_their_issuer_are_a_warning() {
+    let key = programs::tempfile();
+    let told = |iins: &str, routes: &str| {
+        let agreed = format!(
+            "stand_in = {{ iins = [{iins}], currency = \"840\", floor = 1, card_per_day = 1, per_day = 1 }}"
+        );
+        let maple = format!("name = \"maple\"\n{agreed}");
+        let oak = "[[issuer]]\nname = \"oak\"\nlisten = \"127.0.0.1:7002\"\nplain_tcp = true\nlinks_per_address = 2";
+        let journal = format!("[journal]\ndir = \"d\"\nkey_file = {key:?}");
+        let text = format!(
+            "{}\n{oak}\n[[route]]\niin = \"4\"\nissuer = \"oak\"\n{routes}\n{journal}",
+            LEAST.replace("name = \"maple\"", &maple)
+        );
+        read(&text).unwrap().warnings
+    };
+    assert_eq!(told("\"99996\", \"9999612\", \"9\"", ""), Vec::<String>::new());
+    assert_eq!(told("\"99997\"", ""), ["issuer maple: no route leads its stand_in cards 99997 to it"]);
+    // A longer route leads all of them elsewhere.
+    let longer = "[[route]]\niin = \"999961\"\nissuer = \"oak\"";
+    assert_eq!(
+        told("\"9999612\"", longer),
+        ["issuer maple: no route leads its stand_in cards 9999612 to it"]
+    );
+    assert_eq!(told("\"9999612\"", &format!("{longer}\nalternates = [\"maple\"]")), Vec::<String>::new());
+    let _ = std::fs::remove_file(key);
+}
+
+#[test]
 fn peers_are_bounded() {
     let peer = |index: usize| {
         format!("[[issuer]]\nname = \"i{index}\"\nlisten = \"127.0.0.1:0\"\nplain_tcp = true\n")

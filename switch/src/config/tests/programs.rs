@@ -127,6 +127,23 @@ fn every_setting_of_a_program_is_listed() {
 }
 
 #[test]
+fn cards_without_a_route_and_places_that_no_track_has_are_warnings() {
+    let warnings = |changes: &str| config_with_program(changes).expect("sound").warnings;
+    let contactless = "kind = \"contactless\"\npcvc3 = \"00F0\"\npunatc = \"0F0E\"";
+    assert_eq!(warnings(&format!("{contactless}\niins = [\"999961\", \"9999\"]")), Vec::<String>::new());
+    assert_eq!(
+        warnings(&format!("{contactless}\niins = [\"999961\", \"99998\"]")),
+        ["program wallet: no route covers its cards 99998"]
+    );
+    // Others pay for them.
+    assert_eq!(warnings("iins = [\"99998\"]"), Vec::<String>::new());
+    let wide = "kind = \"contactless\"\niins = [\"999961\"]\npcvc3 = \"00F0\"\npunatc";
+    assert_eq!(warnings(&format!("{wide} = \"1F0E\"\natc_digits = 5")), Vec::<String>::new());
+    let told = warnings(&format!("{wide} = \"2F0E\"\natc_digits = 5"));
+    assert!(told.len() == 1 && told[0].contains("need 14 digits of discretionary data"), "{told:?}");
+}
+
+#[test]
 fn contactless_cards_need_places_and_a_window_that_guesses_do_not_hit() {
     let whole = "kind = \"contactless\"\npcvc3 = \"00F0\"\npunatc = \"0F0E\"";
     assert_eq!(with_program(whole), Vec::<String>::new());
