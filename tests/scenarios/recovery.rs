@@ -257,7 +257,8 @@ fn a10_a5_an_atc_stays_used_after_a_silent_issuer_and_a_crash() {
     let program = format!(
         "name = \"wallet\"\nkind = \"rotating_atc\"\niins = [\"99991\"]\nkey = \"counters\"\ncheck_value = \"{check_value}\""
     );
-    let setup = Setup::new().token(&token).table("program", &program).set("issuer.maple.timeout", "300ms");
+    let setup = Setup::new().token(&token).table("program", &program);
+    let setup = setup.set("hsm.deadline", "250ms").set("issuer.maple.timeout", "300ms");
     let Some(mut rig) = setup.start() else { return };
     let card = r#"{"pan":"9999100000000010","psn":1,"funding":{"pan":"9999600000000019","expiry":"3011"}}"#;
     rig.change("/v1/cards", card);

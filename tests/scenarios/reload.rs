@@ -53,16 +53,15 @@ fn sighup_changes_routes_rights_and_codes_for_what_comes_next() {
 fn sighup_during_a_start_reloads_after_it() {
     let (Some(binary), Some(rig)) = (process::binary(), Setup::new().start()) else { return };
     rig.crash();
-    // The start goes on when somebody has written the key.
-    let key = rig.folder().join("journal.key");
-    let digits = fs::read(&key).expect("our own");
-    fs::remove_file(&key).expect("our own");
-    let made = Command::new("mkfifo").args(["-m", "600"]).arg(&key).status().expect("coreutils");
+    // The start reads this file of the journal, and goes on when somebody has written it.
+    let shards = rig.folder().join("journal/shards");
+    fs::remove_file(&shards).expect("our own");
+    let made = Command::new("mkfifo").args(["-m", "600"]).arg(&shards).status().expect("coreutils");
     assert!(made.success());
     let switch = Process::start(&binary, &["serve", "--config", "signalbox.toml"], &[], rig.folder());
-    let mut pipe = fs::OpenOptions::new().write(true).open(&key).expect("the switch reads it");
+    let mut pipe = fs::OpenOptions::new().write(true).open(&shards).expect("the switch reads it");
     switch.signal(Signal::HUP);
-    pipe.write_all(&digits).expect("the switch reads it");
+    pipe.write_all(b"1\n").expect("the switch reads it");
     drop(pipe);
     rig.await_that("the page", || metrics::get(rig.admin(), "/metrics").is_ok());
     rig.await_gauge("config_generation", 2.0);

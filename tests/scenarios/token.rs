@@ -109,12 +109,8 @@ fn a_start_says_whether_trying_again_can_help(kind: TokenKind, placement: &str) 
         assert!(words.contains(said), "{words}");
         rig.edit_config(|_| sound);
     };
-    refused(
-        &format!("module = \"{module}\""),
-        "module = \"/nowhere/libtoken.so\"",
-        5,
-        "/nowhere/libtoken.so",
-    );
+    let is_module = format!("module = \"{module}\"");
+    refused(&is_module, &format!("module = \"{wrong}\""), 5, "not loaded");
     refused(&pin, &wrong, 78, "login to token");
     refused(&check_value, "000000", 78, "program \"wallet\": key \"counters\"");
     refused("key = \"counters\"", "key = \"absent\"", 78, "program \"wallet\": key \"absent\"");
