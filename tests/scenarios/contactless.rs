@@ -223,7 +223,8 @@ fn a4_a_decline_of_the_issuer_and_a_reversal_leave_the_counter_used() {
 
 #[test]
 fn a5_a_counter_stays_used_after_a_silent_issuer_and_a_crash() {
-    let Some((mut rig, _token)) = start(|setup| setup.set("issuer.maple.timeout", "300ms")) else { return };
+    let in_time = |setup: Setup| setup.set("hsm.deadline", "250ms").set("issuer.maple.timeout", "300ms");
+    let Some((mut rig, _token)) = start(in_time) else { return };
     let mut north = rig.acquirer("north");
     north.ask(&tap(1, &track(1_004)), "0110 39=00");
     north.ask(&tap(2, &wrong(1_100)), "0110 39=82");
