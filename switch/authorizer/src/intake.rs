@@ -187,6 +187,9 @@ impl Authorizer {
         let entry = entry_of(request, State::Ended(outcome), now);
         if let Some(place) = known {
             self.memory.conclude(place, entry.state);
+        } else if reason.is_lasting() && self.memory.is_pressed(now.monotonic_us) {
+            // A repeat will be told the same without it. Anybody can ask for a million of these in seconds, and what they
+            // would push out is other acquirers' payments.
         } else if self.memory.insert(entry).is_err() {
             return self.declined_stateless(request, DeclineReason::Overloaded, out);
         }

@@ -96,6 +96,9 @@ impl State {
     }
 }
 
+/// A quarter of an hour.
+const PRESSED_US: u64 = 900_000_000;
+
 /// A search of so many takes a millisecond.
 const SEARCHED: usize = 65_536;
 
@@ -187,6 +190,12 @@ impl Memory {
         if let Some(entry) = self.here.get(place) {
             near(&entry.state);
         }
+    }
+
+    /// Whether one more would push out what came within the last quarter of an hour: what acquirers repeat and reverse.
+    #[must_use]
+    pub fn is_pressed(&self, now_us: u64) -> bool {
+        self.here.is_pressed(PRESSED_US, now_us)
     }
 
     /// Where the requests stand, newest first, that an issuer was asked for an acquirer under this trace number of the

@@ -67,6 +67,10 @@ impl Authorizer {
                     saf.release(*stan, false, at_us);
                 }
             }
+            // As when it was written down: it pushes nothing out that is not old.
+            Fact::Declined { outcome, .. }
+                if outcome.decline_reason().is_some_and(DeclineReason::is_lasting)
+                    && self.memory.is_pressed(at_us) => {}
             Fact::Declined { asked, outcome } => self.recover_ended_here(asked, *outcome, at_us),
             Fact::Judged { .. } if self.has_planted(Planted::ClaimForgotten) => {}
             Fact::Judged { account, program, question, is_right, .. } => {

@@ -11,7 +11,7 @@
 //! | had another amount, card or terminal, or is a reversal | nothing; 0400 is told so | R9, R13 |
 //!
 //! An original has an identity, and a reversal from its own terminal has all that makes it up. One that leaves something
-//! out, or comes from elsewhere, is looked for among the newest by what DE 90 says, as often as [`Searches`] allows.
+//! out, or comes from elsewhere, is looked for among the newest by what DE 90 says, as often as [`Allowance::SEARCHES`] allows.
 //!
 //! Not here: our own reversals (`reply`), and how issuers are told (`saf`).
 
@@ -120,6 +120,11 @@ impl Authorizer {
 
     /// Remembers that what has this identity is undone. Where it cannot, the reversal stays with its sender.
     fn bury(&mut self, request: &Request, original: &Original, now: Now, out: &mut Effects) -> bool {
+        // Reversals of nothing cost nothing, and must not push out what others may reverse.
+        if self.memory.is_pressed(now.monotonic_us) && !self.burials.take(now.monotonic_us) {
+            self.declined_stateless(request, DeclineReason::StoreUnavailable, out);
+            return false;
+        }
         let tombstone = Entry::new(original.identity, now.monotonic_us, State::Tombstone);
         if self.memory.insert(tombstone).is_err() {
             self.declined_stateless(request, DeclineReason::StoreUnavailable, out);
@@ -213,26 +218,32 @@ impl Authorizer {
     }
 }
 
-/// How often originals may be searched for: each search takes as long as hundreds of payments, and any reversal of nothing
-/// asks for one.
-#[derive(Debug, Default)]
-pub(crate) struct Searches {
-    /// When the next one may be made without being ahead, monotonic microseconds.
+/// So many may happen at once, then one every so many microseconds: what a reversal of nothing may ask for, which anybody
+/// can send.
+#[derive(Debug)]
+pub(crate) struct Allowance {
+    every_us: u64,
+    ahead_us: u64,
+    /// When the next one may be taken without being ahead, monotonic microseconds.
     next_us: u64,
 }
 
-/// One in so long, on the average.
-const SEARCH_EVERY_US: u64 = 50_000;
-/// So much may be taken ahead: eight searches.
-const SEARCHES_AHEAD_US: u64 = 8 * SEARCH_EVERY_US;
+impl Allowance {
+    /// A search for an original takes as long as hundreds of payments.
+    pub(crate) const SEARCHES: Self = Self::of(8, 50_000);
+    /// Tombstones, where each pushes out something that is not old.
+    pub(crate) const BURIALS: Self = Self::of(100, 10_000);
 
-impl Searches {
+    const fn of(count: u64, every_us: u64) -> Self {
+        Self { every_us, ahead_us: every_us.saturating_mul(count), next_us: 0 }
+    }
+
     /// Takes one, if there is one left.
     fn take(&mut self, now_us: u64) -> bool {
         let next_us = self.next_us.max(now_us);
-        let may = next_us.saturating_sub(now_us) < SEARCHES_AHEAD_US;
+        let may = next_us.saturating_sub(now_us) < self.ahead_us;
         if may {
-            self.next_us = next_us.saturating_add(SEARCH_EVERY_US);
+            self.next_us = next_us.saturating_add(self.every_us);
         }
         may
     }

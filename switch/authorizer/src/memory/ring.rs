@@ -63,6 +63,12 @@ impl<T: Known> Ring<T> {
         self.held
     }
 
+    /// Whether one more would push out an ended entry that is not even this old.
+    pub(super) fn is_pressed(&self, age_us: u64, now_us: u64) -> bool {
+        let is_young = |entry: &T| now_us.saturating_sub(entry.since_us()) < age_us.min(self.window_us);
+        self.held == self.capacity && self.oldest_entry().is_some_and(is_young)
+    }
+
     /// Ended entries that were forgotten before their time, since the start.
     pub(super) fn evicted(&self) -> u64 {
         self.evicted

@@ -3,7 +3,7 @@
 use codecs::value::ApprovalCode;
 
 use super::*;
-use crate::memory::State;
+use crate::memory::{Memory, State};
 use crate::request::{Named, Original};
 use crate::saf::Depth;
 
@@ -432,4 +432,26 @@ fn what_was_set_aside_stops_no_payments_but_has_a_bound() {
     }
     let told = world.ask(9);
     assert!(matches!(&told[..], [reply] if reply.ends_with(": 91")), "{told:?}");
+}
+
+/// A million requests that nobody has to answer for take an acquirer seconds.
+#[test]
+fn what_reached_no_issuer_pushes_out_nothing_that_did() {
+    let mut world = World::with(1, 100, &[MAPLE], |_| ());
+    world.authorizer.memory = Memory::new(256, 72 * 3_600_000_000, true);
+    let nobodys = |world: &mut World, stan| {
+        let unknown = Request { pan: Pan::parse(b"4111111111111111"), ..world.request(stan) };
+        assert!(world.tell(Event::Request(unknown))[0].ends_with(": 92"));
+    };
+    (1_000..1_150).for_each(|stan| nobodys(&mut world, stan));
+    world.approved(7, 1);
+    (2_000..2_500).for_each(|stan| nobodys(&mut world, stan));
+    assert_eq!(world.authorizer.memory.evicted(), 0);
+    let told: Vec<String> = (3_000..3_500).flat_map(|of| world.reverse(of)).collect();
+    assert_eq!(told.iter().filter(|reply| reply.ends_with(": 96")).count(), 400, "put off, not forgotten");
+    assert_eq!(world.authorizer.memory.evicted(), 100);
+    assert!(world.ask(7)[0].ends_with(": 00+38"), "told again");
+    // A quarter of an hour later there is room for all of it.
+    world.later(900_000_001);
+    assert!((4_000..4_150).all(|of| world.reverse(of)[0].ends_with(": 00")));
 }
