@@ -80,6 +80,7 @@ fn decide(criterion: &mut Criterion) {
                 pan: request.pan,
                 processing_code: request.processing_code,
                 amount_minor: Some(1_000),
+                currency: None,
                 approval_code: None,
                 response_code: ResponseCode::of(b"00"),
             };
