@@ -21,6 +21,7 @@ use authorizer::saf::{Delivery, Stored};
 use authorizer::tables::Tables;
 use authorizer::verify::{Judgement, ProofId};
 use codecs::ParseError;
+use codecs::frame::FrameFormat;
 use codecs::iso8583::{Dialect, MACS, Message, Mti, Plans, Weaves};
 use codecs::value::Pan;
 
@@ -40,8 +41,11 @@ use crate::rules::{OwnRules, Rules};
 use crate::setup::{Setup, links_of};
 use crate::wire::whole;
 
-/// The largest frame any link may be configured for, with its length field.
-const FRAME_MAX: usize = 65_536 + 4;
+/// The largest content of a frame that any link may be configured for.
+const CONTENT_MAX: u32 = 65_536;
+
+/// The same with its length field.
+const FRAME_MAX: usize = CONTENT_MAX as usize + 4;
 
 /// What one shard's links, ports and turn share.
 pub(crate) struct Edge {
@@ -387,10 +391,6 @@ impl Edge {
             return Err(NotSent::TooLong);
         };
         let (acquirer, issuer) = (rules.acquirer(acquirer), rules.issuer(leg.to.issuer));
-        if message.bytes().len() + ANSWER_BYTES_MORE > issuer.framing.max_bytes as usize {
-            // The answer would be longer than its link takes, which would cost all that is on the link.
-            return Err(NotSent::TooLong);
-        }
         let same = acquirer.dialect == issuer.dialect;
         let dialect = rules.dialect(issuer.dialect);
         // A code is between two neighbours.
@@ -493,8 +493,15 @@ impl Edge {
     }
 }
 
+/// How an issuer's frames are cut. A request may be as long as a frame may be, and its answer has DE 38 and 39 beside what it
+/// echoes: it must not cost the link, and all that is on it.
+pub(crate) fn of_answers(framing: FrameFormat) -> FrameFormat {
+    let max_bytes = framing.max_bytes.saturating_add(ANSWER_BYTES_MORE).min(CONTENT_MAX);
+    FrameFormat { max_bytes, ..framing }
+}
+
 /// What an answer has more than its request, at least: DE 38 and 39, and a few bytes for what an issuer adds.
-const ANSWER_BYTES_MORE: usize = 64;
+const ANSWER_BYTES_MORE: u32 = 64;
 
 /// Room for a message said anew: hex text and characters take twice the bytes of binary and digits.
 pub(crate) fn room_for(bytes: usize, same_dialect: bool) -> usize {

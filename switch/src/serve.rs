@@ -22,7 +22,7 @@ use crate::acquirer::link::{AcquirerConversation, AcquirerPort};
 use crate::connect;
 use crate::crypto::Crypto;
 use crate::door::Permit;
-use crate::edge::{Edge, Place};
+use crate::edge::{Edge, Place, of_answers};
 use crate::envelope::Envelope;
 use crate::hop::Hop;
 use crate::issuer::link::{IssuerConversation, IssuerPort, read_answer};
@@ -326,7 +326,8 @@ pub(crate) async fn serve_issuer(
     life::issuer_acts(&edge, &port, action);
 
     let mut conversation = IssuerConversation { edge: edge.clone(), port: port.clone() };
-    let why = converse(&mut stream, settings.framing, &port.wire, &edge.read_buffer, &mut conversation).await;
+    let framing = of_answers(settings.framing);
+    let why = converse(&mut stream, framing, &port.wire, &edge.read_buffer, &mut conversation).await;
     if why == Goodbye::Stopping {
         let _ = timeout(FLUSH_WAIT, linger(&mut stream, &port.wire, || port.is_idle())).await;
     }

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tests::{Noise, Plain, Setup, purchase};
+use tests::{Act, Noise, Plain, Setup, purchase};
 
 #[test]
 fn b01_a_frame_in_one_byte_pieces_is_one_message() {
@@ -134,6 +134,14 @@ fn b04_the_largest_message_that_may_come_does() {
     let request = Plain::of(&text).with(&format!("63={}", "B".repeat(short))).to_string();
     assert_eq!(Plain::of(&request).encode(north.wire().dialect).len(), 4096);
     north.ask(&request, "0110 11=000001 39=00");
+    // An issuer that echoes all of it says more than that, and keeps its link.
+    let echo = ["48", "60", "61", "62"].map(|de| format!("{de}={filler}")).join(" ");
+    let echo = format!("{echo} 63={} 38=A12345 39=00", "B".repeat(short));
+    rig.issuer("maple").on(move |_| Act::answer(&echo));
+    let again = Plain::of(&request).with("11=000002").to_string();
+    north.ask(&again, "0110 11=000002 39=00");
+    north.ask(&purchase("11=000003"), "0110 11=000003 39=00");
+    assert_eq!(rig.metric("links_ended_total"), 0.0);
 }
 
 #[test]
