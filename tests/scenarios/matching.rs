@@ -164,8 +164,9 @@ fn an_approval_in_another_currency_is_none() {
     let Some(rig) = Setup::new().start() else { return };
     let maple = rig.issuer("maple");
     let mut north = rig.acquirer("north");
-    for (nth, said) in
-        ["39=00 49=978", "39=10 4=400 49=978", "39=10 4=-", "39=10 4=0"].into_iter().enumerate()
+    for (nth, said) in ["39=00 49=978", "39=00 49=EUR", "39=10 4=400 49=978", "39=10 4=-", "39=10 4=0"]
+        .into_iter()
+        .enumerate()
     {
         maple.on(move |_| Act::answer(said));
         north.ask(&purchase(&format!("11={:06}", nth + 1)), "0110 38=- 39=96");

@@ -182,7 +182,7 @@ impl Rig {
             if !is_warming || Instant::now() > until {
                 break;
             }
-            std::thread::sleep(Duration::from_millis(10));
+            thread::sleep(Duration::from_millis(10));
         }
     }
 

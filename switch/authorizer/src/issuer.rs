@@ -203,8 +203,7 @@ impl Authorizer {
         let fits = (fits_content(transaction, answer) && !self.tables.is_unheard_of(answer.response_code))
             || self.has_planted(Planted::ContentIgnored);
         let round_trip_us = now.monotonic_us.saturating_sub(transaction.forwarded_us);
-        // A valid one may follow.
-        let end = LegState::TimedOut(transaction.memory);
+        let memory = transaction.memory;
         self.counters.issuer(answer.link.issuer, |issuer| {
             add_one(&mut issuer.answered);
             issuer.round_trips.observe(round_trip_us);
@@ -213,8 +212,10 @@ impl Authorizer {
             }
         });
         if fits {
-            return self.conclude_answered(id, answer, now, out);
+            return self.conclude_answered((id, memory), answer, now, out);
         }
+        // A valid one may follow.
+        let end = LegState::TimedOut(memory);
         self.conclude_without_answer(id, DeclineReason::InvalidAnswer, end, now, out);
         out.visible.push(Effect::Release(answer.ticket));
     }
@@ -283,10 +284,15 @@ impl Authorizer {
         Some(reversal)
     }
 
-    fn conclude_answered(&mut self, id: TransactionId, answer: &Answer, now: Now, out: &mut Effects) {
+    fn conclude_answered(
+        &mut self,
+        (id, memory): (TransactionId, u32),
+        answer: &Answer,
+        now: Now,
+        out: &mut Effects,
+    ) {
         let approved = self.tables.is_approval(answer.response_code);
-        let declined = self.transactions.get(id).filter(|_| !approved);
-        let end = declined.map_or(LegState::Answered, |transaction| LegState::Declined(transaction.memory));
+        let end = if approved { LegState::Answered } else { LegState::Declined(memory) };
         let Some(transaction) = self.close(id, end) else { return };
         let verdict =
             if approved { Verdict::Approved } else { Verdict::Declined(DeclineReason::IssuerDeclined) };

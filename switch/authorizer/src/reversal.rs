@@ -39,7 +39,9 @@ impl Authorizer {
             return self.reversal_excepted(request, DeclineReason::ReversalMismatch, out);
         }
         let known = self.memory.find(original.identity, now.monotonic_us);
-        if let (None, Some(to)) = (known, self.memory.home_elsewhere(original.identity, now.monotonic_us)) {
+        if known.is_none()
+            && let Some(to) = self.memory.home_elsewhere(original.identity, now.monotonic_us)
+        {
             return out.free.push(Effect::Hand { ticket: request.ticket, to });
         }
         let may_search = known.is_none() && self.searches.take(now.monotonic_us);
