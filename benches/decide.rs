@@ -21,6 +21,7 @@ fn request() -> Request {
         link: LINK,
         acquirer: AcquirerId(0),
         class: Class::Authorization,
+        is_repeat: false,
         identity: Identity(0),
         fingerprint: Fingerprint { content: 0, track: Some(0) },
         stan: codecs::value::Stan::new(1).expect("six digits"),

@@ -233,7 +233,7 @@ impl Edge {
 
     /// What a request says; the envelope learns its name.
     #[inline]
-    fn read_request(&self, ticket: Ticket) -> Option<Request> {
+    pub(crate) fn read_request(&self, ticket: Ticket) -> Option<Request> {
         let envelopes = self.envelopes.borrow();
         let envelope = envelopes.get(ticket)?;
         let Sender::Acquirer(acquirer, link) = envelope.sender else { return None };

@@ -69,6 +69,7 @@ mod network;
 mod otel;
 mod process;
 pub mod programs;
+mod recall;
 mod registry;
 pub mod reload;
 mod rules;

@@ -93,6 +93,9 @@ impl Ports for Live {
             Effect::Challenge { program, account, pan } => self.edge.challenge(program, account, pan),
             Effect::Reply(reply) => self.reply(&reply),
             Effect::Release(ticket) => self.edge.release(ticket),
+            Effect::Recall { ticket, identity, ended_by_us } => {
+                self.edge.recall(ticket, identity, ended_by_us);
+            }
             Effect::Hand { ticket, to } => {
                 if let Some(envelope) = self.edge.envelopes.borrow_mut().take(ticket) {
                     self.edge.send(to, Hop::Handed(envelope));

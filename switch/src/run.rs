@@ -352,13 +352,21 @@ type Keeping = (Index, Archive);
 
 impl Books {
     /// The journal of each shard, to be written, and what looks after them.
-    fn open(&mut self, setup: &Setup) -> Result<(Vec<Option<Journal>>, Option<Keeping>), Fault> {
+    fn open(&mut self, setup: &Arc<Setup>) -> Result<(Vec<Option<Journal>>, Option<Keeping>), Fault> {
         let Some((directory, fresh)) = self.directory.take() else {
             return Ok(((0..setup.shards()).map(|_| None).collect(), None));
         };
         let open = |shard| directory.open(ShardId(shard), setup.now_us());
         let journals = (0..setup.shards()).map(open).collect::<Result<Vec<_>, _>>()?;
-        let index = directory.index(&journals, setup.index.clone())?;
+        let telling = setup.clone();
+        let tell = Box::new(move |shard, ticket, known| {
+            let told = telling.mailbox(shard).send(Hop::Recalled(ticket, known));
+            told.map_err(|hop| match hop {
+                Hop::Recalled(ticket, known) => (ticket, known),
+                _ => unreachable!("a refused hop comes back as it was"),
+            })
+        });
+        let index = directory.index(&journals, setup.index.clone(), (setup.recalls.clone(), tell))?;
         let archive = directory.archive(&journals, fresh)?;
         Ok((journals.into_iter().map(Some).collect(), Some((index, archive))))
     }

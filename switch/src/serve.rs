@@ -151,6 +151,7 @@ fn deliver(edge: &Rc<Edge>, hop: Hop) {
         }
         Hop::Request(envelope) => edge.arrived(envelope, Event::Request),
         Hop::Handed(envelope) => edge.arrived(envelope, Event::Handed),
+        Hop::Recalled(ticket, known) => edge.recalled(ticket, known),
         Hop::Answered(link, envelope) => answered(edge, link, envelope),
         Hop::Forward(leg, frame) => match edge.issuer_port(leg.to) {
             Some(port) => {

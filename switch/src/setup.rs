@@ -15,7 +15,7 @@ use crate::config::{Config, Issuer, Way};
 use crate::crypto;
 use crate::homes::Homes;
 use crate::hop::{MAILBOX_MAX, Mailbox};
-use crate::journal::IndexFigures;
+use crate::journal::{IndexFigures, Recalls};
 use crate::metrics::Snapshot;
 use crate::registry::Registry;
 use crate::rules::Rules;
@@ -49,6 +49,8 @@ pub(crate) struct Setup {
     pub(crate) spans: crate::otel::Spans,
     /// How the index of the journal stands.
     pub(crate) index: Arc<IndexFigures>,
+    /// What shards ask of it.
+    pub(crate) recalls: Arc<Recalls>,
     pub(crate) snapshots: mpsc::Sender<Box<Snapshot>>,
     clock: Clock,
 }
@@ -127,6 +129,7 @@ impl Setup {
             #[cfg(feature = "otel")]
             spans: crate::otel::Spans::default(),
             index: Arc::default(),
+            recalls: Arc::new(Recalls::new(shards)),
             snapshots,
             clock,
         })

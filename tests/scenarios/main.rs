@@ -22,6 +22,7 @@ mod order;
 mod parked;
 mod provisioning;
 mod purchase;
+mod recall;
 mod recovery;
 mod reload;
 mod reversal;

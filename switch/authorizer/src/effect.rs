@@ -15,6 +15,7 @@ use crate::event::{AcquirerLink, IssuerLink, ShardId, Ticket};
 use crate::fact::Fact;
 use crate::programs::{ProgramId, Question};
 use crate::provision::{Asker, Told};
+use crate::request::Identity;
 use crate::saf::Delivery;
 use crate::verify::ProofId;
 
@@ -58,6 +59,16 @@ pub enum Effect {
     Reply(Reply),
     /// A raw message is not needed any more.
     Release(Ticket),
+    /// Ask the index of the journal what became of an identity that memory may have forgotten: the request's own, or
+    /// that of what it undoes. Visible: what was decided before must be there to be found.
+    Recall {
+        /// The request's raw message, which waits.
+        ticket: Ticket,
+        /// Which identity.
+        identity: Identity,
+        /// All that memory does not know had ended by this moment, monotonic microseconds.
+        ended_by_us: u64,
+    },
     /// The account of this request lives on another shard.
     Hand {
         /// The request's raw message, which goes along.

@@ -1,10 +1,12 @@
 //! The closed list of what can happen to a shard, and the names of the things it happens to.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::parked::Operation;
 use crate::provision::Provision;
+use crate::recall::Recalled;
 use crate::request::{Answer, Request};
 use crate::tables::Tables;
 use crate::verify::{Judgement, ProofId};
@@ -30,6 +32,8 @@ pub enum Event {
     Request(Request),
     /// The identity's home handed a request to this shard, the home of its account.
     Handed(Request),
+    /// The index of the journal says what it knows of an identity that memory does not know.
+    Recalled(Box<Recalled>),
     /// The token answered, or did not, what it was asked about a code.
     Judged(ProofId, Judgement),
     /// A card of a program is changed.

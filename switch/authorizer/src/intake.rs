@@ -43,6 +43,14 @@ impl Authorizer {
         {
             return self.repeated(place, request, out);
         }
+        if request.is_repeat && self.recalls(request, request.identity, now, out) {
+            return;
+        }
+        self.begun(request, now, out);
+    }
+
+    /// A request of which nothing is known.
+    pub(crate) fn begun(&mut self, request: &Request, now: Now, out: &mut Effects) {
         let reason = match self.keeps(request.class) {
             true => self.store_is_low.then_some(DeclineReason::StoreUnavailable),
             false => self.declined_before_routing(request, now),

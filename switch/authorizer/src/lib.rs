@@ -27,7 +27,7 @@
 //! | [`provision`] | cards enrolled, bundles and challenges given |
 //! | [`recovery`] | facts of earlier processes, read back |
 //! | [`snapshot`] | what they had come to, in pieces |
-//! | [`recall`] | what they tell of one identity, for an index of them |
+//! | [`recall`] | what they tell of one identity, for an index of them; and what that is asked |
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -207,6 +207,7 @@ impl Authorizer {
         match event {
             Event::Request(request) => self.received(request, now, out),
             Event::Handed(request) => self.admitted(request, now, out),
+            Event::Recalled(recalled) => self.recalled(recalled, now, out),
             Event::Judged(proof, judgement) => self.judged(*proof, *judgement, now, out),
             Event::Provision(change) => self.provisioned(change, now, out),
             Event::Operation(operation) => self.operated(*operation, now, out),

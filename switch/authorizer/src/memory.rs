@@ -4,7 +4,7 @@
 //! remembered: a window of time, bounded in entries. The oldest ended entry makes room for a new one; a
 //! running one is never forgotten, and when only such could go the new request is refused instead.
 //!
-//! Not here: identities older than the window, which the journal's index will answer for.
+//! Not here: identities that were forgotten, which the journal's index answers for (`recall`).
 
 use alloc::vec::Vec;
 
@@ -190,6 +190,12 @@ impl Memory {
         if let Some(entry) = self.here.get(place) {
             near(&entry.state);
         }
+    }
+
+    /// From which moment on all that came is known here, monotonic microseconds; 0 where nothing was ever forgotten.
+    #[must_use]
+    pub fn known_since_us(&self, now_us: u64) -> u64 {
+        self.here.known_since_us(now_us).max(self.elsewhere.known_since_us(now_us))
     }
 
     /// Whether one more would push out what came within the last quarter of an hour: what acquirers repeat and reverse.

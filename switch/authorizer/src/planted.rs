@@ -62,6 +62,8 @@ planted! {
     SnapshotWithoutTombstones;
     /// What ended is forgotten: a repeat is a new request.
     RepeatIsNew;
+    /// What memory has forgotten never was.
+    IndexUnasked;
     /// A repeat with other content is told the stored answer.
     OtherContentTold;
     /// A reversal of what waits for its issuer tells the issuer and lets the request go on.

@@ -1,13 +1,93 @@
 //! What became of one identity, told from its facts alone: how an index of the journal knows it when memory has
 //! forgotten it. It says of each identity what [`crate::recovery`] would have put into memory.
+//!
+//! The index is asked where memory does not know what a reversal undoes, or what a request repeats by its own word, and
+//! has forgotten something. What it tells is remembered again, and the request is looked at as if it had never been
+//! forgotten. A request that does not say that it is a repeat is not asked about: nearly all of them are new, and a
+//! look-up is as long as many payments.
+//!
+//! Not here: the index itself, which is the edge's.
 
-use crate::decision::Outcome;
+use alloc::boxed::Box;
+
+use crate::Authorizer;
+use crate::decision::{DeclineReason, Outcome};
+use crate::effect::{Effect, Effects};
+use crate::event::{Now, ShardId};
 use crate::fact::Fact;
 use crate::memory::{Entry, State, Undo};
+use crate::planted::Planted;
 use crate::recovery::put_off;
-use crate::request::{Asked, Fingerprint, Identity};
+use crate::request::{Asked, Fingerprint, Identity, Request};
 use crate::saf::Reversal;
 use crate::transaction::Sent;
+
+/// What the index says to [`Effect::Recall`], and the request that waited for it.
+#[derive(Clone, Debug)]
+pub struct Recalled {
+    /// The request.
+    pub request: Request,
+    /// What is known of its identity, or of that of what it undoes.
+    pub known: Known,
+}
+
+/// What the index knows of an identity.
+#[derive(Clone, Debug)]
+pub enum Known {
+    /// What became of it, and the shard whose journal says so.
+    Entry(Box<Entry>, ShardId),
+    /// It never was, as far as the journal is kept.
+    Nothing,
+    /// It cannot be said now: the index is not there, or too far behind the journal.
+    Unsaid,
+}
+
+impl Authorizer {
+    /// Asks the index for an identity that memory does not know, behind the facts that were decided before: it is told by
+    /// them. Whether it was asked: where memory has forgotten nothing, or nothing is written down, there is nothing to
+    /// ask for.
+    pub(crate) fn recalls(&self, request: &Request, identity: Identity, now: Now, out: &mut Effects) -> bool {
+        let known_since_us = self.memory.known_since_us(now.monotonic_us);
+        let asks = known_since_us > 0 && self.tables.has_journal && !self.has_planted(Planted::IndexUnasked);
+        if asks {
+            let longest_us = self.tables.issuers.iter().map(|issuer| issuer.timeout_us).max().unwrap_or(0);
+            let ended_by_us = known_since_us.saturating_add(longest_us);
+            out.visible.push(Effect::Recall { ticket: request.ticket, identity, ended_by_us });
+        }
+        asks
+    }
+
+    /// The index has answered. What could not be said is not taken for nothing: the request comes again.
+    pub(crate) fn recalled(&mut self, recalled: &Recalled, now: Now, out: &mut Effects) {
+        let Recalled { request, known } = recalled;
+        let identity = request.original.map_or(request.identity, |original| original.identity);
+        match known {
+            // It may have come meanwhile.
+            _ if self.memory.find(identity, now.monotonic_us).is_some() => self.admitted(request, now, out),
+            Known::Entry(_, home) if *home != self.shard => {
+                out.free.push(Effect::Hand { ticket: request.ticket, to: *home });
+            }
+            Known::Entry(entry, _) if !entry.state.is_running() => {
+                let entry = Entry { since_us: now.monotonic_us, ..**entry };
+                match self.memory.insert(entry) {
+                    Ok(_) => self.admitted(request, now, out),
+                    Err(_) => self.declined_stateless(request, DeclineReason::StoreUnavailable, out),
+                }
+            }
+            Known::Nothing => self.never_seen(request, now, out),
+            Known::Entry(..) | Known::Unsaid => {
+                self.declined_stateless(request, DeclineReason::StoreUnavailable, out);
+            }
+        }
+    }
+
+    fn never_seen(&mut self, request: &Request, now: Now, out: &mut Effects) {
+        match &request.original {
+            Some(original) => self.buried(request, original, now, out),
+            None => self.begun(request, now, out),
+        }
+    }
+}
 
 /// Which identity a fact tells something of.
 #[must_use]

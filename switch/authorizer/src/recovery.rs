@@ -37,8 +37,12 @@ impl Authorizer {
                         self.give_back(place, *left_minor);
                         self.memory.leave(place, *left_minor);
                     }
-                    // It waited for the token, and no issuer was to be asked yet.
-                    None => drop(self.memory.insert(Entry::new(*identity, at_us, State::Undone))),
+                    // It waited for the token, and no issuer was to be asked yet; or it had been forgotten before.
+                    None if *left_minor == 0 => {
+                        let _ = self.memory.insert(Entry::new(*identity, at_us, State::Undone));
+                    }
+                    // What became of the rest of it is the index's to tell.
+                    None => {}
                 }
                 self.recover_undo(*identity, undo.as_deref(), at_us);
             }

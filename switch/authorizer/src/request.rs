@@ -139,6 +139,8 @@ pub struct Request {
     pub acquirer: AcquirerId,
     /// What it asks for.
     pub class: Class,
+    /// It says of itself that it was sent before (the repeat digit of its MTI).
+    pub is_repeat: bool,
     /// Which message it is.
     pub identity: Identity,
     /// What it says.

@@ -3,6 +3,7 @@
 //!
 //! | the original | what is done | rule |
 //! | --- | --- | --- |
+//! | was forgotten | the index is asked (`recall`) | R4 |
 //! | was never seen | remembered, so that it is refused when it comes | R1, R10, R12 |
 //! | waits for the token | ends here, its answer is never sent | R2 |
 //! | waits for its issuer | ends here, its answer is never sent; the issuer is told | R3 |
@@ -50,6 +51,7 @@ impl Authorizer {
             let elsewhere = if may_search { self.named_elsewhere(&original) } else { None };
             return match elsewhere {
                 Some(to) => out.free.push(Effect::Hand { ticket: request.ticket, to }),
+                None if self.recalls(request, original.identity, now, out) => {}
                 None => self.buried(request, &original, now, out),
             };
         };
@@ -114,7 +116,7 @@ impl Authorizer {
     }
 
     /// The original was never seen here: should it come, it is refused.
-    fn buried(&mut self, request: &Request, original: &Original, now: Now, out: &mut Effects) {
+    pub(crate) fn buried(&mut self, request: &Request, original: &Original, now: Now, out: &mut Effects) {
         if self.has_planted(Planted::NoTombstone) || self.bury(request, original, now, out) {
             self.reversal_taken(request, out);
         }

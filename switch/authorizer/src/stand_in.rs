@@ -152,7 +152,7 @@ impl Authorizer {
         let Some(entry) = self.memory.get(place) else { return };
         let Some(sent) = entry.sent.filter(|_| entry.is_stood_in()) else { return };
         let before_minor = entry.left_minor.unwrap_or(sent.asked.amount.minor());
-        let (since_us, undone_minor) = (entry.since_us, before_minor.saturating_sub(left_minor));
+        let (since_us, undone_minor) = (sent.received_us, before_minor.saturating_sub(left_minor));
         if let (Some(pan), Some(today)) = (sent.pan, self.stood_in.get_mut(sent.to.issuer.index())) {
             today.give_back(pan, undone_minor, since_us);
         }

@@ -28,6 +28,7 @@ use crate::tables::{Acquirer, Issuer, Tables};
 
 mod answers;
 mod proofs;
+mod recall;
 mod recovery;
 mod reversals;
 mod stored;
@@ -136,6 +137,7 @@ impl World {
             link: link(0),
             acquirer: NORTH,
             class: Class::Authorization,
+            is_repeat: false,
             identity: Identity(u128::from(stan)),
             fingerprint: said(1),
             home: ShardId(0),
@@ -216,6 +218,9 @@ fn told(effect: &Effect) -> String {
         Effect::Release(ticket) => format!("release {}", ticket.0),
         Effect::Ask { ticket, question, .. } => format!("ask {} {question:?}", ticket.0),
         Effect::Challenge { .. } => "challenge".to_string(),
+        Effect::Recall { ticket, identity, ended_by_us } => {
+            format!("recall {} for {}, by {ended_by_us}", identity.0, ticket.0)
+        }
         Effect::Hand { ticket, to } => format!("hand {} to {}", ticket.0, to.0),
     }
 }

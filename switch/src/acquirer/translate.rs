@@ -94,6 +94,7 @@ pub fn request(
         link: received.link,
         acquirer: received.acquirer,
         class,
+        is_repeat: mti.is_repeat(),
         identity: homes.identity(received.acquirer, class_digits(mti), stan, forwarder, &keys),
         fingerprint: homes.fingerprint(&said),
         stan,

@@ -370,7 +370,7 @@ static PROGRAMS: [Entry; 18] = [
     ),
 ];
 
-static JOURNAL: [Entry; 9] = [
+static JOURNAL: [Entry; 11] = [
     entry(
         "signalbox_journal_facts_total",
         "Facts written to the journal.",
@@ -427,6 +427,18 @@ static JOURNAL: [Entry; 9] = [
         "Times the index was built anew from the journal.",
         &[],
         CountOfAll(|world, _| world.setup.index.rebuilds.load(Ordering::Relaxed)),
+    ),
+    entry(
+        "signalbox_index_asked_total",
+        "Times a shard asked the index for what its memory has forgotten.",
+        &[],
+        CountOfAll(|world, _| world.setup.recalls.asked.load(Ordering::Relaxed)),
+    ),
+    entry(
+        "signalbox_index_unsaid_total",
+        "Of these, times that nothing could be said: the message was answered 96 and comes again.",
+        &[],
+        CountOfAll(|world, _| world.setup.recalls.unsaid.load(Ordering::Relaxed)),
     ),
 ];
 

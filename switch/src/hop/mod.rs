@@ -12,7 +12,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use authorizer::event::{AcquirerId, AcquirerLink, Event, IssuerLink, Leg};
+use authorizer::event::{AcquirerId, AcquirerLink, Event, IssuerLink, Leg, Ticket};
+use authorizer::recall::Known;
 use authorizer::tables::Tables;
 
 use crate::crypto::Enrolment;
@@ -55,6 +56,8 @@ pub(crate) enum Hop {
     Use(IssuerLink, bool),
     /// Other rules, and the tables the authorizer has of them.
     Rules(Arc<Rules>, Arc<Tables>),
+    /// What the index of the journal knows for a request of this shard that waits for it.
+    Recalled(Ticket, Known),
     /// A change of a card at home here, of which the token makes a part.
     Enrol(Box<Enrolment>),
     /// Something the authorizer must know.

@@ -11,7 +11,7 @@ use authorizer::event::ShardId;
 
 use super::archive::{Archive, Fresh};
 use super::fold::{Elsewhere, Fold, Folded};
-use super::index::{self, Index};
+use super::index::{self, Index, Recalls, Tell};
 use super::mark::Mark;
 use super::segment::Tail;
 use super::writer::{Journal, Settings};
@@ -135,9 +135,14 @@ impl Directory {
     }
 
     /// Starts what keeps an index of the journals of all shards.
-    pub(crate) fn index(&self, journals: &[Journal], figures: Arc<index::Figures>) -> Result<Index, Fault> {
+    pub(crate) fn index(
+        &self,
+        journals: &[Journal],
+        figures: Arc<index::Figures>,
+        recalls: (Arc<Recalls>, Tell),
+    ) -> Result<Index, Fault> {
         let shards = journals.iter().map(|journal| journal.durability().clone()).collect();
-        Index::start(self.path.clone(), self.settings.clone(), shards, figures)
+        Index::start(self.path.clone(), self.settings.clone(), shards, figures, recalls)
     }
 
     /// Starts what looks after the journals of all shards, and holds the directory from here on.

@@ -68,6 +68,14 @@ impl<F> Durability<F> {
         self.durable.load(Ordering::Acquire)
     }
 
+    /// Up to which position effects may be seen.
+    pub(super) fn seen(&self, level: Level) -> u64 {
+        match level {
+            Level::Sync => self.durable(),
+            Level::Written => self.written.load(Ordering::Acquire),
+        }
+    }
+
     /// The segment in which the disk's end is; 0 before the first sync.
     pub(super) fn durable_segment(&self) -> u64 {
         self.durable_mark.load(Ordering::Acquire) >> OFFSET_BITS

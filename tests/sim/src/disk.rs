@@ -41,6 +41,12 @@ impl Disk {
         self.durable as u64
     }
 
+    /// What survives everything, with its moments.
+    #[must_use]
+    pub(super) fn durable_facts(&self) -> &[(Fact, u64)] {
+        &self.facts[..self.durable]
+    }
+
     /// Whether there is something to sync and no sync under way.
     #[must_use]
     pub(super) fn wants_sync(&self) -> bool {

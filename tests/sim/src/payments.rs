@@ -76,6 +76,7 @@ impl Payment {
             link,
             acquirer: AcquirerId(self.acquirer),
             class: self.class,
+            is_repeat: self.sent > 1,
             identity: self.identity(),
             fingerprint: Fingerprint { content: u128::from(self.amount), track: Some(1) },
             stan: Stan::new((self.number % 1_000_000) as u32).expect("six digits"),

@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use authorizer::Effect;
 use authorizer::cards::Refused;
 use authorizer::effect::Reply;
-use authorizer::event::{AcquirerLink, Event, IssuerId, IssuerLink, Leg, LinkChange, Now, ShardId};
+use authorizer::event::{AcquirerLink, Event, IssuerId, IssuerLink, Leg, LinkChange, Now, ShardId, Ticket};
 use authorizer::fact::Fact;
 use authorizer::limits::Limits;
 use authorizer::ports::{Ports, Position};
 use authorizer::provision::{Asker, Told};
-use authorizer::request::{Answer, MatchKeys, Request};
+use authorizer::request::{Answer, Identity, MatchKeys, Request};
 use authorizer::saf::Delivery;
 use authorizer::shard::Shard;
 use authorizer::tables::Tables;
@@ -80,6 +80,8 @@ enum Happening {
     SnapshotWritten(u32, ShardId),
     /// A shard hands over to another.
     Handed(u32, ShardId, Box<Request>),
+    /// The index of the journals answers a shard about an identity.
+    Recalled(u32, ShardId, Ticket, Identity),
     /// Links come back.
     AcquirerUp(u32, u16, u16),
     IssuerUp(u32, IssuerLink),
@@ -125,6 +127,8 @@ pub struct Ran {
     pub reversals: u64,
     /// Advices sent to issuers.
     pub advices: u64,
+    /// Times that the index was asked for what memory has forgotten.
+    pub recalls: u64,
     /// Purchases approved for an issuer that could not be asked.
     pub stood_in: u64,
     /// A hash over everything that was seen, in order.
@@ -249,7 +253,7 @@ impl World {
             limits: Limits {
                 pending_max: dice.one_of(&[50, 1_000, 100_000]),
                 recent_entries: 1 << 16,
-                recent_window_us: 72 * 3_600 * SECOND,
+                recent_window_us: short_memory(seed).unwrap_or(72 * 3_600 * SECOND),
                 cards_max: 100,
                 reversals_max: dice.one_of(&[100, 100_000]),
             },
@@ -388,6 +392,9 @@ impl World {
             Happening::Handed(process, shard, request) if self.is_of(process) => {
                 self.event(shard, Event::Handed(*request));
             }
+            Happening::Recalled(process, shard, ticket, identity) if self.is_of(process) => {
+                self.recalled(shard, ticket, identity);
+            }
             Happening::AcquirerUp(process, acquirer, link) if self.is_of(process) => {
                 self.acquirer_up(acquirer, link);
             }
@@ -405,6 +412,12 @@ impl World {
     fn is_of(&self, process: u32) -> bool {
         self.is_up && process == self.process
     }
+}
+
+/// In one world of four memory forgets what is older than this, microseconds: what comes behind that is the index's to know.
+fn short_memory(seed: u64) -> Option<u64> {
+    let mut dice = Dice::new(!seed);
+    dice.happens(250_000).then(|| dice.one_of(&[40, 60, 120]) * SECOND)
 }
 
 fn payment_of(keys: &MatchKeys) -> u64 {

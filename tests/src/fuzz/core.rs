@@ -142,6 +142,7 @@ impl Shard {
             }
             Effect::Release(ticket) => drop(self.let_go(ticket)),
             Effect::Hand { .. } => panic!("there is no other shard"),
+            Effect::Recall { .. } => panic!("nothing was forgotten"),
             Effect::Deliver(_) | Effect::Challenge { .. } => {}
         }
     }
@@ -260,6 +261,7 @@ impl Shard {
             link: link(slot),
             acquirer: AcquirerId(slot),
             class,
+            is_repeat: number.is_multiple_of(2),
             identity,
             fingerprint: Fingerprint {
                 content: u128::from(minor) << 8 | u128::from(card as u8),

@@ -38,6 +38,8 @@ pub(super) struct Ring<T> {
     window_us: u64,
     index: Cells,
     evicted: u64,
+    /// Something was known that is not any more.
+    has_forgotten: bool,
     /// How many of the newest are not in the index yet: only while an earlier process's memory is read.
     unindexed: usize,
 }
@@ -55,6 +57,7 @@ impl<T: Known> Ring<T> {
             window_us,
             index: Cells::new(capacity),
             evicted: 0,
+            has_forgotten: false,
             unindexed: 0,
         }
     }
@@ -72,6 +75,17 @@ impl<T: Known> Ring<T> {
     /// Ended entries that were forgotten before their time, since the start.
     pub(super) fn evicted(&self) -> u64 {
         self.evicted
+    }
+
+    /// From which moment on all that came is here; 0 where nothing was ever forgotten.
+    pub(super) fn known_since_us(&self, now_us: u64) -> u64 {
+        let oldest_us = self.oldest_entry().filter(|_| self.held > 0).map_or(now_us, Known::since_us);
+        let window_us = now_us.saturating_sub(self.window_us);
+        match self.has_forgotten {
+            true => oldest_us.max(window_us),
+            false if self.held > 0 && oldest_us < window_us => window_us,
+            false => 0,
+        }
     }
 
     /// The place of an identity that is still remembered.
@@ -106,6 +120,8 @@ impl<T: Known> Ring<T> {
     /// Remembers one of many identities that earlier processes knew. It is found after [`Self::index_restored`].
     pub(super) fn restore(&mut self, entry: T) -> Result<u32, Full> {
         self.make_room(0)?;
+        // What it had forgotten then, nobody knows.
+        self.has_forgotten = true;
         self.unindexed = self.unindexed.saturating_add(1);
         Ok(self.put(entry))
     }
@@ -219,6 +235,7 @@ impl<T: Known> Ring<T> {
         let Some(identity) = self.oldest_entry().map(Known::identity) else { return };
         let place = u32::try_from(self.oldest).unwrap_or(u32::MAX);
         self.index.remove(hash(identity), place);
+        self.has_forgotten = true;
         self.oldest = self.nth(1);
         self.held = self.held.saturating_sub(1);
     }

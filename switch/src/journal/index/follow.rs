@@ -37,6 +37,8 @@ pub(super) struct Follower {
     shard: ShardId,
     keys: Arc<Keys>,
     pub(super) place: Place,
+    /// When the newest fact was written down that was read, microseconds.
+    pub(super) at_us: u64,
     open: Option<Open>,
     buffer: Vec<u8>,
 }
@@ -54,7 +56,7 @@ struct Open {
 impl Follower {
     pub(super) fn new(directory: &Path, shard: ShardId, keys: Arc<Keys>, place: Place) -> Self {
         let folder = segment::folder(directory, shard);
-        Self { folder, shard, keys, place, open: None, buffer: Vec::new() }
+        Self { folder, shard, keys, place, at_us: 0, open: None, buffer: Vec::new() }
     }
 
     /// Whether there is nothing to read up to this segment and offset.
@@ -161,6 +163,7 @@ impl Follower {
                     offset: self.place.offset,
                 });
             }
+            self.at_us = batch.at_us;
             self.place.facts = batch.first + u64::from(batch.records) - 1;
         }
         self.place.sum = Some(batch.sum);

@@ -1,7 +1,7 @@
 //! The index of the journal: a file of SQLite in the data directory (`index.sqlite`) in which every request of the
 //! retention is found by its identity, and which a person may ask anything. One thread for all shards follows the
-//! journal behind the disk's end and writes rows; nobody waits for it, and it waits for everybody: while the shards want the
-//! processors it falls behind.
+//! journal behind the disk's end and writes rows; it waits for everybody: while the shards want the processors it falls
+//! behind. Another reads, for shards that ask.
 //!
 //! It holds nothing that the journal does not say. An index that is missing, damaged, of another version, ahead of the
 //! journal or behind a segment that was removed is built anew from snapshots and segments while the switch works.
@@ -11,8 +11,12 @@
 //! | `follow` | reads a shard's journal as it grows |
 //! | `row` | one request, as the facts tell it |
 //! | `store` | the file |
+//! | `lookup` | what it knows of one identity |
+//! | `asking` | shards ask for what their memory has forgotten |
 
+mod asking;
 mod follow;
+mod lookup;
 mod row;
 mod store;
 #[cfg(test)]
@@ -39,6 +43,8 @@ use super::writer::Settings;
 use super::{Fault, snapshot};
 use crate::process;
 use crate::wall::Wall;
+use asking::Answering;
+pub(crate) use asking::{Question, Recalls, Tell};
 use follow::{Follower, Place};
 use row::{Begun, Row};
 use store::{Acknowledged, REMOVED_MAX, Store, Trouble};
@@ -69,32 +75,43 @@ pub(crate) struct Figures {
     pub(crate) is_whole: AtomicBool,
 }
 
-/// The running thread.
+/// The running threads: the one that writes, and the one that reads.
 pub(crate) struct Index {
     stop: Arc<AtomicBool>,
-    handle: Option<JoinHandle<()>>,
+    handles: Vec<JoinHandle<()>>,
 }
 
 impl Index {
-    /// Starts it over the journals of all shards.
+    /// Starts it over the journals of all shards; `tell` takes the answers to what shards ask.
     pub(super) fn start(
         directory: PathBuf,
         settings: Settings,
         shards: Vec<Arc<Durability>>,
         figures: Arc<Figures>,
+        (recalls, tell): (Arc<Recalls>, Tell),
     ) -> Result<Self, Fault> {
         let stop = Arc::new(AtomicBool::new(false));
-        let work = Work { directory, settings, shards, figures, stop: stop.clone() };
+        let answering = Answering {
+            directory: directory.clone(),
+            settings: settings.clone(),
+            shards: shards.clone(),
+            recalls: recalls.clone(),
+            stop: stop.clone(),
+            tell,
+        };
+        let work = Work { directory, settings, shards, figures, recalls, stop: stop.clone() };
         let spawned = thread::Builder::new().name("index".to_owned()).spawn(move || work.run());
-        let handle = spawned.map_err(|error| Fault::Store(format!("no thread for the index: {error}")))?;
-        Ok(Self { stop, handle: Some(handle) })
+        let writing = spawned.map_err(|error| Fault::Store(format!("no thread for the index: {error}")))?;
+        let mut index = Self { stop, handles: vec![writing] };
+        index.handles.push(answering.start()?);
+        Ok(index)
     }
 }
 
 impl Drop for Index {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
-        if let Some(handle) = self.handle.take() {
+        for handle in self.handles.drain(..) {
             handle.thread().unpark();
             let _ = handle.join();
         }
@@ -131,6 +148,7 @@ struct Work {
     settings: Settings,
     shards: Vec<Arc<Durability>>,
     figures: Arc<Figures>,
+    recalls: Arc<Recalls>,
     stop: Arc<AtomicBool>,
 }
 
@@ -143,6 +161,7 @@ impl Work {
             let since = Instant::now();
             let Err(broken) = self.follow(was_removed);
             self.figures.is_whole.store(false, Ordering::Release);
+            self.recalls.close();
             match broken {
                 Broken::Stopped => return,
                 Broken::Trouble(Trouble::Passing(why)) => {
@@ -195,6 +214,8 @@ impl Work {
             tracing::warn!("the index of the journal is built from what is there of it");
             self.take_snapshots(&mut store)?;
         }
+        self.publish(&store, &followers);
+        self.recalls.open();
         let mut retention_at = Instant::now();
         loop {
             let until = self.shards.iter().map(|shard| shard.followable(settings.level)).collect::<Vec<_>>();
@@ -236,6 +257,9 @@ impl Work {
         let behind = behind.map(|(shard, follower)| shard.durable().saturating_sub(follower.place.facts));
         self.figures.behind.store(behind.sum(), Ordering::Relaxed);
         self.figures.rows.store(store.rows(), Ordering::Relaxed);
+        for (shard, follower) in followers.iter().enumerate() {
+            self.recalls.reach(shard, follower.place.facts, follower.at_us);
+        }
     }
 
     /// Whether the journal began before this process.

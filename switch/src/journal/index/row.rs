@@ -9,7 +9,7 @@ use authorizer::request::Asked;
 use authorizer::saf::{Reversal, Why};
 use authorizer::transaction::Sent;
 
-use super::store::Found;
+use super::lookup::Found;
 use crate::journal::record::CardToken;
 
 /// A row that changes.

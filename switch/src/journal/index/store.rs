@@ -12,17 +12,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use authorizer::event::ShardId;
-use authorizer::memory::Entry;
 use authorizer::request::Identity;
 use authorizer::snapshot::{Leg, Piece};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::follow::Place;
+use super::lookup::{Found, Lookup};
 use super::row::Row;
 use crate::journal::batch::sum;
 use crate::journal::keys::{Keys, Sealer};
-use crate::journal::record::{Reader, Writer};
-use crate::journal::renumber::Renumber;
+use crate::journal::record::Writer;
 use crate::journal::segment::Names;
 
 /// The file's name in the data directory, and what SQLite puts beside it.
@@ -35,8 +34,6 @@ const APPLICATION: i64 = 0x5342_4958;
 pub(super) const REMOVED_MAX: usize = 2_000;
 /// Pages of 4 KiB in the file's own log before they are brought into it: a page that changed often is brought once.
 const LOG_PAGES: u32 = 8_192;
-/// Keys of earlier processes that are held at a time.
-const SESSIONS_MAX: usize = 16;
 /// How long another process that holds the file is waited for.
 const BUSY: Duration = Duration::from_secs(1);
 
@@ -67,8 +64,7 @@ pub(super) struct Store {
     /// Under which number this process seals, and the key of that.
     session: i64,
     sealer: Sealer,
-    /// What earlier processes sealed under, and how they numbered names.
-    sessions: HashMap<i64, (Sealer, Names)>,
+    lookup: Lookup,
     rows: u64,
     out: Vec<u8>,
 }
@@ -116,7 +112,8 @@ impl Store {
         let rows = connection.query_row("SELECT count(*) FROM payment", [], |row| row.get::<_, i64>(0))?;
         let sealer = keys.for_new_index(&salt);
         let rows = rows as u64;
-        Ok(Self { connection, keys, names, session, sealer, sessions: HashMap::new(), rows, out: Vec::new() })
+        let lookup = Lookup::new(keys.clone(), names.clone());
+        Ok(Self { connection, keys, names, session, sealer, lookup, rows, out: Vec::new() })
     }
 
     /// Removes the file with all that is beside it.
@@ -296,52 +293,7 @@ impl Store {
 
     /// What is known of an identity.
     pub(super) fn find(&mut self, identity: Identity) -> Result<Option<Found>, Trouble> {
-        let name = identity.0.to_be_bytes();
-        let sql = "SELECT entry, session, state FROM payment WHERE identity = ?1";
-        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-        let found: Option<(Option<Vec<u8>>, i64, String)> =
-            self.connection.prepare_cached(sql)?.query_row([name], read).optional()?;
-        let Some((sealed, session, state)) = found else { return Ok(None) };
-        let entry = sealed.map(|sealed| self.open_entry(&name, session, &sealed)).transpose()?;
-        Ok(Some(Found { entry: entry.flatten(), is_timed_out: state == "timed_out" }))
-    }
-
-    fn open_entry(&mut self, name: &[u8; 16], session: i64, sealed: &[u8]) -> Result<Option<Entry>, Trouble> {
-        let unsound = || Trouble::Unsound("a record of it is not sound".to_owned());
-        let (record, written) = sealed.split_last_chunk::<16>().ok_or_else(unsound)?;
-        // SQLite does not look at what is in its pages.
-        if *written != sum(name, record) {
-            return Err(unsound());
-        }
-        if session != self.session && !self.sessions.contains_key(&session) {
-            if self.sessions.len() >= SESSIONS_MAX {
-                self.sessions.clear();
-            }
-            let known = self.session(session)?;
-            self.sessions.insert(session, known);
-        }
-        let (sealer, names) = match self.sessions.get(&session) {
-            Some((sealer, names)) => (sealer, names),
-            None => (&self.sealer, &self.names),
-        };
-        let piece = Reader::new(record, Some(sealer)).ok().and_then(|mut reader| reader.next_piece()?.ok());
-        let piece = Renumber::new(&self.names).piece(piece.ok_or_else(unsound)?, names);
-        match piece {
-            Some(Piece::Remembered(entry, _)) => Ok(Some(entry)),
-            // Its acquirer or issuer is no more.
-            _ => Ok(None),
-        }
-    }
-
-    /// What an earlier process sealed under, and how it numbered names.
-    fn session(&self, session: i64) -> Result<(Sealer, Names), Trouble> {
-        let sql = "SELECT salt, key, key_check, names FROM session WHERE id = ?1";
-        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, (row.get(1)?, row.get(2)?), row.get(3)?));
-        let (salt, key, names): ([u8; 32], (u32, [u8; 8]), String) =
-            self.connection.query_row(sql, [session], read)?;
-        let names = serde_json::from_str(&names).ok();
-        let known = self.keys.for_old_index(key, &salt).zip(names);
-        known.ok_or_else(|| Trouble::Unsound("a record of it is under another key".to_owned()))
+        self.lookup.find(&self.connection, identity)
     }
 
     /// Removes requests that came before a moment, and says how many: the oldest first, so many at a time.
@@ -354,13 +306,6 @@ impl Store {
         self.rows = self.rows.saturating_sub(removed as u64);
         Ok(removed)
     }
-}
-
-/// What is known of an identity.
-pub(super) struct Found {
-    /// Nothing, where it may come again as if it never had.
-    pub(super) entry: Option<Entry>,
-    pub(super) is_timed_out: bool,
 }
 
 /// An issuer has acknowledged something, or will not, or is told again.

@@ -59,8 +59,10 @@ impl Scratch {
             Journal::open(&self.path, SHARD, self.settings.clone(), &self.tail, now_us).expect("a journal");
         let figures = Arc::new(Figures::default());
         let shards = vec![journal.durability().clone()];
-        let index = Index::start(self.path.clone(), self.settings.clone(), shards, figures.clone())
-            .expect("a thread");
+        let nobody_asks = (Arc::new(Recalls::new(1)), Box::new(|_, _, _| Ok(())) as Tell);
+        let index =
+            Index::start(self.path.clone(), self.settings.clone(), shards, figures.clone(), nobody_asks)
+                .expect("a thread");
         for fact in facts {
             journal.append(std::slice::from_ref(fact), now_us);
         }

@@ -5,14 +5,19 @@ use authorizer::cards::Funding;
 use authorizer::effect::Reply;
 use authorizer::event::{AcquirerLink, Event, Leg, ShardId, Ticket, Unsent};
 use authorizer::issuer::shard_of;
+use authorizer::memory::State;
 use authorizer::programs::Question;
-use authorizer::request::Request;
+use authorizer::recall::{self, Known, Recalled};
+use authorizer::request::{Identity, Request};
 use authorizer::saf::{Delivery, Stored};
 use authorizer::verify::{Judgement, ProofId};
 
 use super::{Happening, Kept, SECOND, World, payment_of};
 use crate::faults::Fault;
 use crate::payments::{Served, program_of};
+
+/// Of a million times that the index is asked, so many it does not say.
+const INDEX_GONE: u32 = 100_000;
 
 impl World {
     pub(super) fn home_of(&self, identity: u128) -> u16 {
@@ -48,6 +53,10 @@ impl World {
             Effect::Challenge { .. } => {}
             Effect::Reply(reply) => self.reply(reply),
             Effect::Release(ticket) => self.release(ticket),
+            Effect::Recall { ticket, identity, .. } => {
+                let after_us = self.dice.within(50, SECOND);
+                self.at(after_us, Happening::Recalled(self.process, shard, ticket, identity));
+            }
             Effect::Hand { ticket, to } => {
                 if let Some(Kept::Request(_, request)) = self.tickets.get(&ticket.0).cloned() {
                     let after_us = self.dice.within(1, 500);
@@ -70,6 +79,22 @@ impl World {
         let named = request.original.map_or(request.identity, |original| original.identity);
         let home = ShardId(self.home_of(named.0));
         self.event(home, Event::Request(request));
+    }
+
+    /// What the journals say of an identity, as an index of them would.
+    pub(super) fn recalled(&mut self, shard: ShardId, ticket: Ticket, identity: Identity) {
+        let Some(Kept::Request(number, request)) = self.tickets.get(&ticket.0).cloned() else { return };
+        self.ran.recalls += 1;
+        let known = (0..).map(ShardId).zip(&self.disks).find_map(|(home, disk)| {
+            let of_it =
+                disk.durable_facts().iter().filter(|(fact, _)| recall::identity_of(fact) == Some(identity));
+            let entry = of_it.fold(None, |known, (fact, at_us)| recall::after(known, fact, *at_us))?;
+            (entry.state != State::Forgotten).then(|| Known::Entry(Box::new(entry), home))
+        });
+        let known =
+            if self.dice.happens(INDEX_GONE) { Known::Unsaid } else { known.unwrap_or(Known::Nothing) };
+        self.tell(Some(number), || format!("the index says {known:?}"));
+        self.event(shard, Event::Recalled(Box::new(Recalled { request: *request, known })));
     }
 
     pub(super) fn release(&mut self, ticket: Ticket) {

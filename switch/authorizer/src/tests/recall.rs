@@ -1,0 +1,114 @@
+//! What memory has forgotten is asked of the index, and looked at as if it had never been forgotten.
+
+use super::*;
+use crate::memory::Entry;
+use crate::recall::{self, Known, Recalled};
+
+/// As long as identities are remembered here.
+const WINDOW_US: u64 = 900_000_000;
+/// An issuer's time behind the end of the window.
+const ENDED_BY_US: u64 = 1 + TIMEOUT_US;
+
+impl World {
+    /// What the facts so far say of an identity, as an index would.
+    fn index(&self, identity: Identity) -> Known {
+        let of_it = self.facts.iter().filter(|fact| recall::identity_of(fact) == Some(identity));
+        let entry: Option<Entry> = of_it.fold(None, |known, fact| recall::after(known, fact, 0));
+        entry.map_or(Known::Nothing, |entry| Known::Entry(alloc::boxed::Box::new(entry), ShardId(0)))
+    }
+
+    /// The index answers a request.
+    fn recalled(&mut self, request: Request, known: Known) -> Vec<String> {
+        self.tell(Event::Recalled(alloc::boxed::Box::new(Recalled { request, known })))
+    }
+
+    /// An approved payment that memory has forgotten.
+    fn forgotten(stan: u32) -> Self {
+        let mut world = Self::new();
+        world.ask(stan);
+        let answer = world.answer(1, stan);
+        world.tell(Event::Answered(answer));
+        world.later(WINDOW_US + 1);
+        world
+    }
+}
+
+#[test]
+fn a_reversal_of_what_was_forgotten_reaches_its_issuer_once() {
+    let mut world = World::forgotten(7);
+    let reversal = world.reversal(Class::ReversalAdvice, 7);
+    let asked = format!("recall 7 for 3, by {ENDED_BY_US}");
+    assert_eq!(world.tell(Event::Request(reversal.clone())), [asked]);
+    let known = world.index(Identity(7));
+    let told = world.recalled(reversal, known);
+    assert_eq!(told, ["0420 to 0.0 as 2 of 1", "reply 3 on 0: 00"]);
+    assert_eq!(world.reverse(7), ["reply 4 on 0: 00"]);
+    assert_eq!(world.depth().waiting, 1);
+}
+
+#[test]
+fn what_never_was_is_buried_when_the_index_says_so() {
+    let mut world = World::forgotten(7);
+    let reversal = world.reversal(Class::Reversal, 8);
+    assert_eq!(world.tell(Event::Request(reversal.clone())), [format!("recall 8 for 3, by {ENDED_BY_US}")]);
+    assert_eq!(world.recalled(reversal, Known::Nothing), ["reply 3 on 0: 00"]);
+    assert_eq!(world.ask(8), ["reply 4 on 0: 94"]);
+}
+
+#[test]
+fn what_the_index_cannot_say_comes_again() {
+    let mut world = World::forgotten(7);
+    let reversal = world.reversal(Class::ReversalAdvice, 7);
+    world.tell(Event::Request(reversal.clone()));
+    assert_eq!(world.recalled(reversal, Known::Unsaid), ["reply 3 on 0: 96"]);
+    let repeat = Request { is_repeat: true, ..world.request(7) };
+    world.tell(Event::Request(repeat.clone()));
+    assert_eq!(world.recalled(repeat, Known::Unsaid), ["reply 4 on 0: 96"]);
+    assert!(world.facts.iter().all(|fact| !matches!(fact, Fact::Tombstone { .. } | Fact::Declined { .. })));
+}
+
+#[test]
+fn a_repeat_of_what_was_forgotten_is_told_the_same_and_one_of_nothing_is_the_first() {
+    let mut world = World::forgotten(7);
+    let repeat = Request { is_repeat: true, ..world.request(7) };
+    assert_eq!(world.tell(Event::Request(repeat.clone())), [format!("recall 7 for 3, by {ENDED_BY_US}")]);
+    let known = world.index(Identity(7));
+    assert_eq!(world.recalled(repeat, known), ["reply 3 on 0: 00+38"]);
+    let first = Request { is_repeat: true, ..world.request(8) };
+    world.tell(Event::Request(first.clone()));
+    assert_eq!(world.recalled(first, Known::Nothing), ["forward 4 to 0.0 as 2"]);
+}
+
+#[test]
+fn where_nothing_was_forgotten_nobody_is_asked() {
+    let mut world = World::new();
+    let repeat = Request { is_repeat: true, ..world.request(7) };
+    assert_eq!(world.tell(Event::Request(repeat)), ["forward 1 to 0.0 as 1"]);
+    assert_eq!(world.reverse(8), ["reply 2 on 0: 00"]);
+}
+
+#[test]
+fn what_came_while_the_index_was_asked_is_what_counts() {
+    let mut world = World::forgotten(7);
+    let reversal = world.reversal(Class::Reversal, 8);
+    world.tell(Event::Request(reversal.clone()));
+    assert_eq!(world.ask(8), ["forward 4 to 0.0 as 2"]);
+    let told = world.recalled(reversal, Known::Nothing);
+    assert_eq!(told, ["release 4", "0420 to 0.0 as 3 of 2", "reply 3 on 0: 00"], "the running one is undone");
+}
+
+#[test]
+fn a_part_that_is_undone_of_something_forgotten_leaves_the_rest_to_the_index_after_a_restart() {
+    let mut world = World::forgotten(7);
+    let mut part = world.reversal(Class::ReversalAdvice, 7);
+    part.original.as_mut().unwrap().left_minor = Some(400);
+    world.tell(Event::Request(part.clone()));
+    let known = world.index(Identity(7));
+    world.recalled(part, known);
+    let fact = world.facts.last().cloned().unwrap();
+    assert!(matches!(fact, Fact::Reversed { left_minor: 400, .. }));
+    let mut after = World::new();
+    after.authorizer.recover(&fact, 5);
+    assert_eq!(after.authorizer.remembered(), 0, "no memory that all of it was undone");
+    assert!(matches!(world.index(Identity(7)), Known::Entry(entry, _) if entry.left_minor == Some(400)));
+}

@@ -1,0 +1,224 @@
+//! What shards ask of the index: what became of an identity that their memory has forgotten. One thread answers, over a
+//! connection of its own that only reads; an acquirer waits for it, so that it does not stand behind the payments as the
+//! thread that writes does.
+//!
+//! The index is behind the journal, and an answer counts only where that changes nothing: *nothing* where it is past
+//! the moment by which all had ended that the shard has forgotten, *something* where it is level with the journal as it was when
+//! the question came. It is waited for, not for long; then nothing can be said.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::{Duration, Instant};
+
+use authorizer::event::{ShardId, Ticket};
+use authorizer::recall::Known;
+use authorizer::request::Identity;
+use rusqlite::{Connection, OpenFlags};
+
+use super::lookup::{Found, Lookup};
+use super::store::{self, Trouble};
+use crate::journal::Fault;
+use crate::journal::keeper::Durability;
+use crate::journal::writer::Settings;
+use crate::sync::{ArrayQueue, AtomicBool, AtomicU64};
+
+/// Questions that wait; more are not answered.
+const QUESTIONS_MAX: usize = 1_024;
+/// How long the index may take to come level.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Between two looks whether it has.
+const LOOK: Duration = Duration::from_millis(10);
+/// Before a shard's full queue is tried again.
+const RETRY: Duration = Duration::from_millis(1);
+
+/// A shard's question.
+pub(crate) struct Question {
+    pub(crate) shard: ShardId,
+    /// The raw message that waits.
+    pub(crate) ticket: Ticket,
+    pub(crate) identity: Identity,
+    /// All that the shard's memory does not know had ended by this moment, microseconds.
+    pub(crate) ended_by_us: u64,
+}
+
+/// Questions on their way, and how far the index is.
+pub(crate) struct Recalls {
+    questions: ArrayQueue<Question>,
+    answering: OnceLock<Thread>,
+    /// The file can be read.
+    is_open: AtomicBool,
+    /// How often one was opened: what is read from an older one is nobody's.
+    opened: AtomicU64,
+    /// By shard.
+    reached: Box<[Reached]>,
+    /// Questions so far.
+    pub(crate) asked: AtomicU64,
+    /// Of these, those to which nothing could be said.
+    pub(crate) unsaid: AtomicU64,
+}
+
+/// Up to where one shard's journal is in the index.
+#[derive(Default)]
+struct Reached {
+    facts: AtomicU64,
+    at_us: AtomicU64,
+}
+
+impl Recalls {
+    /// Nobody answers yet.
+    pub(crate) fn new(shards: usize) -> Self {
+        Self {
+            questions: ArrayQueue::new(QUESTIONS_MAX),
+            answering: OnceLock::new(),
+            is_open: AtomicBool::new(false),
+            opened: AtomicU64::new(0),
+            reached: (0..shards).map(|_| Reached::default()).collect(),
+            asked: AtomicU64::new(0),
+            unsaid: AtomicU64::new(0),
+        }
+    }
+
+    /// Asks, or gives the question back where nobody answers or too many wait.
+    pub(crate) fn ask(&self, question: Question) -> Result<(), Question> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let asked = match self.answering.get() {
+            Some(answering) => self.questions.push(question).map(|()| answering.unpark()),
+            None => Err(question),
+        };
+        asked.inspect_err(|_| {
+            self.unsaid.fetch_add(1, Ordering::Relaxed);
+        })
+    }
+
+    /// There is a file, and what was read of another counts no more.
+    pub(super) fn open(&self) {
+        self.opened.fetch_add(1, Ordering::AcqRel);
+        self.is_open.store(true, Ordering::Release);
+    }
+
+    /// There is none, or it cannot be used.
+    pub(super) fn close(&self) {
+        self.is_open.store(false, Ordering::Release);
+    }
+
+    /// A shard's journal is in the index up to here.
+    pub(super) fn reach(&self, shard: usize, facts: u64, at_us: u64) {
+        if let Some(reached) = self.reached.get(shard) {
+            reached.at_us.store(at_us, Ordering::Release);
+            reached.facts.store(facts, Ordering::Release);
+        }
+    }
+
+    /// The moment up to which all is in the index, where it holds less than so many facts of each shard; otherwise the end of time.
+    fn reached_us(&self, facts: &[u64]) -> u64 {
+        let behind = self.reached.iter().zip(facts);
+        let behind = behind.filter(|(reached, facts)| reached.facts.load(Ordering::Acquire) < **facts);
+        behind.map(|(reached, _)| reached.at_us.load(Ordering::Acquire)).min().unwrap_or(u64::MAX)
+    }
+}
+
+/// Tells a shard, or gives back what it has no room for.
+pub(crate) type Tell = Box<dyn Fn(ShardId, Ticket, Known) -> Result<(), (Ticket, Known)> + Send>;
+
+/// The thread.
+pub(super) struct Answering {
+    pub(super) directory: PathBuf,
+    pub(super) settings: Settings,
+    pub(super) shards: Vec<Arc<Durability>>,
+    pub(super) recalls: Arc<Recalls>,
+    pub(super) stop: Arc<AtomicBool>,
+    pub(super) tell: Tell,
+}
+
+impl Answering {
+    pub(super) fn start(self) -> Result<JoinHandle<()>, Fault> {
+        let spawned = thread::Builder::new().name("recall".to_owned()).spawn(move || self.run());
+        spawned.map_err(|error| Fault::Store(format!("no thread for the index: {error}")))
+    }
+
+    fn run(self) {
+        let _ = self.recalls.answering.set(thread::current());
+        let mut file = File { opened: 0, connection: None, lookup: self.lookup() };
+        while !self.stop.load(Ordering::Acquire) {
+            match self.recalls.questions.pop() {
+                Some(question) => {
+                    let known = self.known(&mut file, &question);
+                    if matches!(known, Known::Unsaid) {
+                        self.recalls.unsaid.fetch_add(1, Ordering::Relaxed);
+                    }
+                    self.say(question, known);
+                }
+                None => thread::park(),
+            }
+        }
+    }
+
+    fn lookup(&self) -> Lookup {
+        Lookup::new(self.settings.keys.clone(), self.settings.names.clone())
+    }
+
+    fn say(&self, question: Question, known: Known) {
+        let mut said = (self.tell)(question.shard, question.ticket, known);
+        while let Err((ticket, known)) = said {
+            if self.stop.load(Ordering::Acquire) {
+                return;
+            }
+            thread::sleep(RETRY);
+            said = (self.tell)(question.shard, ticket, known);
+        }
+    }
+
+    fn known(&self, file: &mut File, question: &Question) -> Known {
+        // All that was decided before the question is among them: it is one of the effects that wait for that.
+        let level = self.settings.level;
+        let facts: Vec<u64> = self.shards.iter().map(|shard| shard.seen(level)).collect();
+        let until = Instant::now() + PATIENCE;
+        loop {
+            // Before the look-up: what it finds is at least as new.
+            let reached_us = self.recalls.reached_us(&facts);
+            match self.find(file, question.identity) {
+                Ok(Some(Found { entry: Some(entry), shard, .. })) if reached_us == u64::MAX => {
+                    return Known::Entry(Box::new(entry), shard);
+                }
+                Ok(Some(Found { entry: None, .. })) if reached_us == u64::MAX => return Known::Nothing,
+                Ok(None) if reached_us > question.ended_by_us => return Known::Nothing,
+                Ok(_) => {}
+                Err(why) => {
+                    tracing::debug!(?why, "the index was asked and cannot be read");
+                    *file = File { opened: 0, connection: None, lookup: self.lookup() };
+                }
+            }
+            if Instant::now() >= until || self.stop.load(Ordering::Acquire) {
+                return Known::Unsaid;
+            }
+            thread::sleep(LOOK);
+        }
+    }
+
+    fn find(&self, file: &mut File, identity: Identity) -> Result<Option<Found>, Trouble> {
+        let opened = self.recalls.opened.load(Ordering::Acquire);
+        if !self.recalls.is_open.load(Ordering::Acquire) {
+            return Err(Trouble::Passing("there is none".to_owned()));
+        }
+        let connection = match file.connection.take() {
+            Some(connection) if file.opened == opened => connection,
+            _ => {
+                *file = File { opened, connection: None, lookup: self.lookup() };
+                let path = self.directory.join(store::FILES[0]);
+                let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+                connection.busy_timeout(PATIENCE)?;
+                connection
+            }
+        };
+        file.lookup.find(file.connection.insert(connection), identity)
+    }
+}
+
+/// The file as this thread has it open.
+struct File {
+    opened: u64,
+    connection: Option<Connection>,
+    lookup: Lookup,
+}
