@@ -77,6 +77,21 @@ fn r04_r06_an_approval_is_undone_once() {
     rig.await_metric("reversals_total{acquirer=north}", 4.0);
 }
 
+/// An issuer finds its original by what it was told.
+#[test]
+fn a_reversal_names_institutions_with_the_zeros_they_came_with() {
+    let Some(rig) = Setup::new().start() else { return };
+    let mut north = rig.acquirer("north");
+    north.ask(&purchase("11=000001 32=000123 33=00000000007 4=1000"), "0110 32=000123 39=00");
+    north.ask(
+        &reversal("0420", 1, "32=123 33=7 4=1000 90=010000000111231200000000000012300000000007"),
+        "0430 39=00",
+    );
+    rig.issuer("maple").wait_reversals(1);
+    let told = rig.issuer("maple").reversals()[0].plain().clone();
+    assert_eq!((told.get(32), told.get(33)), ("000123", "00000000007"));
+}
+
 #[test]
 fn r05_r07_what_was_declined_or_timed_out_needs_nothing_more() {
     let Some(rig) = Setup::new().set("issuer.maple.timeout", "300ms").start() else { return };

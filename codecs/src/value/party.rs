@@ -5,46 +5,84 @@ use core::num::NonZeroU64;
 
 use crate::text;
 
-/// An institution of up to 11 digits. Leading zeros do not count: `000123` and `123` are the same.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// An institution of up to 11 digits. Leading zeros do not count: `000123` and `123` are the same. They are said again,
+/// though, where it is.
+#[derive(Clone, Copy)]
 pub struct PartyId(
-    /// One more than the number, so that one which is not there takes no room of its own.
+    /// One more than the number, so that one which is not there takes no room of its own; above [`NUMBER_BITS`] with how
+    /// many digits it came, 0 where it came as a number.
     NonZeroU64,
 );
+
+/// Eleven digits and one more take 37.
+const NUMBER_BITS: u32 = 40;
+const NUMBER: u64 = (1 << NUMBER_BITS) - 1;
 
 impl PartyId {
     /// Up to 11 digits.
     #[inline]
     pub const fn new(number: u64) -> Option<PartyId> {
-        if number > 99_999_999_999 {
-            return None;
-        }
-        match NonZeroU64::new(number.saturating_add(1)) {
-            Some(above) => Some(PartyId(above)),
-            None => None,
-        }
+        PartyId::of(number, 0)
     }
 
     /// Reads 1 to 11 ASCII digits.
     #[inline]
     pub fn parse(ascii: &[u8]) -> Option<PartyId> {
-        if ascii.len() > 11 {
+        let length = u64::try_from(ascii.len()).ok().filter(|length| *length <= 11)?;
+        PartyId::of(super::number(ascii)?, length)
+    }
+
+    #[inline]
+    const fn of(number: u64, length: u64) -> Option<PartyId> {
+        if number > 99_999_999_999 || length > 11 {
             return None;
         }
-        super::number(ascii).and_then(PartyId::new)
+        match NonZeroU64::new((number.saturating_add(1)) | (length << NUMBER_BITS)) {
+            Some(packed) => Some(PartyId(packed)),
+            None => None,
+        }
     }
 
     /// The digits as a number.
     #[inline]
     pub const fn number(self) -> u64 {
-        self.0.get().saturating_sub(1)
+        (self.0.get() & NUMBER).saturating_sub(1)
     }
 
     /// Eleven ASCII digits with leading zeros, as DE 90 has them.
     pub const fn digits(self) -> [u8; 11] {
         super::digits(self.number())
     }
+
+    /// As many of [`Self::digits`], from the right, as it came with.
+    pub fn given(self, digits: &[u8; 11]) -> &[u8] {
+        let came = usize::try_from(self.0.get() >> NUMBER_BITS).unwrap_or(0);
+        let needed = digits.iter().skip_while(|digit| **digit == b'0').count().max(1);
+        let left_out = digits.len().saturating_sub(came.max(needed));
+        digits.get(left_out..).unwrap_or(digits)
+    }
+
+    /// All of it in one number, for what is written down.
+    #[inline]
+    pub const fn packed(self) -> u64 {
+        self.number() | ((self.0.get() >> NUMBER_BITS) << NUMBER_BITS)
+    }
+
+    /// What [`Self::packed`] gave.
+    #[inline]
+    pub const fn unpacked(packed: u64) -> Option<PartyId> {
+        PartyId::of(packed & NUMBER, packed >> NUMBER_BITS)
+    }
 }
+
+impl PartialEq for PartyId {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() & NUMBER == other.0.get() & NUMBER
+    }
+}
+
+impl Eq for PartyId {}
 
 impl fmt::Display for PartyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -156,6 +194,21 @@ mod tests {
         assert_eq!(PartyId::parse(b"000123"), PartyId::parse(b"123"));
         assert_eq!(PartyId::new(123).unwrap().digits(), *b"00000000123");
         assert_eq!((PartyId::parse(b""), PartyId::parse(b"123456789012")), (None, None));
+    }
+
+    #[test]
+    fn an_institution_is_said_as_it_came() {
+        for given in [&b"000123"[..], b"123", b"0", b"00000000000", b"99999999999"] {
+            let party = PartyId::parse(given).unwrap();
+            assert_eq!(party.given(&party.digits()), given);
+            let again = PartyId::unpacked(party.packed()).unwrap();
+            assert_eq!((again, again.given(&again.digits())), (party, given));
+        }
+        let number = PartyId::new(123).unwrap();
+        assert_eq!(number.given(&number.digits()), b"123");
+        // As it was written down before it had a length.
+        assert_eq!(PartyId::unpacked(123), Some(number));
+        assert_eq!((PartyId::unpacked(1 << 39), PartyId::unpacked(12 << 40)), (None, None));
     }
 
     #[test]

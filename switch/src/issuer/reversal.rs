@@ -5,7 +5,7 @@ use authorizer::request::Class;
 use authorizer::saf::{Reversal, Why};
 use codecs::EncodeError;
 use codecs::iso8583::{De, DeSet, Dialect, Encoder, Mti, Original, ReplacementAmounts, Version};
-use codecs::value::{Currency, LocalDateTime, TransmissionTime};
+use codecs::value::{Currency, LocalDateTime, PartyId, TransmissionTime};
 
 /// What a message has room for, whatever it says.
 pub(crate) const BYTES_MAX: usize = 512;
@@ -113,8 +113,8 @@ impl Said<'_> {
             De::LOCAL_DATE => encoder.put_number(de, asked.local_date.unwrap_or(0)),
             De::FUNCTION_CODE => encoder.put_number(de, if *left_minor > 0 { 401 } else { 400 }),
             De::POS_CONDITION => encoder.put_number(de, reason_1993(self.reversal.why)),
-            De::ACQUIRER => encoder.put_number(de, keys.acquirer.map_or(0, |party| party.number())),
-            De::FORWARDER => encoder.put_number(de, asked.forwarder.map_or(0, |party| party.number())),
+            De::ACQUIRER => put_party(encoder, de, keys.acquirer),
+            De::FORWARDER => put_party(encoder, de, asked.forwarder),
             De::RRN => put(encoder, de, keys.rrn.map(|rrn| *rrn.as_bytes())),
             De::APPROVAL_CODE => put(encoder, de, self.reversal.approval_code.map(|code| *code.as_bytes())),
             De::RESPONSE_CODE => encoder.put(de, reason_1987(self.reversal.why)),
@@ -159,6 +159,12 @@ impl Said<'_> {
 
 fn put<T: AsRef<[u8]>>(encoder: &mut Encoder<'_>, de: De, value: Option<T>) -> Result<(), EncodeError> {
     encoder.put(de, value.as_ref().map_or(&[][..], AsRef::as_ref))
+}
+
+/// With the leading zeros of the original.
+fn put_party(encoder: &mut Encoder<'_>, de: De, party: Option<PartyId>) -> Result<(), EncodeError> {
+    let Some(party) = party else { return encoder.put(de, &[]) };
+    encoder.put(de, party.given(&party.digits()))
 }
 
 /// DE 39 of a 1987 reversal, as networks use it: customer cancellation, invalid response, suspected malfunction,

@@ -137,7 +137,7 @@ impl Writer<'_> {
         self.u64(asked.amount.minor());
         self.u16(asked.amount.currency().number());
         self.option(asked.processing_code, |w, code| w.bytes(&code.digits()));
-        self.option(asked.forwarder, |w, party| w.u64(party.number()));
+        self.option(asked.forwarder, |w, party| w.u64(party.packed()));
         self.option(asked.local_time, Self::u64);
         self.option(asked.local_date, Self::u64);
         self.keys(&asked.keys);
@@ -145,7 +145,7 @@ impl Writer<'_> {
 
     fn keys(&mut self, keys: &MatchKeys) {
         self.u64(keys.moment);
-        self.option(keys.acquirer, |w, party| w.u64(party.number()));
+        self.option(keys.acquirer, |w, party| w.u64(party.packed()));
         self.option(keys.rrn, |w, rrn| w.bytes(rrn.as_bytes()));
         self.option(keys.terminal, |w, terminal| w.bytes(terminal.as_bytes()));
         self.option(keys.merchant, |w, merchant| w.bytes(merchant.as_bytes()));
@@ -419,7 +419,7 @@ impl<'a> Reader<'a> {
             stan: self.stan()?,
             amount: Amount::new(self.u64()?, Currency::new(self.u16()?)?),
             processing_code: self.option(|r| ProcessingCode::parse(r.take::<6>()?))?,
-            forwarder: self.option(|r| PartyId::new(r.u64()?))?,
+            forwarder: self.option(|r| PartyId::unpacked(r.u64()?))?,
             local_time: self.option(Self::u64)?,
             local_date: self.option(Self::u64)?,
             keys: self.keys()?,
@@ -429,7 +429,7 @@ impl<'a> Reader<'a> {
     fn keys(&mut self) -> Option<MatchKeys> {
         Some(MatchKeys {
             moment: self.u64()?,
-            acquirer: self.option(|r| PartyId::new(r.u64()?))?,
+            acquirer: self.option(|r| PartyId::unpacked(r.u64()?))?,
             rrn: self.option(|r| Rrn::parse(r.take::<12>()?))?,
             terminal: self.option(|r| TerminalId::parse(r.take::<8>()?))?,
             merchant: self.option(|r| MerchantId::parse(r.take::<15>()?))?,
