@@ -11,6 +11,7 @@ use codecs::iso8583::{De, DeSet, Message};
 use codecs::tlv::{TlvWriter, Tlvs};
 use codecs::value::Pan;
 
+use crate::acquirer::translate::card_of;
 use crate::mentions::mentions;
 
 /// Amounts and their dates, dates and times, merchant and point of service, function and reason, institutions,
@@ -31,9 +32,12 @@ const ELEMENT_BYTES_MAX: usize = 999;
 /// What to keep of a message; `proxy` is its card, where its issuer knows another one.
 pub fn of(message: &Message<'_>, proxy: Option<&Pan>) -> Kept {
     let mut wanted = message.present().intersection(KEPT);
-    if let Some(pan) = proxy {
+    if proxy.is_some() {
         wanted = wanted.minus(OF_THE_PROXY);
-        wanted = wanted.minus(mentions(message, wanted, pan));
+    }
+    // Also where people type it into a text.
+    if let Some(pan) = proxy.copied().or_else(|| card_of(message)) {
+        wanted = wanted.minus(mentions(message, wanted, &pan));
     }
     let (mut room, mut chip) = ([0; ELEMENT_BYTES_MAX], [0; ELEMENT_BYTES_MAX]);
     let mut bytes = Vec::with_capacity(256);
@@ -117,6 +121,20 @@ mod tests {
         let chip = (55, vec![0x9F, 0x36, 2, 0, 7]);
         let shop = (43, b"A SHOP              SOMEWHERE           ".to_vec());
         assert_eq!(said, [(3, b"000000".to_vec()), shop, chip]);
+    }
+
+    #[test]
+    fn no_text_with_the_card_in_it() {
+        let said = kept(
+            &[
+                (2, b"9999600000000019"),
+                (37, b"000000000007"),
+                (43, b"CARD 9999600000000019 OF A SHOP         "),
+                (54, b"TRACK 9999600000000019=49121010000000000000"),
+            ],
+            None,
+        );
+        assert_eq!(said, [(37, b"000000000007".to_vec())]);
     }
 
     #[test]
