@@ -1,5 +1,6 @@
 //! S31: an acquirer may use only what is configured as its own.
 
+use rustix::process::Signal;
 use tests::{Rig, Setup, purchase};
 
 const SPOOFED: &str = "0110 38=- 39=58";
@@ -71,4 +72,43 @@ fn s31_the_rights_of_one_acquirer_are_not_those_of_another() {
     rig.acquirer("south").ask(&purchase("11=000001"), "0110 39=58");
     rig.acquirer("south").ask(&purchase("11=000002 32=100002"), "0110 39=00");
     rig.acquirer("north").ask(&purchase("11=000003"), "0110 39=00");
+}
+
+/// W9: it is on the disk before it is told, and a repeat is told the same by the next process.
+#[test]
+fn w09_what_is_refused_is_written_down() {
+    let setup = Setup::new().set("acquirer.north.iins", list(&["99996"]));
+    let Some(mut rig) = setup.start() else { return };
+    let mut north = rig.acquirer("north");
+    let (foreign, wrong) = ("2=9999700000000017 11=000001", "2=9999600000000018 11=000002");
+    north.ask(&purchase(foreign), "0110 39=58");
+    north.ask(&purchase(wrong), "0110 39=14");
+    rig.crash();
+    let told = rig.export();
+    let told: Vec<_> = told.iter().map(|line| (line["state"].as_str(), line["reason"].as_str())).collect();
+    assert_eq!(told, [(Some("declined"), Some("not_allowed")), (Some("declined"), Some("luhn_failed"))]);
+    rig.start_again();
+    let mut north = rig.acquirer("north");
+    north.ask(&purchase(&format!("0101 {foreign}")), "0110 39=58");
+    north.ask(&purchase(&format!("0101 {wrong}")), "0110 39=14");
+    assert_eq!(rig.export().len(), 2);
+    assert!(rig.issuer("maple").seen().is_empty());
+}
+
+/// Rights that are taken away take nothing back of what was told: a repeat hears it again, and it can be undone.
+#[test]
+fn what_was_approved_can_be_repeated_and_undone_when_the_right_is_gone() {
+    let Some(rig) = Setup::new().start() else { return };
+    let mut north = rig.acquirer("north");
+    north.ask(&purchase("11=000001"), "0110 38=A12345 39=00");
+    rig.edit_config(|text| text.replace("name = \"north\"", "name = \"north\"\nterminals = [\"X\"]"));
+    rig.process().signal(Signal::HUP);
+    rig.await_gauge("config_generation", 2.0);
+    north.ask(&purchase("0101 11=000001"), "0110 38=A12345 39=00");
+    let reversal =
+        |of: u32| purchase(&format!("0420 11=9{of:05} 90=0100{of:06}11231200000000010000100000000000"));
+    north.ask(&reversal(1), "0430 39=00");
+    rig.issuer("maple").wait_reversals(1);
+    north.ask(&purchase("11=000002"), "0110 39=58");
+    north.ask(&reversal(3), "0430 39=58");
 }

@@ -120,7 +120,10 @@ impl DeclineReason {
     /// It is told of the request alone, by rules that hardly ever change: a repeat is told the same.
     #[must_use]
     pub const fn is_lasting(self) -> bool {
-        matches!(self, Self::ExpiredCard | Self::InvalidAmount | Self::NoRoute)
+        matches!(
+            self,
+            Self::NotAllowed | Self::LuhnFailed | Self::ExpiredCard | Self::InvalidAmount | Self::NoRoute
+        )
     }
 
     /// The name that configuration, metrics and logs use.

@@ -1,8 +1,9 @@
-//! A request arrives: rights, repeats, and every check that needs no issuer.
+//! A request arrives: repeats, rights, and every check that needs no issuer.
 //!
-//! The order is the law of the line. Rights come first, because a principal that may not ask is told
-//! nothing else. Repeats come before anything stateful, or an honest repeat would look like a second
-//! payment. Format and consistency were checked at the edge, where the data elements still have numbers.
+//! The order is the law of the line. Repeats come first: what was told once is told again, whatever the principal may
+//! ask for since then, and an identity is of one principal, so that nothing of another's can be told. Then rights,
+//! because a principal that may not ask is told nothing else. Format and consistency were checked at the edge, where
+//! the data elements still have numbers.
 
 use crate::Authorizer;
 use crate::counters::{add_at, add_one};
@@ -21,11 +22,12 @@ impl Authorizer {
         self.counters.acquirer(request.acquirer, |acquirer| {
             add_at(&mut acquirer.received, request.class.index());
         });
-        if let Some(reason) = self.refused(request) {
-            return self.declined_stateless(request, reason, out);
-        }
         if request.class.is_reversal() {
-            return self.reversed(request, now, out);
+            return match self.tables.has_journal {
+                true => self.reversed(request, now, out),
+                // It cannot be kept; 96 makes the sender keep it.
+                false => self.declined_stateless(request, DeclineReason::StoreUnavailable, out),
+            };
         }
         match self.home_of(request, now) {
             home if home == self.shard => self.admitted(request, now, out),
@@ -51,6 +53,13 @@ impl Authorizer {
 
     /// A request of which nothing is known.
     pub(crate) fn begun(&mut self, request: &Request, now: Now, out: &mut Effects) {
+        if let Some(reason) = self.refused(request) {
+            // The room that is left is for what runs; and an advice must be able to come again when it may.
+            return match self.store_is_low || request.class.is_advice() {
+                true => self.declined_stateless(request, reason, out),
+                false => self.declined(request, reason, now, out),
+            };
+        }
         let reason = match self.keeps(request.class) {
             true => self.store_is_low.then_some(DeclineReason::StoreUnavailable),
             false => self.declined_before_routing(request, now),
@@ -64,14 +73,16 @@ impl Authorizer {
         }
     }
 
-    /// What a principal is told before anything is looked up or remembered.
-    fn refused(&self, request: &Request) -> Option<DeclineReason> {
+    /// Whether the principal may ask this.
+    pub(crate) fn allows(&self, request: &Request) -> bool {
         let acquirer = self.tables.acquirers.get(request.acquirer.index());
-        if !acquirer.is_some_and(|acquirer| acquirer.rights.allow(request)) {
+        acquirer.is_some_and(|acquirer| acquirer.rights.allow(request))
+    }
+
+    /// What is no request at all: its sender may not ask it, or nobody has such a card.
+    fn refused(&self, request: &Request) -> Option<DeclineReason> {
+        if !self.allows(request) {
             Some(DeclineReason::NotAllowed)
-        } else if request.class.is_reversal() {
-            // Without a journal a reversal cannot be kept; 96 makes the sender keep it.
-            (!self.tables.has_journal).then_some(DeclineReason::StoreUnavailable)
         } else if request.pan.is_some_and(|pan| !pan.luhn_ok()) {
             Some(DeclineReason::LuhnFailed)
         } else {

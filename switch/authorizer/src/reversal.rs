@@ -11,6 +11,9 @@
 //! | was declined, had timed out, was undone | nothing | R5, R6, R7 |
 //! | had another amount, card or terminal, or is a reversal | nothing; 0400 is told so | R9, R13 |
 //!
+//! What the principal may ask for does not matter to the reversal of what it has asked for: rights may have been taken
+//! away since. Where nothing is known to undo, they do.
+//!
 //! An original has an identity, and a reversal from its own terminal has all that makes it up. One that leaves something
 //! out, or comes from elsewhere, is looked for among the newest by what DE 90 says, as often as [`Allowance::SEARCHES`] allows.
 //!
@@ -45,7 +48,7 @@ impl Authorizer {
         {
             return out.free.push(Effect::Hand { ticket: request.ticket, to });
         }
-        let may_search = known.is_none() && self.searches.take(now.monotonic_us);
+        let may_search = known.is_none() && self.allows(request) && self.searches.take(now.monotonic_us);
         let named = if may_search { self.named(request, &original, now) } else { None };
         let Some(place) = known.or(named) else {
             let elsewhere = if may_search { self.named_elsewhere(&original) } else { None };
@@ -117,6 +120,9 @@ impl Authorizer {
 
     /// The original was never seen here: should it come, it is refused.
     pub(crate) fn buried(&mut self, request: &Request, original: &Original, now: Now, out: &mut Effects) {
+        if !self.allows(request) {
+            return self.declined_stateless(request, DeclineReason::NotAllowed, out);
+        }
         if self.has_planted(Planted::NoTombstone) || self.bury(request, original, now, out) {
             self.reversal_taken(request, out);
         }

@@ -70,6 +70,7 @@ impl World {
         let mut tables = Tables {
             acquirers: alloc::vec![Acquirer {
                 rights: Rights::default(),
+                takes_parts: true,
                 codes: CodeSet::Response1987,
                 overrides: Vec::new(),
             }],
@@ -406,11 +407,17 @@ fn a_card_is_good_until_the_end_of_its_month() {
 }
 
 #[test]
-fn s31_rights_come_before_everything() {
+fn s31_w09_who_may_not_ask_is_told_so_behind_its_fact_and_told_again() {
     let rights = Rights { acquirer_ids: alloc::vec![PartyId::new(200_002).unwrap()], ..Rights::default() };
     let mut world = World::with(1, 4, &[MAPLE], |tables| tables.acquirers[0].rights = rights);
     assert_eq!(world.ask(7), ["reply 1 on 0: 58"]);
-    assert!(world.facts.is_empty());
+    assert!(matches!(world.facts[..], [Fact::Declined { .. }]));
+    assert_eq!(world.ask(7), ["reply 2 on 0: 58"]);
+    let advice = Request { class: Class::AuthorizationAdvice, ..world.request(8) };
+    assert_eq!(world.tell(Event::Request(advice)), ["reply 3 on 0: 58"]);
+    world.tell(Event::StoreLow(true));
+    assert_eq!(world.ask(9), ["reply 4 on 0: 58"]);
+    assert_eq!(world.facts.len(), 1, "what may come again leaves no fact");
 }
 
 #[test]
