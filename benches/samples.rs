@@ -88,6 +88,7 @@ pub fn tables(ranges: u32) -> Tables {
         retry: authorizer::saf::Retry::default(),
         acquirers: vec![Acquirer {
             rights: Rights::default(),
+            takes_parts: false,
             codes: CodeSet::Response1987,
             overrides: vec![],
         }],

@@ -59,6 +59,7 @@ fn acquirer(config: &Config, acquirer: &config::Acquirer) -> Acquirer {
             iins: acquirer.iins.clone(),
             terminals: acquirer.terminals.iter().map(|prefix| prefix.clone().into_bytes()).collect(),
         },
+        takes_parts: acquirer.partial_approvals,
         codes: translate::code_set(config.dialects[acquirer.dialect].1.version),
         overrides: acquirer
             .response_codes

@@ -52,7 +52,7 @@ fn s24_key_fields_an_issuer_leaves_out_are_not_missed() {
 /// The key fits, the content does not: 96 at once, and never an approval.
 #[test]
 fn s24_content_that_was_not_asked_for_is_96() {
-    let wrong = ["3=010000", "4=1001", "4=999", "4=1001 39=10", "2=9999700000000017"];
+    let wrong = ["3=010000", "4=1001", "4=999", "4=1001 39=10", "2=9999700000000017", "39=-"];
     let Some(rig) = Setup::new().start() else { return };
     rig.issuer("maple").on(move |request| {
         let case: usize = request.get(18).parse().expect("a case");
@@ -63,10 +63,21 @@ fn s24_content_that_was_not_asked_for_is_96() {
         let request = purchase(&format!("11=00002{case} 18={case:04} 4=1000"));
         north.ask(&request, &format!("0110 4=1000 11=00002{case} 38=- 39=96"));
     }
-    rig.await_metric("invalid_total{issuer=maple}", 5.0);
-    rig.await_metric("declined_total{acquirer=north,reason=invalid_answer}", 5.0);
+    rig.await_metric("invalid_total{issuer=maple}", 6.0);
+    rig.await_metric("declined_total{acquirer=north,reason=invalid_answer}", 6.0);
     // The outcome is final.
     north.ask(&purchase("0101 11=000020 18=0000 4=1000"), "0110 38=- 39=96");
+}
+
+/// A part is a part only to whoever takes parts.
+#[test]
+fn s24_a_partial_approval_that_was_not_asked_for_is_96_and_undone() {
+    let Some(rig) = Setup::new().set("acquirer.north.partial_approvals", false).start() else { return };
+    rig.issuer("maple").on(|_| Act::answer("4=600 39=10"));
+    rig.acquirer("north").ask(&purchase("11=000001 4=1000"), "0110 4=1000 38=- 39=96");
+    let told = rig.issuer("maple").wait_reversals(1);
+    assert_eq!((told[0].plain().get(4), told[0].plain().get(39)), ("000000001000", "20"));
+    rig.await_metric("invalid_total{issuer=maple}", 1.0);
 }
 
 #[test]

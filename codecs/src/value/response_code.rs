@@ -12,6 +12,9 @@ pub struct ResponseCode {
 }
 
 impl ResponseCode {
+    /// None was said. No text reads as it.
+    pub const NONE: ResponseCode = ResponseCode { characters: [0; 3] };
+
     /// A code written in source, as `ResponseCode::of(b"00")`.
     ///
     /// # Panics

@@ -30,6 +30,8 @@ enum Taken {
 
 fn taken(message: &Stored, code: ResponseCode, is_approval: bool) -> Taken {
     match code.as_bytes() {
+        // Neither yes nor no.
+        _ if code == ResponseCode::NONE => Taken::Later,
         // Duplicate: it has it. No action taken; original not found.
         b"94" | b"913" | b"21" | b"25" | b"914" => Taken::Done,
         b"68" | b"91" | b"96" | b"906" | b"907" | b"908" | b"909" | b"910" | b"911" | b"912" | b"921" => {

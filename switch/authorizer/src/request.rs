@@ -331,6 +331,6 @@ pub struct Answer {
     pub currency: Option<Currency>,
     /// DE 38.
     pub approval_code: Option<ApprovalCode>,
-    /// DE 39.
+    /// DE 39; [`ResponseCode::NONE`] where it is not there.
     pub response_code: ResponseCode,
 }

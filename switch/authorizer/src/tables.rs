@@ -43,6 +43,8 @@ pub struct Tables {
 pub struct Acquirer {
     /// What it may use.
     pub rights: Rights,
+    /// It takes an approval of a part of what it asked for.
+    pub takes_parts: bool,
     /// Which list its DE 39 is from.
     pub codes: CodeSet,
     /// Rows of the response-code table that are different for it.
@@ -85,9 +87,10 @@ impl Tables {
         self.approval_codes.contains(&code)
     }
 
-    /// Whether an issuer says yes in a way that was not agreed on: it has approved, and its answer is none that may be told.
+    /// Whether an issuer says yes in a way that was not agreed on, or neither yes nor no: it may have approved, and its answer
+    /// is none that may be told.
     #[must_use]
     pub fn is_unheard_of(&self, code: ResponseCode) -> bool {
-        code.approves() && !self.is_approval(code)
+        (code.approves() && !self.is_approval(code)) || code == ResponseCode::NONE
     }
 }

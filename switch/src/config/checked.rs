@@ -222,6 +222,8 @@ pub struct Acquirer {
     pub window: u32,
     /// Above it the switch stops reading; 0 for no such limit.
     pub requests_per_second: u32,
+    /// It takes an approval of a part of what it asked for (DE 39 = 10 or 002); to others it is an invalid answer.
+    pub partial_approvals: bool,
     /// DE 32 values it may use; empty for any.
     pub acquirer_ids: Vec<PartyId>,
     /// DE 33 values it may use; empty for any.

@@ -158,6 +158,7 @@ fn acquirer(list: &mut List, config: &Config, acquirer: &Acquirer) {
     list.put(Reload, "connections_max", acquirer.connections_max);
     list.put(Reload, "window", acquirer.window);
     list.put(Reload, "requests_per_second", acquirer.requests_per_second);
+    list.put(Reload, "partial_approvals", acquirer.partial_approvals);
     list.put(Reload, "acquirer_ids", texts(acquirer.acquirer_ids.iter().map(|id| id.number())));
     list.put(Reload, "forwarder_ids", texts(acquirer.forwarder_ids.iter().map(|id| id.number())));
     let digits = acquirer.mtis.iter().map(|mti| mti.digits());

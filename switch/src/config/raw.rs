@@ -114,6 +114,7 @@ pub(super) struct Acquirer {
     pub(super) connections_max: Option<Given<u64>>,
     pub(super) window: Option<Given<u64>>,
     pub(super) requests_per_second: Option<Given<u64>>,
+    pub(super) partial_approvals: Option<Given<bool>>,
     pub(super) acquirer_ids: Option<List<String>>,
     pub(super) forwarder_ids: Option<List<String>>,
     pub(super) mtis: Option<List<String>>,

@@ -6,7 +6,7 @@ use authorizer::event::{IssuerLink, Ticket};
 use authorizer::request::Answer;
 use codecs::EncodeError;
 use codecs::iso8583::{De, DeSet, Dialect, Encoder, MACS, Message, Mti, Strands, Weaves};
-use codecs::value::{Currency, Stan};
+use codecs::value::{Currency, ResponseCode, Stan};
 
 use crate::acquirer::translate::{class, match_keys};
 use crate::mentions::mentions;
@@ -136,6 +136,6 @@ pub fn answer(message: &Message<'_>, mti: Mti, link: IssuerLink, ticket: Ticket)
         // One that is no number is none that was asked for.
         currency: message.currency().unwrap_or(Some(Currency::NONE)),
         approval_code: message.approval_code(),
-        response_code: message.response_code()?,
+        response_code: message.response_code().unwrap_or(ResponseCode::NONE),
     })
 }

@@ -374,8 +374,12 @@ fn limits() -> Limits {
 }
 
 fn tables() -> Tables {
-    let acquirer =
-        Acquirer { rights: Rights::default(), codes: CodeSet::Response1987, overrides: Vec::new() };
+    let acquirer = Acquirer {
+        rights: Rights::default(),
+        takes_parts: true,
+        codes: CodeSet::Response1987,
+        overrides: Vec::new(),
+    };
     let stand_in = StandIn {
         iins: vec![Iin::parse(b"99996").expect("digits")],
         currency: Currency::new(840).expect("a code"),

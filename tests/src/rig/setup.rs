@@ -42,6 +42,7 @@ name = "north"
 dialect = "iso87-ascii"
 framing = { length = "binary2" }
 plain_tcp = true
+partial_approvals = true
 
 [[issuer]]
 name = "maple"

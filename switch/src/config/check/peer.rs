@@ -64,6 +64,7 @@ impl Check<'_, '_> {
         let connections_max = report.count(&raw.connections_max, 64, 1..=65_535);
         let window = report.count(&raw.window, 1_024, 1..=65_536);
         let requests_per_second = report.count(&raw.requests_per_second, 0, 0..=10_000_000);
+        let partial_approvals = report.or(&raw.partial_approvals, false);
         let party = |digits: &str| PartyId::parse(digits.as_bytes());
         let acquirer_ids = report.each(&raw.acquirer_ids, "1 to 11 digits", party);
         let forwarder_ids = report.each(&raw.forwarder_ids, "1 to 11 digits", party);
@@ -79,6 +80,7 @@ impl Check<'_, '_> {
             connections_max: connections_max?,
             window: window?,
             requests_per_second: requests_per_second?,
+            partial_approvals: partial_approvals?,
             acquirer_ids,
             forwarder_ids,
             mtis,

@@ -243,7 +243,7 @@ fn unknown_keys() {
     check(
         &[(9, r#"patence = "15s""#)],
         &[
-            r#"9:1: found unknown key "patence", expected one of name, listen, connect, dialect, framing, plain_tcp, plain_tcp_beyond_loopback, tls, sign_on, connections_max, window, requests_per_second, acquirer_ids, forwarder_ids, mtis, iins, terminals, patience, mac, response_codes; did you mean "patience"?"#,
+            r#"9:1: found unknown key "patence", expected one of name, listen, connect, dialect, framing, plain_tcp, plain_tcp_beyond_loopback, tls, sign_on, connections_max, window, requests_per_second, partial_approvals, acquirer_ids, forwarder_ids, mtis, iins, terminals, patience, mac, response_codes; did you mean "patience"?"#,
         ],
     );
     check(

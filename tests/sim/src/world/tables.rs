@@ -19,8 +19,12 @@ use super::{ACQUIRERS, ISSUER_TIMEOUT, ISSUERS, LINKS, SECOND};
 pub(super) const REACH: Reach = Reach { ahead: 150, behind: 10 };
 
 pub(super) fn tables() -> Tables {
-    let acquirer =
-        Acquirer { rights: Rights::default(), codes: CodeSet::Response1987, overrides: Vec::new() };
+    let acquirer = Acquirer {
+        rights: Rights::default(),
+        takes_parts: true,
+        codes: CodeSet::Response1987,
+        overrides: Vec::new(),
+    };
     let issuer = IssuerRow { timeout_us: ISSUER_TIMEOUT, window: 1_000, links: LINKS, stand_in: None };
     let route = |digits: &[u8], issuers: &[u16]| {
         let issuers = issuers.iter().map(|issuer| IssuerId(*issuer)).collect();
