@@ -1,13 +1,21 @@
 //! Structured logs on standard error: a line per link event and per oddity, nothing per transaction above
 //! `debug`. Lines go through a bounded queue to a thread of their own: when nobody reads them, lines are lost and
-//! payments go on. Values are names, addresses, counts and flaws; no line is ever made from what a message holds.
+//! payments go on. Of lines that repeat the most are left out (`repeats`). Values are names, addresses, counts and flaws;
+//! no line is ever made from what a message holds.
+
+mod repeats;
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 
 use clap::ValueEnum;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, reload};
+
+use repeats::Repeats;
+pub(crate) use repeats::second;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -30,13 +38,13 @@ pub fn start(format: Option<LogFormat>) -> WorkerGuard {
         LogFormat::Json => {
             let builder = builder.json().flatten_event(true).with_current_span(false).with_filter_reloading();
             keep(builder.reload_handle());
-            builder.init();
+            builder.finish().with(Repeats).init();
         }
         LogFormat::Text => {
             let coloured = is_terminal && std::env::var_os("NO_COLOR").is_none();
             let builder = builder.with_ansi(coloured).with_target(false).with_filter_reloading();
             keep(builder.reload_handle());
-            builder.init();
+            builder.finish().with(Repeats).init();
         }
     }
     guard

@@ -37,7 +37,7 @@ use crate::rules::Rules;
 use crate::setup::{Clock, Setup};
 use crate::token::{self, Crew, Launcher, NotReady, Started, Supervisor};
 use crate::wall::Wall;
-use crate::{process, serve, service, tables};
+use crate::{log, process, serve, service, tables};
 
 /// A shard that has not looked around for this long is not alive.
 const ALIVE_WITHIN_US: u64 = 5_000_000;
@@ -188,6 +188,7 @@ async fn run_with(
             },
             _ = sign_of_life.tick(), if is_watched && alive(&setup).ok => service::alive(),
             _ = second.tick() => {
+                log::second();
                 service::status(&standing(&setup));
                 if let Some(console) = &mut console {
                     console.look(&setup, &board.page(), &board.slowest(), ready(&setup, &board).body);

@@ -91,16 +91,62 @@ fn b09_a_flood_by_one_acquirer_is_throttled_and_harms_no_other() {
     noise.insist("the slow end beside a flood", flooded, quiet.mul_f64(1.5) + Duration::from_millis(5));
 }
 
-fn pour(mut stream: TcpStream, frame: &[u8], stop: &AtomicBool) {
+/// Empty frames, and sign-ons and sign-offs in turn, as fast as they can be sent: neither takes the shard's time nor the
+/// disk of the log.
+#[test]
+fn b03_b09_a_flood_of_signs_of_life_is_throttled_and_fills_no_log() {
+    const RATE: f64 = 1_000.0;
+    // Both kinds of line, at once and then one a second, beside those of the start.
+    const LINES_MAX: usize = 300;
+    /// More than the buffers on both sides take of what nobody reads.
+    const SOCKETS_HOLD: usize = 32 << 20;
+    let setup = Setup::new().acquirer("idle").set("acquirer.idle.framing.keep_alive", true);
+    let Some(rig) = setup.start() else { return };
+    let (north, idle) = (rig.acquirer("north"), rig.acquirer("idle"));
+    let [on, off] = ["001", "002"]
+        .map(|code| rig.wire("north").frame_text(&format!("0800 7=1123120000 11=000001 70={code}")));
+    let floods = [(&north, [on, off].concat()), (&idle, rig.wire("idle").announce(0).repeat(100))];
+    let stop = Arc::new(AtomicBool::new(false));
+    let start = Instant::now();
+    let floods = floods.map(|(acquirer, frames)| {
+        let (stream, stop) = (acquirer.stream().try_clone().expect("a clone"), Arc::clone(&stop));
+        let mut unread = stream.try_clone().expect("a clone");
+        // Answers are read and thrown away, so that it is no slow reader.
+        thread::spawn(move || std::io::copy(&mut unread, &mut std::io::sink()));
+        thread::spawn(move || pour(stream, &frames, &stop))
+    });
+    let said = || String::from_utf8_lossy(&rig.process().stderr()).into_owned();
+    rig.await_that("a word of what was left out", || said().contains("\"left_out\""));
+    thread::sleep(Duration::from_secs(2).saturating_sub(start.elapsed()));
+    let (answered, seconds) =
+        (rig.metric("received_total{acquirer=north,class=network}"), start.elapsed().as_secs_f64());
+    stop.store(true, Ordering::Relaxed);
+    let _ = north.stream().shutdown(std::net::Shutdown::Both);
+    let _ = idle.stream().shutdown(std::net::Shutdown::Both);
+    let [_, taken] = floods.map(|flood| flood.join().expect("it ends"));
+    // What one read had taken before the rate was exceeded is held back, all but a burst.
+    assert!(answered <= RATE * (seconds + 1.0), "{answered} answered in {seconds} s");
+    assert!(taken < SOCKETS_HOLD, "{taken} bytes of empty frames were read in {seconds} s");
+    let (told, lines) = (said(), said().lines().count());
+    assert!(lines <= LINES_MAX, "{lines} lines in {seconds} s");
+    let left_out = told.lines().find(|line| line.contains("\"left_out\"")).expect("told");
+    assert!(left_out.contains("\"name\":\"north\"") && left_out.contains("acquirer signed o"), "{left_out}");
+    rig.acquirer("north").ask(&purchase("11=000002"), "0110 39=00");
+}
+
+/// Sends a frame again and again until it is told to stop or the connection ends. Gives how many bytes were taken.
+fn pour(mut stream: TcpStream, frame: &[u8], stop: &AtomicBool) -> usize {
     let batch = frame.repeat(50);
     let _ = stream.set_write_timeout(Some(Duration::from_millis(100)));
+    let mut taken = 0;
     while !stop.load(Ordering::Relaxed) {
-        match stream.write(&batch) {
-            Ok(_) => {}
+        match stream.write(&batch[taken % batch.len()..]) {
+            Ok(bytes) => taken += bytes,
             Err(why) if why.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(_) => return,
+            Err(_) => break,
         }
     }
+    taken
 }
 
 /// The 99th of 100 answer times.

@@ -21,7 +21,12 @@ use crate::life;
 use crate::link::{Conversation, Glitches};
 use crate::mac::End;
 use crate::network;
+use crate::throttle::Throttle;
 use crate::wire::{Goodbye, Wire, whole};
+
+/// Empty frames and network management messages of one connection in a second, above which nothing of it is read for a
+/// while. What a concentrator passes on of its terminals is far below.
+const SIGNS_PER_SECOND: u32 = 1_000;
 
 /// The shard's end of a connection.
 pub(crate) struct AcquirerPort {
@@ -34,6 +39,8 @@ pub(crate) struct AcquirerPort {
     window: u32,
     /// Nothing is read before then, monotonic microseconds: the principal is ahead of its rate.
     pub(crate) throttled_until_us: Cell<u64>,
+    /// The rate of its signs of life.
+    signs: Option<Throttle>,
     glitches: Glitches,
     /// Its first misdirected message was logged; the others are only counted.
     was_told: Cell<bool>,
@@ -61,6 +68,7 @@ impl AcquirerPort {
             in_flight: Cell::new(0),
             window,
             throttled_until_us: Cell::new(0),
+            signs: Throttle::new(SIGNS_PER_SECOND),
             glitches: Glitches::default(),
             was_told: Cell::new(false),
             mac,
@@ -125,6 +133,7 @@ impl Conversation for AcquirerConversation {
         let now_us = self.now_us();
         self.port.life.borrow_mut().heard(now_us);
         self.throttle(now_us);
+        self.sign_of_life(now_us);
         Ok(())
     }
 
@@ -199,6 +208,7 @@ impl AcquirerConversation {
 
     /// A network management request is answered at once; what it says may change the link.
     fn network(&mut self, envelope: Box<Envelope>) -> Result<(), Goodbye> {
+        self.sign_of_life(self.now_us());
         if let Some(message) = self.edge.message(&envelope) {
             let version = message.dialect().version;
             if let Some(function) = message.network_function() {
@@ -280,8 +290,19 @@ impl AcquirerConversation {
     fn throttle(&self, now_us: u64) {
         let rules = self.edge.rules_now();
         let throttle = &rules.throttles[self.port.acquirer.index()];
-        if let Some(until_us) = throttle.as_ref().and_then(|throttle| throttle.count(now_us)) {
-            self.port.throttled_until_us.set(until_us);
+        self.pause(throttle.as_ref().and_then(|throttle| throttle.count(now_us)));
+    }
+
+    /// Each costs a look and perhaps an answer, and no rate of requests need be set: a flood of them must not take the
+    /// shard's time from others.
+    fn sign_of_life(&self, now_us: u64) {
+        self.pause(self.port.signs.as_ref().and_then(|signs| signs.count(now_us)));
+    }
+
+    /// Reads nothing before then.
+    fn pause(&self, until_us: Option<u64>) {
+        if let Some(until_us) = until_us {
+            self.port.throttled_until_us.set(until_us.max(self.port.throttled_until_us.get()));
         }
     }
 }
