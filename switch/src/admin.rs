@@ -1,5 +1,8 @@
 //! The operators' listener: is it alive, does it take payments, what are its figures.
 //!
+//! These pages answer to any host name, for Prometheus may know this machine by another; what changes something (`api`)
+//! answers to loopback names only.
+//!
 //! The handlers know nothing: each asks the switch's main task, which owns the figures, and waits.
 
 use axum::Router;
@@ -9,6 +12,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
+
+use crate::web;
 
 /// Questions that may wait for the main task.
 pub(crate) const QUESTIONS_MAX: usize = 16;
@@ -45,9 +50,7 @@ pub(crate) async fn serve(listener: TcpListener, questions: mpsc::Sender<Questio
         .route("/metrics", get(metrics))
         .with_state(questions)
         .merge(api);
-    if let Err(error) = axum::serve(listener, router).await {
-        tracing::error!(%error, "the operators' listener ended");
-    }
+    web::serve("admin", listener, router).await;
 }
 
 type Questions = State<mpsc::Sender<Question>>;

@@ -84,4 +84,5 @@ mod throttle;
 mod tls;
 pub mod token;
 mod wall;
+mod web;
 mod wire;

@@ -6,4 +6,5 @@ mod flaws;
 mod frames;
 mod hostile;
 mod memory;
+mod operators;
 mod tls;

@@ -20,8 +20,9 @@ use authorizer::event::{Event, ShardId};
 use authorizer::programs::ProgramId;
 use authorizer::provision::{Asker, Change, Provision, Told};
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -37,10 +38,9 @@ use crate::crypto::Enrolment;
 use crate::hop::Hop;
 use crate::registry::Registry;
 use crate::setup::Setup;
+use crate::web;
 use form::{Fault, Form, Wanted};
 
-/// The longest request body.
-const BODY_BYTES_MAX: usize = 4_096;
 /// Between two lines of the log about requests without the access token.
 const WARN_EVERY_US: u64 = 1_000_000;
 /// How long a card's home may take.
@@ -152,9 +152,17 @@ pub(crate) fn router(setup: Arc<Setup>, questions: mpsc::Sender<Question>) -> Ro
         .route("/v1/reload", post(reload))
         .route("/v1/saf", get(saf::list))
         .route("/v1/saf/release", post(saf::release))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .route("/v1/openapi.json", description)
+        .layer(middleware::from_fn(for_us))
         .with_state(Door { setup, refused_us: Arc::default(), questions })
+}
+
+/// Refuses what was sent to a name of somebody else's.
+async fn for_us(request: Request, next: Next) -> Response {
+    if web::is_for_us(request.headers()) {
+        return next.run(request).await;
+    }
+    refuse(StatusCode::MISDIRECTED_REQUEST, "host", "/v1 answers to loopback names only")
 }
 
 impl Door {

@@ -28,17 +28,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::serve::ListenerExt;
 use axum::{Json, Router};
 use futures_util::stream::{self, Stream};
 use serde_json::{Value, json};
-use socket2::SockRef;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
@@ -46,15 +44,12 @@ use crate::admin::{self, Question};
 use crate::config::Console as Settings;
 use crate::setup::Setup;
 use crate::slowest::Slow;
+use crate::web;
 use control::Control;
 use session::Sessions;
 
 /// Browsers that may listen at a time.
 const LISTENERS_MAX: usize = 32;
-/// How long a browser may leave what it was sent unread; then its connection ends.
-const UNREAD_MAX: Duration = Duration::from_secs(10);
-/// The longest request body.
-const BODY_BYTES_MAX: usize = 4_096;
 /// A sign of life on a quiet stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -117,16 +112,7 @@ pub(crate) fn open(
         questions,
         seen,
     };
-    let serving = async move {
-        let listener = listener.tap_io(|stream| {
-            let options = SockRef::from(&*stream);
-            let _ = options.set_tcp_user_timeout(Some(UNREAD_MAX));
-        });
-        let service = router(door).into_make_service_with_connect_info::<std::net::SocketAddr>();
-        if let Err(error) = axum::serve(listener, service).await {
-            tracing::error!(%error, "the console ended");
-        }
-    };
+    let serving = web::serve("console", listener, router(door));
     (Console { view: view::View::default(), newest }, Box::pin(serving))
 }
 
@@ -161,7 +147,6 @@ fn router(door: Door) -> Router {
         .route("/console.js", get(|| async { text("text/javascript; charset=utf-8", SCRIPT) }))
         .route("/icon.svg", get(|| async { text("image/svg+xml", ICON) }))
         .layer(middleware::from_fn(careful))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(door)
 }
 
@@ -191,21 +176,13 @@ async fn careful(request: Request, next: Next) -> Response {
 /// Why a request is not one of our own pages'.
 fn is_foreign(request: &Request) -> Option<(StatusCode, &'static str)> {
     let said = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let host = said(header::HOST).unwrap_or_default();
-    if !is_loopback(host) {
+    if !web::is_for_us(request.headers()) {
         return Some((StatusCode::MISDIRECTED_REQUEST, "the console answers to loopback names only\n"));
     }
     let changes = !matches!(request.method().as_str(), "GET" | "HEAD");
-    let is_elsewhere = said(header::ORIGIN).is_some_and(|origin| origin != format!("http://{host}"));
+    let host = said(header::HOST).map(|host| format!("http://{host}"));
+    let is_elsewhere = said(header::ORIGIN).is_some_and(|origin| Some(origin) != host.as_deref());
     (changes && is_elsewhere).then_some((StatusCode::FORBIDDEN, "from another origin\n"))
-}
-
-/// Whether a host name with an optional port leads to this machine.
-fn is_loopback(host: &str) -> bool {
-    let port = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
-    let name = port.map_or(host, |(name, _)| name);
-    let address = name.trim_start_matches('[').trim_end_matches(']');
-    name == "localhost" || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 async fn snapshot(State(door): State<Door>) -> Response {
@@ -257,21 +234,4 @@ fn seconds(seen: watch::Receiver<Arc<str>>, place: Place) -> impl Stream<Item = 
         let event = Event::default().id(number.to_string()).data(&*newest);
         Some((Ok(event), (seen, place, number + 1)))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_loopback;
-
-    #[test]
-    fn only_loopback_names_are_ours() {
-        for host in ["localhost", "localhost:9465", "127.0.0.1:9465", "127.1.2.3", "[::1]:9465"] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in
-            ["", "evil.example", "evil.example:9465", "10.0.0.1:9465", "localhost.evil.example", "[::2]:1"]
-        {
-            assert!(!is_loopback(host), "{host}");
-        }
-    }
 }
