@@ -13,6 +13,7 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::Way;
+use crate::door::Opened;
 use crate::edge::Edge;
 use crate::serve::{serve_acquirer, serve_issuer};
 
@@ -47,7 +48,7 @@ pub(crate) fn start(edge: &Rc<Edge>) {
 async fn keep_issuer(edge: Rc<Edge>, link: IssuerLink, address: String) {
     let name = edge.setup.start.issuers[link.issuer.index()].name.clone();
     keep(&edge, &name, &address, async |stream, peer| {
-        serve_issuer(edge.clone(), link, stream, peer, None).await;
+        serve_issuer(edge.clone(), Opened::Here(link), stream, peer).await;
     })
     .await;
 }

@@ -57,7 +57,8 @@ pub(crate) struct DoorCounts {
 pub(crate) struct Permit {
     counts: Arc<DoorCounts>,
     address: IpAddr,
-    place: Occupied,
+    /// One of its peer's places. Not before it has shown who it is: a stranger must not keep the peer out.
+    place: Option<Occupied>,
     shard: ShardId,
     handshake: Option<OwnedSemaphorePermit>,
 }
@@ -96,30 +97,34 @@ impl DoorCounts {
         }
         *here += 1;
         drop(here);
-        let place = match guest {
-            Guest::Acquirer(id) => take_one(&self.acquirers[id.index()], rules.acquirer(id).connections_max)
-                .map(|()| (Occupied::Acquirer(id), id.index())),
+        let shard = match guest {
+            Guest::Acquirer(_) => Some(self.emptiest()),
             Guest::Issuer(id) => {
-                let free =
-                    self.issuers[id.index()].iter().position(|place| !place.swap(true, Ordering::Relaxed));
-                free.map(|link| {
-                    let link = IssuerLink { issuer: id, link: link as u16 };
-                    (Occupied::Issuer(link), self.acquirers.len() + id.index())
-                })
+                self.free_links(setup, id).map(|(_, shard)| shard).min_by_key(|shard| self.on(*shard))
             }
         };
-        let Some((place, number)) = place else {
+        let Some(shard) = shard else {
             self.connections.fetch_sub(1, Ordering::Relaxed);
             self.leave(address);
             return Err(2);
         };
-        self.accepted[number].fetch_add(1, Ordering::Relaxed);
-        let shard = match place {
-            Occupied::Acquirer(_) => self.emptiest(),
-            Occupied::Issuer(link) => issuer_shard(setup, link),
-        };
         self.by_shard[usize::from(shard.0)].fetch_add(1, Ordering::Relaxed);
-        Ok(Permit { counts: self.clone(), address, place, shard, handshake: None })
+        Ok(Permit { counts: self.clone(), address, place: None, shard, handshake: None })
+    }
+
+    /// The links that an issuer may still open, and the shards they are for.
+    fn free_links(&self, setup: &Setup, id: IssuerId) -> impl Iterator<Item = (IssuerLink, ShardId)> {
+        let links = (0..).map(move |link| IssuerLink { issuer: id, link });
+        let free = links.zip(&self.issuers[id.index()]).filter(|(_, place)| !place.load(Ordering::Relaxed));
+        free.map(|(link, _)| (link, issuer_shard(setup, link)))
+    }
+
+    fn take_link(&self, setup: &Setup, id: IssuerId, shard: ShardId) -> Option<IssuerLink> {
+        let mut free = self.free_links(setup, id).filter(|(_, on)| *on == shard).map(|(link, _)| link);
+        let is_taken = |link: &IssuerLink| {
+            !self.issuers[id.index()][usize::from(link.link)].swap(true, Ordering::Relaxed)
+        };
+        free.find(is_taken)
     }
 
     /// Connections of an acquirer that are inside.
@@ -130,8 +135,12 @@ impl DoorCounts {
     /// The shard with the fewest connections. The kernel's own spreading is uneven where links are few and
     /// live long.
     fn emptiest(&self) -> ShardId {
-        let counts = self.by_shard.iter().map(|count| count.load(Ordering::Relaxed));
-        (0..).map(ShardId).zip(counts).min_by_key(|(_, count)| *count).map_or(ShardId(0), |(shard, _)| shard)
+        let shards = (0..self.by_shard.len() as u16).map(ShardId);
+        shards.min_by_key(|shard| self.on(*shard)).unwrap_or(ShardId(0))
+    }
+
+    fn on(&self, shard: ShardId) -> u32 {
+        self.by_shard[usize::from(shard.0)].load(Ordering::Relaxed)
     }
 
     fn leave(&self, address: IpAddr) {
@@ -156,6 +165,38 @@ impl Permit {
     pub(crate) fn take_handshake(&mut self) -> Option<OwnedSemaphorePermit> {
         self.handshake.take()
     }
+
+    /// Takes a place of its peer, which whoever came has shown to be. False where there is none left: that is counted.
+    pub(crate) fn take_place(&mut self, setup: &Setup, guest: Guest) -> bool {
+        if self.place.is_some() {
+            return true;
+        }
+        let counts = &self.counts;
+        let (place, peer) = match guest {
+            Guest::Acquirer(id) => {
+                let max = setup.rules().acquirer(id).connections_max;
+                (take_one(&counts.acquirers[id.index()], max).map(|()| Occupied::Acquirer(id)), id.index())
+            }
+            Guest::Issuer(id) => {
+                let place = counts.take_link(setup, id, self.shard).map(Occupied::Issuer);
+                (place, counts.acquirers.len() + id.index())
+            }
+        };
+        match place {
+            Some(_) => drop(counts.accepted[peer].fetch_add(1, Ordering::Relaxed)),
+            None => counts.refuse(2),
+        }
+        self.place = place;
+        place.is_some()
+    }
+
+    /// The link that it has the place of.
+    pub(crate) fn link(&self) -> Option<IssuerLink> {
+        match self.place? {
+            Occupied::Issuer(link) => Some(link),
+            Occupied::Acquirer(_) => None,
+        }
+    }
 }
 
 impl Drop for Permit {
@@ -164,12 +205,40 @@ impl Drop for Permit {
         self.counts.by_shard[usize::from(self.shard.0)].fetch_sub(1, Ordering::Relaxed);
         self.counts.leave(self.address);
         match self.place {
-            Occupied::Acquirer(id) => {
+            Some(Occupied::Acquirer(id)) => {
                 self.counts.acquirers[id.index()].fetch_sub(1, Ordering::Relaxed);
             }
-            Occupied::Issuer(link) => {
+            Some(Occupied::Issuer(link)) => {
                 self.counts.issuers[link.issuer.index()][usize::from(link.link)]
                     .store(false, Ordering::Relaxed);
+            }
+            None => {}
+        }
+    }
+}
+
+/// On which side a connection with an issuer was opened. What the issuer opened becomes a link when it has shown who it
+/// is.
+pub(crate) enum Opened {
+    Here(IssuerLink),
+    There(IssuerId, Permit),
+}
+
+impl Opened {
+    /// Which issuer, and the permit of what it opened.
+    pub(crate) fn peer(&mut self) -> (IssuerId, Option<&mut Permit>) {
+        match self {
+            Self::Here(link) => (link.issuer, None),
+            Self::There(issuer, permit) => (*issuer, Some(permit)),
+        }
+    }
+
+    /// Which link it is, unless the issuer has all that it may have.
+    pub(crate) fn link(&mut self, setup: &Setup) -> Option<IssuerLink> {
+        match self {
+            Self::Here(link) => Some(*link),
+            Self::There(issuer, permit) => {
+                permit.take_place(setup, Guest::Issuer(*issuer)).then(|| permit.link()).flatten()
             }
         }
     }
@@ -270,12 +339,14 @@ async fn admit(
     if is_secured(setup, guest) {
         // Waiting here leaves the rest of a storm in the kernel's queue.
         permit.handshake = counts.handshakes.clone().acquire_owned().await.ok();
+    } else if !permit.take_place(setup, guest) {
+        return tracing::debug!(%peer, limit = REFUSALS[2], "connection refused");
     }
     let Ok(socket) = stream.into_std() else { return };
     let shard = permit.shard;
-    let hop = match permit.place {
-        Occupied::Acquirer(id) => Hop::Acquirer(id, socket, peer, permit),
-        Occupied::Issuer(link) => Hop::Issuer(link, socket, peer, permit),
+    let hop = match guest {
+        Guest::Acquirer(id) => Hop::Acquirer(id, socket, peer, permit),
+        Guest::Issuer(id) => Hop::Issuer(id, socket, peer, permit),
     };
     if setup.mailbox(shard).send(hop).is_err() {
         counts.refuse(4);

@@ -21,7 +21,7 @@ use tokio::time::{Instant, MissedTickBehavior, sleep_until, timeout};
 use crate::acquirer::link::{AcquirerConversation, AcquirerPort};
 use crate::connect;
 use crate::crypto::Crypto;
-use crate::door::Permit;
+use crate::door::{Guest, Opened, Permit};
 use crate::edge::{Edge, Place, of_answers};
 use crate::envelope::Envelope;
 use crate::hop::Hop;
@@ -144,9 +144,9 @@ fn deliver(edge: &Rc<Edge>, hop: Hop) {
                 spawn_local(serve_acquirer(edge.clone(), acquirer, stream, peer, Some(permit)));
             }
         }
-        Hop::Issuer(link, socket, peer, permit) => {
+        Hop::Issuer(issuer, socket, peer, permit) => {
             if let Some(stream) = adopt(edge, socket) {
-                spawn_local(serve_issuer(edge.clone(), link, stream, peer, Some(permit)));
+                spawn_local(serve_issuer(edge.clone(), Opened::There(issuer, permit), stream, peer));
             }
         }
         Hop::Request(envelope) => edge.arrived(envelope, Event::Request),
@@ -248,6 +248,9 @@ pub(crate) async fn serve_acquirer(
         Ok(stream) => stream,
         Err(why) => return log_end(&edge, "acquirer", &settings.name, peer, why),
     };
+    if permit.as_mut().is_some_and(|permit| !permit.take_place(&setup, Guest::Acquirer(acquirer))) {
+        return tracing::debug!(acquirer = %settings.name, %peer, "all its places are taken");
+    }
     let timers = &rules.config.timers;
     let link_rules = LinkRules {
         role: Role::TowardsAcquirer,
@@ -293,22 +296,20 @@ fn answers_first(why: Goodbye) -> bool {
 }
 
 /// Serves one link to an issuer from its first byte to its last.
-pub(crate) async fn serve_issuer(
-    edge: Rc<Edge>,
-    link: IssuerLink,
-    stream: TcpStream,
-    peer: SocketAddr,
-    mut permit: Option<Permit>,
-) {
+pub(crate) async fn serve_issuer(edge: Rc<Edge>, mut opened: Opened, stream: TcpStream, peer: SocketAddr) {
     let (setup, rules) = (edge.setup.clone(), edge.rules());
-    let settings = rules.issuer(link.issuer);
+    let (issuer, permit) = opened.peer();
     let way = if permit.is_some() { Way::Accepted } else { Way::Connected };
-    let handshaking = permit.as_mut().and_then(Permit::take_handshake);
-    let secured = secured(&edge, rules.issuer_tls[link.issuer.index()].as_ref(), stream, way).await;
+    let settings = rules.issuer(issuer);
+    let handshaking = permit.and_then(Permit::take_handshake);
+    let secured = secured(&edge, rules.issuer_tls[issuer.index()].as_ref(), stream, way).await;
     drop(handshaking);
     let mut stream = match secured {
         Ok(stream) => stream,
         Err(why) => return log_end(&edge, "issuer", &settings.name, peer, why),
+    };
+    let Some(link) = opened.link(&setup) else {
+        return tracing::debug!(issuer = %settings.name, %peer, "all its places are taken");
     };
     let timers = &rules.config.timers;
     let link_rules = LinkRules {
@@ -334,7 +335,7 @@ pub(crate) async fn serve_issuer(
     }
     end_issuer(&edge, &port);
     log_end(&edge, "issuer", &settings.name, peer, why);
-    drop(permit);
+    drop(opened);
 }
 
 /// Tells every shard that a link is gone, and the owners of legs that were never begun that they may ask

@@ -2,7 +2,9 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
+use tests::rig::places::free_address;
 use tests::rig::tls::{self, Authority, Identity};
 use tests::{PATIENCE, Rig, Setup, Wire, purchase};
 
@@ -83,6 +85,75 @@ fn s30_refused_handshakes_are_counted() {
         assert!(cast.ask(&rig, None, stan).is_err());
     }
     rig.await_metric("connections_refused_total", 3.0);
+}
+
+/// Whoever has shown no certificate is a stranger, and keeps nobody out.
+#[test]
+fn s36_strangers_take_no_place_of_an_acquirer_and_as_many_handshakes_as_there_may_be() {
+    let cast = Cast::new();
+    let setup = cast
+        .setup()
+        .set("acquirer.north.connections_max", 2)
+        .set("limits.handshakes_max", 4)
+        .set("timers.tls_handshake", "1s");
+    let Some(rig) = setup.start() else { return };
+    let strangers = |count: usize| -> Vec<TcpStream> {
+        let strangers = (0..count).map(|_| TcpStream::connect(rig.address("north")).expect("it listens"));
+        let strangers = strangers.collect();
+        std::thread::sleep(Duration::from_millis(200));
+        strangers
+    };
+    let few = strangers(3);
+    let start = Instant::now();
+    assert_eq!(cast.ask(&rig, Some(&cast.good), 1), Ok("00".into()));
+    assert!(start.elapsed() < Duration::from_millis(600), "it waited for strangers: {:?}", start.elapsed());
+    rig.await_gauge("connections{peer=north}", 0.0);
+    drop(few);
+    // All handshakes there may be: the next waits until the time of one of them is over.
+    let all = strangers(4);
+    let start = Instant::now();
+    assert_eq!(cast.ask(&rig, Some(&cast.good), 2), Ok("00".into()));
+    assert!(start.elapsed() > Duration::from_millis(300), "a fifth handshake after {:?}", start.elapsed());
+    drop(all);
+    assert_eq!(rig.metric("connections_refused_total{reason=peer}"), 0.0);
+    // Those who have shown who they are are bounded as ever.
+    let held: Vec<_> = (0..2)
+        .map(|_| tls::connect(rig.address("north"), &cast.authority, "switch.example", Some(&cast.good)))
+        .collect();
+    rig.await_gauge("connections{peer=north}", 2.0);
+    assert!(cast.ask(&rig, Some(&cast.good), 3).is_err());
+    assert_eq!(rig.metric("connections_refused_total{reason=peer}"), 1.0);
+    drop(held);
+}
+
+#[test]
+fn s36_a_stranger_takes_no_link_of_an_issuer() {
+    let cast = Cast::new();
+    let setup = cast
+        .setup()
+        .issuer("oak", "99997")
+        .absent("oak")
+        .unset("issuer.oak.plain_tcp")
+        .set("issuer.oak.tls.certificate", "switch.pem")
+        .set("issuer.oak.tls.key", "switch.key")
+        .set("issuer.oak.tls.ca", "ca.pem")
+        .set("issuer.oak.tls.peer_name", "oak.example");
+    let Some(mut rig) = setup.start() else { return };
+    rig.crash();
+    // The same issuer, that connects to us.
+    let address = free_address();
+    rig.edit_config(|text| {
+        let at = text.rfind("connect = [").expect("oak's addresses");
+        let end = at + text[at..].find('\n').expect("a line");
+        format!("{}listen = \"{address}\"{}", &text[..at], &text[end..])
+    });
+    rig.start_again();
+    let stranger = TcpStream::connect(address).expect("it listens");
+    std::thread::sleep(Duration::from_millis(200));
+    let oak = cast.authority.identity("oak.example", 31);
+    let link = tls::connect(address, &cast.authority, "switch.example", Some(&oak)).expect("a handshake");
+    rig.await_links("oak", 1);
+    drop((stranger, link));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use authorizer::event::{AcquirerId, AcquirerLink, Event, IssuerLink, Leg, Ticket};
+use authorizer::event::{AcquirerId, AcquirerLink, Event, IssuerId, IssuerLink, Leg, Ticket};
 use authorizer::recall::Known;
 use authorizer::tables::Tables;
 
@@ -35,7 +35,7 @@ pub(crate) enum Hop {
     /// The door accepted a connection of an acquirer.
     Acquirer(AcquirerId, TcpStream, SocketAddr, Permit),
     /// The door accepted a connection of an issuer, in one of its places.
-    Issuer(IssuerLink, TcpStream, SocketAddr, Permit),
+    Issuer(IssuerId, TcpStream, SocketAddr, Permit),
     /// A request whose identity is at home here.
     Request(Box<Envelope>),
     /// A request whose account is at home here.

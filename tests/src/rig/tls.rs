@@ -162,6 +162,18 @@ pub fn ask(
     wire: &Wire,
     request: &str,
 ) -> io::Result<Received> {
+    let mut stream = connect(address, trusted, server_name, identity)?;
+    stream.write_all(&wire.frame_text(request))?;
+    next(&mut stream, wire, &mut Vec::new())
+}
+
+/// A connection whose handshake is done as far as this side is concerned.
+pub fn connect(
+    address: SocketAddr,
+    trusted: &Authority,
+    server_name: &str,
+    identity: Option<&Identity>,
+) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
     let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_protocol_versions(&[&TLS13])
         .expect("TLS 1.3")
@@ -175,8 +187,8 @@ pub fn ask(
     let stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut stream = StreamOwned::new(connection, stream);
-    stream.write_all(&wire.frame_text(request))?;
-    next(&mut stream, wire, &mut Vec::new())
+    stream.conn.complete_io(&mut stream.sock)?;
+    Ok(stream)
 }
 
 /// An issuer behind TLS that approves everything on the first links it gets; insists on client certificates.
