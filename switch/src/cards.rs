@@ -3,14 +3,14 @@
 //! Card numbers are in files and bodies, never on the command line, where everybody on the machine could read them.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use crate::http;
+use crate::{http, say};
 
 /// What is to be done, to which cards.
 #[derive(Args)]
@@ -99,10 +99,13 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             return CONFIG.into();
         }
     };
-    let mut ended = ExitCode::SUCCESS;
+    let (mut ended, mut written) = (ExitCode::SUCCESS, Ok(()));
     for (number, line) in (1..).zip(lines.lines()).filter(|(_, line)| !line.trim().is_empty()) {
         match http::post(arguments.admin, arguments.action.path(), Some(&token), line, http::WAIT) {
-            Ok((200..=299, told)) => println!("{}", told.trim_end()),
+            Ok((200..=299, told)) => {
+                // Those that follow are done all the same: what was asked for does not depend on who reads of it.
+                written = written.and_then(|()| writeln!(std::io::stdout(), "{}", told.trim_end()));
+            }
             Ok((status, told)) => {
                 eprintln!("line {number}: {}", refusal(status, &told));
                 ended = REFUSED.into();
@@ -116,7 +119,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             }
         }
     }
-    ended
+    say::ended(written, ended)
 }
 
 /// What was refused and why, in the switch's words.

@@ -21,6 +21,13 @@ use token::DemoToken;
 
 use crate::journal::history::History;
 
+/// A line for whoever still reads: the demonstration goes on to its end, and stops what it has started.
+macro_rules! say {
+    ($($line:tt)+) => {
+        let _ = writeln!(std::io::stdout(), $($line)+);
+    };
+}
+
 /// What the demonstration is asked for.
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -64,20 +71,17 @@ struct Stage {
 
 fn shown(arguments: &Arguments) -> Result<bool, String> {
     let stage = Stage::set()?;
-    println!("signalbox demo: {} requests a second for {} s", arguments.rate, arguments.seconds);
-    println!("  acquirer  north   {}  ISO 8583:1987 ASCII, 2-byte length", stage.acquirer);
-    println!("  issuers   maple   {}  oak {}", stage.maple, stage.oak);
-    println!("  console   http://{}/", stage.console);
-    println!("  figures   http://{}/metrics   ready: http://{}/readyz", stage.admin, stage.admin);
-    println!(
-        "  journal   level sync: on the disk before anything is seen   {}",
-        stage.path("journal").display()
-    );
-    println!(
+    say!("signalbox demo: {} requests a second for {} s", arguments.rate, arguments.seconds);
+    say!("  acquirer  north   {}  ISO 8583:1987 ASCII, 2-byte length", stage.acquirer);
+    say!("  issuers   maple   {}  oak {}", stage.maple, stage.oak);
+    say!("  console   http://{}/", stage.console);
+    say!("  figures   http://{}/metrics   ready: http://{}/readyz", stage.admin, stage.admin);
+    say!("  journal   level sync: on the disk before anything is seen   {}", stage.path("journal").display());
+    say!(
         "  token     {}: checks the codes of phones, of which some are guessed and some replayed",
         stage.token
     );
-    println!();
+    say!("");
     let maple = stage.issuer(
         "maple",
         stage.maple,
@@ -96,15 +100,18 @@ fn shown(arguments: &Arguments) -> Result<bool, String> {
     let stopped = switch.stop(STOP_WAIT)?;
     maple.stop(STOP_WAIT)?;
     oak.stop(STOP_WAIT)?;
-    print!("{summary}");
+    let _ = write!(std::io::stdout(), "{summary}");
     let codes = summary.codes();
-    println!(
+    say!(
         "  codes       {:>10}   right; {} wrong, {} replayed; token {}",
-        codes.right, codes.wrong, codes.replayed, stage.token
+        codes.right,
+        codes.wrong,
+        codes.replayed,
+        stage.token
     );
     let history = History::read(&stage.path("journal")).map_err(|fault| fault.to_string())?;
     let (in_doubt, waiting) = history.open();
-    println!(
+    say!(
         "  journal     {:>10}   facts; {in_doubt} requests in doubt, {waiting} reversals not acknowledged\n",
         history.facts
     );
@@ -115,11 +122,11 @@ fn shown(arguments: &Arguments) -> Result<bool, String> {
         && codes.right > 0
         && kept;
     if sound {
-        println!("every request was answered, as expected; nothing lost; everything stopped cleanly");
+        say!("every request was answered, as expected; nothing lost; everything stopped cleanly");
         stage.clear();
     } else {
-        println!("NOT as expected: fleet ended with {fleet_ended:?}, switch with {stopped:?}");
-        println!("what happened is in {}", stage.folder.display());
+        say!("NOT as expected: fleet ended with {fleet_ended:?}, switch with {stopped:?}");
+        say!("what happened is in {}", stage.folder.display());
     }
     Ok(sound)
 }

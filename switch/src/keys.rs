@@ -12,6 +12,7 @@ use hsm::token::{Ceremony, CheckValue, KeySpec, Surveyed, Token, Usage, Verdict,
 use hsm::{Blame, Secret};
 
 use crate::journal::{self, Wrapper};
+use crate::say::say;
 
 #[path = "keys/import.rs"]
 mod import;
@@ -218,10 +219,7 @@ impl From<KeyUsage> for Usage {
 #[must_use]
 pub fn run(command: &Command) -> ExitCode {
     match perform(command) {
-        Ok(said) => {
-            println!("{said}");
-            ExitCode::SUCCESS
-        }
+        Ok(said) => say(said, ExitCode::SUCCESS),
         Err(why) => {
             eprintln!("signalbox keys: {why}");
             ExitCode::from(78)

@@ -74,6 +74,7 @@ mod registry;
 pub mod reload;
 mod rules;
 pub mod run;
+pub mod say;
 mod serve;
 mod service;
 mod setup;

@@ -14,6 +14,7 @@ use switch::journal::{self, history::History};
 use switch::keys;
 use switch::log::{self, LogFormat};
 use switch::run::{self, Ended, Fault};
+use switch::say::{self, say};
 use switch::token;
 
 /// Exit codes of the one table (sysexits where it has them).
@@ -188,7 +189,7 @@ Examples:
 
 Every setting can be overridden by the environment: SIGNALBOX__SWITCH__SHARDS=2
 Exit codes: 0 clean, 3 journal damaged, 4 store error, 5 token or keys not to be had, 64 usage, 65 cards refused, 69 no switch answers,
-70 internal fault or broken law, 75 stop cut short, 78 configuration";
+70 internal fault or broken law, 75 stop cut short, 78 configuration, 141 nobody reads the output any more";
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -218,8 +219,9 @@ fn main() -> ExitCode {
             load(&config).map_or_else(|code| code, |config| show(&config))
         }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "signalbox", &mut std::io::stdout());
-            ExitCode::SUCCESS
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "signalbox", &mut script);
+            say::ended(std::io::stdout().write_all(&script), ExitCode::SUCCESS)
         }
         Command::Man => manual(),
         Command::Demo(arguments) => demo::run(&arguments),
@@ -245,13 +247,13 @@ fn approve(config: &Config) -> ExitCode {
         eprintln!("warning: {warning}");
     }
     let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    println!(
+    let sound = format!(
         "sound: {}, {}, {}",
         counted(config.acquirers.len(), "acquirer"),
         counted(config.issuers.len(), "issuer"),
         counted(config.routes.len(), "route")
     );
-    ExitCode::SUCCESS
+    say(sound, ExitCode::SUCCESS)
 }
 
 /// In the order of the example file. What needs a restart is marked.
@@ -261,20 +263,17 @@ fn show(config: &Config) -> ExitCode {
         let mark = if setting.changed_by == ChangedBy::Restart { "  # restart" } else { "" };
         writeln!(out, "{} = {}{mark}", setting.path, setting.value)
     });
-    written.map_or(exit::STORE.into(), |()| ExitCode::SUCCESS)
+    say::ended(written, ExitCode::SUCCESS)
 }
 
 fn manual() -> ExitCode {
     let written = clap_mangen::Man::new(Arguments::command()).render(&mut std::io::stdout());
-    written.map_or(exit::STORE.into(), |()| ExitCode::SUCCESS)
+    say::ended(written, ExitCode::SUCCESS)
 }
 
 fn audit(file: &Path) -> ExitCode {
     match switch::console::audit::verify(file) {
-        Ok((lines, hash)) => {
-            println!("lines {lines}\nlast_hash {hash}");
-            ExitCode::SUCCESS
-        }
+        Ok((lines, hash)) => say(format!("lines {lines}\nlast_hash {hash}"), ExitCode::SUCCESS),
         Err(why) => {
             eprintln!("{why}");
             exit::DAMAGED.into()
@@ -328,11 +327,7 @@ fn trace(arguments: Trace) -> Result<ExitCode, ExitCode> {
         true => writeln!(out, "{}", story.said()),
         false => writeln!(out, "{story}"),
     });
-    written.map_err(|error| {
-        eprintln!("cannot write: {error}");
-        ExitCode::from(exit::STORE)
-    })?;
-    Ok(ExitCode::SUCCESS)
+    Ok(say::ended(written, ExitCode::SUCCESS))
 }
 
 fn export(directory: &Path) -> ExitCode {
@@ -340,14 +335,7 @@ fn export(directory: &Path) -> ExitCode {
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());
         history.export(&mut out).and_then(|()| out.flush())
     });
-    match written {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(error)) => {
-            eprintln!("cannot write: {error}");
-            exit::STORE.into()
-        }
-        Err(code) => code,
-    }
+    written.map_or_else(|code| code, |written| say::ended(written, ExitCode::SUCCESS))
 }
 
 fn verify(directory: &Path) -> ExitCode {
@@ -360,13 +348,14 @@ fn verify(directory: &Path) -> ExitCode {
         eprintln!("broken: {law}");
     }
     let (in_doubt, undoings) = history.open();
-    println!("facts {}", history.facts);
-    println!("snapshots {}", history.snapshots);
-    println!("torn_bytes {}", history.torn_bytes);
-    println!("in_doubt {in_doubt}");
-    println!("reversals_waiting {undoings}");
-    println!("state_hash {}", history.state_hash());
-    if broken.is_empty() { ExitCode::SUCCESS } else { exit::INTERNAL.into() }
+    let found = format!(
+        "facts {}\nsnapshots {}\ntorn_bytes {}\nin_doubt {in_doubt}\nreversals_waiting {undoings}\nstate_hash {}",
+        history.facts,
+        history.snapshots,
+        history.torn_bytes,
+        history.state_hash()
+    );
+    say(found, if broken.is_empty() { ExitCode::SUCCESS } else { exit::INTERNAL.into() })
 }
 
 fn serve(config: Config, path: PathBuf) -> Result<ExitCode, ExitCode> {
