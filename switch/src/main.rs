@@ -273,7 +273,10 @@ fn manual() -> ExitCode {
 
 fn audit(file: &Path) -> ExitCode {
     match switch::console::audit::verify(file) {
-        Ok((lines, hash)) => say(format!("lines {lines}\nlast_hash {hash}"), ExitCode::SUCCESS),
+        Ok(found) => {
+            let (lines, hash, torn) = (found.lines, found.last_hash, found.torn_bytes);
+            say(format!("lines {lines}\nlast_hash {hash}\ntorn_bytes {torn}"), ExitCode::SUCCESS)
+        }
         Err(why) => {
             eprintln!("{why}");
             exit::DAMAGED.into()

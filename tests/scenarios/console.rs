@@ -130,6 +130,53 @@ fn a_link_goes_out_of_use_and_back_asked_twice_and_written_down() {
     std::fs::write(&log, whole).expect("ours");
 }
 
+/// Half a line at the end is what a full disk or the end of the machine leaves; a line that says something else is not.
+#[test]
+fn s43_a_line_of_the_audit_log_that_was_never_completed_is_cut_off_and_a_changed_one_is_refused() {
+    let console = free_address();
+    let setup = setup(console).set("console.control", true).set("console.audit_log", "audit.jsonl");
+    let Some(mut rig) = setup.start() else { return };
+    twice(console, "{\"action\":\"log_level\",\"level\":\"info\"}");
+    rig.crash();
+    let log = rig.folder().join("audit.jsonl");
+    let whole = std::fs::read_to_string(&log).expect("written");
+    let begun = whole.lines().last().expect("three lines")[..50].to_owned();
+    std::fs::write(&log, whole.clone() + &begun).expect("ours");
+    let torn = rig.run(&["audit", "--file", "audit.jsonl"]).1;
+    assert!(torn.contains("lines 3\n") && torn.ends_with("torn_bytes 50\n"), "{torn}");
+    rig.start_again();
+    assert!(rig.process().last_words().contains("never completed"), "{}", rig.process().last_words());
+    twice(console, "{\"action\":\"log_level\",\"level\":\"info\"}");
+    let (code, said) = rig.run(&["audit", "--file", "audit.jsonl"]);
+    assert_eq!((code, said.lines().next()), (0, Some("lines 7")), "{said}");
+    rig.crash();
+    let whole = std::fs::read_to_string(&log).expect("written");
+    std::fs::write(&log, whole.replacen("asked", "never", 1)).expect("ours");
+    assert_eq!(rig.fail_to_start(), 78);
+    std::fs::write(&log, whole).expect("ours");
+    rig.start_again();
+}
+
+/// S44: on a full disk nothing privileged is done, payments go on, and the log is whole when there is room again.
+#[test]
+fn s44_without_room_for_the_audit_log_nothing_is_changed_and_payments_go_on() {
+    let console = free_address();
+    let setup = setup(console).set("console.control", true).set("console.audit_log", "audit.jsonl");
+    let Some(rig) = setup.without_journal().ignoring_size_limit().start() else { return };
+    twice(console, "{\"action\":\"log_level\",\"level\":\"info\"}");
+    let log = rig.folder().join("audit.jsonl");
+    let length = || std::fs::metadata(&log).expect("written").len();
+    let whole = length();
+    let ask = "{\"action\":\"drain\"}";
+    rig.process().limit_file_size(whole + 40);
+    assert!(post(console, "/v1/console/ask", ask).0.contains(" 503 "));
+    assert_eq!(length(), whole, "half a line was left");
+    rig.acquirer("north").ask(&purchase(""), "0110 39=00");
+    rig.process().limit_file_size(1 << 30);
+    twice(console, "{\"action\":\"log_level\",\"level\":\"info\"}");
+    assert_eq!(rig.run(&["audit", "--file", "audit.jsonl"]).1.lines().next(), Some("lines 6"));
+}
+
 #[test]
 fn what_an_issuer_refuses_is_shown_and_let_go_by_whoever_may_control() {
     let console = free_address();

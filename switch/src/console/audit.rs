@@ -1,6 +1,9 @@
 //! The audit log: one JSON line for each thing that somebody asked for, confirmed, or that was done. Every line holds
 //! the hash of the line before it and its own, so that a line that was changed, taken out or put elsewhere is found.
 //! What a chain cannot show is that its end is missing: ship the file elsewhere.
+//!
+//! A line that a full disk or the end of the machine cut short was never on the disk, so what it asks for was never done.
+//! It is cut off, which the log and the chain say; everything else that is not as it was written is a fault.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write as _};
@@ -28,10 +31,11 @@ pub(super) struct Entry {
     pub(super) what: String,
 }
 
-/// The end of the chain.
+/// The end of the chain, and of its whole lines in the file.
 struct End {
     lines: u64,
     hash: String,
+    bytes: u64,
 }
 
 /// An audit log that is whole, to be continued.
@@ -43,15 +47,25 @@ pub(super) struct Audit {
 }
 
 impl Audit {
-    /// Opens a log, which must be whole.
+    /// Opens a log, whose lines must be whole. One that was never completed is cut off.
     pub(super) fn open(path: &Path) -> Result<Self, String> {
         let told = |error: std::io::Error| format!("{}: {error}", path.display());
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(told)?;
-        let lines = verify(path)?;
-        let end = ArcSwap::from_pointee(End { lines: lines.0, hash: lines.1 });
+        let Verified { lines, last_hash: hash, bytes, torn_bytes } = verify(path)?;
         let turn = ArrayQueue::new(1);
         let _ = turn.push(());
-        Ok(Self { file, end, turn })
+        let audit = Self { file, end: ArcSwap::from_pointee(End { lines, hash, bytes }), turn };
+        if torn_bytes > 0 {
+            audit.file.set_len(bytes).map_err(told)?;
+            let path = path.display();
+            tracing::error!(%path, torn_bytes, "the last line of the audit log was never completed: cut off");
+            let what = format!("{torn_bytes} bytes of a line that was never completed were cut off");
+            let entry = Entry { from: "the start".into(), action: "Recover".into(), what };
+            if let Err(error) = audit.write(&entry) {
+                tracing::error!(%path, %error, "the audit log cannot be written: nothing can be changed until it can");
+            }
+        }
+        Ok(audit)
     }
 
     /// Writes a line down, on the disk before this returns.
@@ -77,9 +91,15 @@ impl Audit {
         let hash = hash_of(&body);
         let mut line = body;
         line["hash"] = json!(hash);
-        (&self.file).write_all(format!("{line}\n").as_bytes())?;
-        self.file.sync_data()?;
-        self.end.store(Arc::new(End { lines: end.lines + 1, hash }));
+        let line = format!("{line}\n");
+        let written = (&self.file).write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
+        if let Err(error) = written {
+            // The next line must not begin behind half of this one.
+            self.file.set_len(end.bytes)?;
+            return Err(error);
+        }
+        let bytes = end.bytes + line.len() as u64;
+        self.end.store(Arc::new(End { lines: end.lines + 1, hash, bytes }));
         Ok(())
     }
 }
@@ -89,29 +109,62 @@ fn hash_of(body: &Value) -> String {
     sum.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Checks a whole log. Gives its lines and the hash of the last one.
+/// What a log comes to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Its whole lines.
+    pub lines: u64,
+    /// The hash of the last of them.
+    pub last_hash: String,
+    /// Where they end.
+    bytes: u64,
+    /// Bytes behind them, of a line that was never completed.
+    pub torn_bytes: u64,
+}
+
+/// Checks a whole log.
 ///
 /// # Errors
 /// The first line that is not as it was written, or why the file cannot be read.
-pub fn verify(path: &Path) -> Result<(u64, String), String> {
+pub fn verify(path: &Path) -> Result<Verified, String> {
     let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let (mut lines, mut previous) = (0, BEGINNING.to_owned());
-    for line in BufReader::new(file).lines() {
-        let number = lines + 1;
+    let mut log = BufReader::new(file);
+    let mut found = Verified { lines: 0, last_hash: BEGINNING.to_owned(), bytes: 0, torn_bytes: 0 };
+    let mut line = Vec::new();
+    loop {
+        let number = found.lines + 1;
         let broken = |why: &str| format!("{}:{number}: {why}", path.display());
-        let line = line.map_err(|error| broken(&error.to_string()))?;
-        let mut body: Value = serde_json::from_str(&line).map_err(|_| broken("no JSON"))?;
-        let hash = body.as_object_mut().and_then(|fields| fields.remove("hash"));
-        let Some(Value::String(hash)) = hash else { return Err(broken("no hash")) };
-        if body["line"] != json!(number) || body["previous"] != json!(previous) {
-            return Err(broken("it does not follow the line before it"));
+        line.clear();
+        let bytes = log.read_until(b'\n', &mut line).map_err(|error| broken(&error.to_string()))? as u64;
+        if bytes == 0 {
+            return Ok(found);
         }
-        if hash_of(&body) != hash {
-            return Err(broken("it is not as it was written"));
+        if line.pop_if(|byte| *byte == b'\n').is_none() {
+            if has_more_than_a_line(&line) {
+                return Err(broken("it does not end as it was written"));
+            }
+            return Ok(Verified { torn_bytes: bytes, ..found });
         }
-        (lines, previous) = (number, hash);
+        let hash = link(&line, number, &found.last_hash).map_err(broken)?;
+        found = Verified { lines: number, last_hash: hash, bytes: found.bytes + bytes, torn_bytes: 0 };
     }
-    Ok((lines, previous))
+}
+
+/// The hash of a line, which must be as it was written behind the one before it.
+fn link(line: &[u8], number: u64, previous: &str) -> Result<String, &'static str> {
+    let mut body: Value = serde_json::from_slice(line).map_err(|_| "no JSON")?;
+    let hash = body.as_object_mut().and_then(|fields| fields.remove("hash"));
+    let Some(Value::String(hash)) = hash else { return Err("no hash") };
+    if body["line"] != json!(number) || body["previous"] != json!(previous) {
+        return Err("it does not follow the line before it");
+    }
+    if hash_of(&body) != hash { Err("it is not as it was written") } else { Ok(hash) }
+}
+
+/// Whether something follows a line where only its end can: then it was whole once.
+fn has_more_than_a_line(bytes: &[u8]) -> bool {
+    let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<Value>();
+    values.next().is_some_and(|first| first.is_ok()) && values.byte_offset() < bytes.len()
 }
 
 #[cfg(test)]
@@ -135,7 +188,7 @@ mod tests {
     fn every_changed_byte_and_every_missing_line_is_found() {
         let path = written("bytes", 5);
         let whole = std::fs::read(&path).expect("written");
-        assert_eq!(verify(&path).map(|(lines, _)| lines), Ok(5));
+        assert_eq!(verify(&path).map(|found| (found.lines, found.torn_bytes)), Ok((5, 0)));
         for place in 0..whole.len() {
             let mut changed = whole.clone();
             changed[place] ^= 0x01;
@@ -153,6 +206,23 @@ mod tests {
             std::fs::write(&path, rest).expect("ours");
             assert!(verify(&path).is_err(), "line {missing}");
         }
+        let _ = std::fs::remove_file(&path);
+    }
+
+    #[test]
+    fn a_line_that_was_never_completed_is_cut_off_wherever_it_was_torn() {
+        let path = written("torn", 3);
+        let whole = std::fs::read(&path).expect("written");
+        let last = whole.split_inclusive(|byte| *byte == b'\n').next_back().expect("three").len();
+        for torn in 1..last {
+            std::fs::write(&path, &whole[..whole.len() - last + torn]).expect("ours");
+            assert_eq!(verify(&path).map(|found| (found.lines, found.torn_bytes)), Ok((2, torn as u64)));
+        }
+        // What was cut off is told by the line that takes its place, and the chain goes on.
+        Audit::open(&path).expect("cut off");
+        assert_eq!(verify(&path).map(|found| (found.lines, found.torn_bytes)), Ok((3, 0)));
+        let text = std::fs::read_to_string(&path).expect("ours");
+        assert!(text.contains(&format!("{} bytes of a line", last - 1)), "{text}");
         let _ = std::fs::remove_file(&path);
     }
 }

@@ -273,6 +273,13 @@ impl Process {
         }
     }
 
+    /// Lets no file of it grow beyond so many bytes.
+    pub fn limit_file_size(&self, bytes: u64) {
+        let maximum = rustix::process::getrlimit(Resource::Fsize).maximum;
+        prlimit(Some(self.pid), Resource::Fsize, Rlimit { current: Some(bytes), maximum })
+            .expect("our own child can be limited");
+    }
+
     fn proc(&self, name: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/{name}", self.pid.as_raw_nonzero()))
     }
