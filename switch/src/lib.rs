@@ -47,6 +47,7 @@ pub mod demo;
 mod door;
 mod edge;
 mod envelope;
+pub mod examine;
 pub mod frame;
 pub mod homes;
 mod hop;

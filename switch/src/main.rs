@@ -9,6 +9,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use switch::cards;
 use switch::config::{self, ChangedBy, Config, Faults};
 use switch::demo;
+use switch::examine;
 use switch::journal::trace::{self, Card, Opener, Wanted};
 use switch::journal::{self, history::History};
 use switch::keys;
@@ -47,7 +48,7 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
-    /// Read a configuration as `serve` would, print every fault with its line, and do nothing else.
+    /// Read a configuration and the files it names as `serve` would, print every fault, and do nothing else.
     Check {
         /// The configuration file.
         #[arg(long, value_name = "FILE")]
@@ -245,6 +246,11 @@ fn read(path: &Path) -> Result<Config, Faults> {
 fn approve(config: &Config) -> ExitCode {
     for warning in &config.warnings {
         eprintln!("warning: {warning}");
+    }
+    let faults = examine::faults(config);
+    if !faults.is_empty() {
+        eprintln!("{}", faults.join("\n"));
+        return exit::CONFIG.into();
     }
     let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let sound = format!(

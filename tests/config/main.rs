@@ -4,6 +4,7 @@
 
 mod command_line;
 mod faults;
+mod files;
 mod keys;
 mod overrides;
 

@@ -54,13 +54,7 @@ impl Directory {
     ) -> Result<Self, Fault> {
         let store = |error: std::io::Error| Fault::store(path, &error);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(store)?;
-        let mode = fs::metadata(path).map_err(store)?.permissions().mode();
-        if mode & 0o077 != 0 {
-            return Err(Fault::Config(format!(
-                "{}: others than its owner may enter it (chmod 700)",
-                path.display()
-            )));
-        }
+        insist_private(path)?;
         let lock = open_private(&path.join("lock")).map_err(store)?;
         if lock.try_lock().is_err() {
             // An old one that is still finishing, perhaps: a matter of time.
@@ -169,24 +163,54 @@ fn open_private(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
+/// Looks whether a directory can be held, without holding it: it may be another process's at this moment. One that is not
+/// there can be made.
+pub(crate) fn examine(path: &Path, shards: u16) -> Result<(), Fault> {
+    match path.try_exists() {
+        Ok(false) => return Ok(()),
+        Ok(true) => {}
+        Err(error) => return Err(Fault::store(path, &error)),
+    }
+    fs::read_dir(path).map_err(|error| Fault::store(path, &error))?;
+    insist_private(path)?;
+    is_made_for(path, shards).map(drop)
+}
+
+fn insist_private(path: &Path) -> Result<(), Fault> {
+    let mode = fs::metadata(path).map_err(|error| Fault::store(path, &error))?.permissions().mode();
+    match mode & 0o077 {
+        0 => Ok(()),
+        _ => {
+            let why = format!("{}: others than its owner may enter it (chmod 700)", path.display());
+            Err(Fault::Config(why))
+        }
+    }
+}
+
 /// A card's state lives in one shard's journal, so that their number cannot simply change.
 fn fixed_shards(path: &Path, shards: u16) -> Result<(), Fault> {
+    if is_made_for(path, shards)? {
+        return Ok(());
+    }
     let file = path.join("shards");
-    match fs::read_to_string(&file) {
-        Ok(text) if text.trim() == shards.to_string() => Ok(()),
+    let write = || {
+        let mut file = open_private(&file)?;
+        file.write_all(format!("{shards}\n").as_bytes())?;
+        file.sync_all()?;
+        File::open(path)?.sync_all()
+    };
+    write().map_err(|error| Fault::store(&file, &error))
+}
+
+/// Whether a directory was made for so many shards; false where that was not said yet.
+fn is_made_for(path: &Path, shards: u16) -> Result<bool, Fault> {
+    match fs::read_to_string(path.join("shards")) {
+        Ok(text) if text.trim() == shards.to_string() => Ok(true),
         Ok(text) => Err(Fault::Config(format!(
             "{}: made for {} shards, the configuration has {shards}",
             path.display(),
             text.trim()
         ))),
-        Err(_) => {
-            let write = || {
-                let mut file = open_private(&file)?;
-                file.write_all(format!("{shards}\n").as_bytes())?;
-                file.sync_all()?;
-                File::open(path)?.sync_all()
-            };
-            write().map_err(|error| Fault::store(&file, &error))
-        }
+        Err(_) => Ok(false),
     }
 }

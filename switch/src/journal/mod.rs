@@ -54,7 +54,7 @@ mod wrapped;
 mod writer;
 
 pub(crate) use archive::{Archive, Fresh};
-pub(crate) use directory::{Directory, Found};
+pub(crate) use directory::{Directory, Found, examine};
 pub(crate) use index::{Figures as IndexFigures, Index, Question, Recalls};
 pub(crate) use keys::Keys;
 pub(crate) use wrapped::{Vault, Wrapper, insist_on_none, open_or_make, rewrap};
