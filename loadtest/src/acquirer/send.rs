@@ -128,9 +128,11 @@ impl Fleet {
         self.next_ordinal += 1;
         let number = self.keys.number(ordinal);
         let draw = self.mix.draw(number);
-        let measured = self.plan(draw.case, planned_ns);
+        let composed = self.compose(number, &draw, planned_ns);
+        let case = composed.as_ref().map_or(draw.first, |(pending, _)| usize::from(pending.case));
+        let measured = self.plan(case, planned_ns);
         self.second.planned += 1;
-        let Some((pending, shown)) = self.compose(number, &draw, planned_ns) else {
+        let Some((pending, shown)) = composed else {
             self.tally.out_of_codes += u64::from(measured);
             return;
         };
@@ -157,7 +159,8 @@ impl Fleet {
             amount: draw.amount,
             partner: None,
             terminal: draw.terminal,
-            case: draw.case as u16,
+            // Until there is something to say again, the case is that of a first message, and so is its count.
+            case: draw.first as u16,
             first: draw.first as u16,
             expect: draw.first as u16,
             code: NO_CODE,
@@ -166,17 +169,17 @@ impl Fleet {
             repeat: false,
             answer: None,
         };
+        let case = draw.case as u16;
         if draw.case != draw.first {
             if self.mix.cases()[draw.case].replay {
                 if let Some(original) = self.replayable.pop_front() {
                     let Pending { first, code, un, amount, terminal, .. } = original;
-                    let expect = pending.case;
-                    pending = Pending { first, expect, code, un, amount, terminal, ..pending };
+                    pending = Pending { case, first, expect: case, code, un, amount, terminal, ..pending };
                     return Some((pending, pending));
                 }
             } else if let Some(original) = self.take_repeatable(number) {
                 let (first, partner) = (original.first, Some(original.number));
-                return Some((Pending { first, partner, repeat: true, ..pending }, original));
+                return Some((Pending { case, first, partner, repeat: true, ..pending }, original));
             }
         }
         let supply = self.mix.cases()[draw.first].message.as_ref().and_then(|message| message.supply);

@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use super::Report;
 use super::figures::{CaseRow, LAG_LIMIT_NS, LoadFacts, Percentiles};
+use crate::codes::Code;
 
 /// Colour, where it is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -257,11 +258,31 @@ fn codes_of(case: &CaseRow, recorded: bool, ink: Ink) -> String {
         if expected { word } else { ink.bad(format!("{word} (unexpected)")) }
     });
     let mut words: Vec<String> = words.collect();
+    words.extend(verdict_of(case, ink));
     if case.expect.is_empty() && case.unexpected > 0 {
         let then = if recorded { "as recorded" } else { "as the first time" };
         words.push(ink.bad(format!("{} not {then}", count(case.unexpected))));
     }
     words.join("  ")
+}
+
+/// Whether a case whose answers are to be of one kind got them: codes alone do not say that a refusal is what was wanted.
+fn verdict_of(case: &CaseRow, ink: Ink) -> Option<String> {
+    let is_approval = |code: &String| Code::parse(code.as_bytes()).is_some_and(|code| code.is_approval());
+    let approvals = case.expect.iter().filter(|code| is_approval(code)).count();
+    let wanted = match approvals {
+        _ if case.expect.is_empty() || case.answered == 0 => return None,
+        0 => "refused",
+        all if all == case.expect.len() => "approved",
+        _ => return None,
+    };
+    if case.unexpected == 0 {
+        return Some(ink.good(format!("all {wanted}, as they must be")));
+    }
+    let approved: u64 = case.codes.iter().filter(|(code, _)| is_approval(code)).map(|(_, count)| count).sum();
+    let wrong = if wanted == "refused" { approved } else { case.answered - approved };
+    let other = if wanted == "refused" { "APPROVED" } else { "refused" };
+    (wrong > 0).then(|| ink.bad(format!("{} {other}, and none may be", count(wrong))))
 }
 
 /// What a replay found to be other than it was.
