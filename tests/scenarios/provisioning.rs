@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tests::{Rig, Setup, TestToken, TokenKind, purchase};
 
 const PAN: &str = "9999100000000010";
+const PROXY: &str = r#"{"pan":"9999150000000015","funding":{"pan":"9999600000000019","expiry":"3011"}}"#;
 
 /// A switch with a program of each kind, over the development token.
 fn start() -> Option<(Rig, TestToken)> {
@@ -106,7 +107,7 @@ fn the_examples_work_in_their_order() {
         names(&standing["bundles"][0]),
         names(&schema["properties"]["bundles"]["items"]["properties"])
     );
-    rig.change("/v1/cards", r#"{"pan":"9999150000000015"}"#);
+    rig.change("/v1/cards", PROXY);
     let told = rig.change("/v1/challenges", r#"{"pan":"9999150000000015","ttl_ms":60000}"#);
     let told: Value = serde_json::from_str(&told).expect("JSON");
     let items = &schema["properties"]["challenges"]["items"]["properties"];
@@ -132,7 +133,8 @@ fn cards_go_through_files_of_lines() {
     };
     let enrol = format!(
         "{{\"pan\":\"{PAN}\",\"psn\":1,\"funding\":{{\"pan\":\"9999600000000019\",\"expiry\":\"3011\"}}}}\n\n\
-         {{\"pan\":\"9999100000000011\"}}\n{{\"pan\":\"9999100000000028\"}}\n{{\"pan\":7}}\n"
+         {{\"pan\":\"9999100000000011\"}}\n{{\"pan\":\"9999100000000028\",\"funding\":{{\"pan\":\"9999600000000019\",\"expiry\":\"3011\"}}}}\n\
+         {{\"pan\":7}}\n"
     );
     let (code, told, refused) = cards("enrol", &enrol);
     assert_eq!(code, 65, "{refused}");

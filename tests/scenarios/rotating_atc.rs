@@ -321,7 +321,13 @@ fn the_door_for_cards_is_shut_to_strangers_and_says_what_is_wrong() {
     let look = r#"{"pan":"9999100000000010"}"#;
     assert_eq!(rig.post_as("another-access-token", "/v1/cards/look", look).0, 401);
     let cases = [
-        ("/v1/cards", r#"{"pan":"9999100000000010"}"#, 409, ""),
+        (
+            "/v1/cards",
+            r#"{"pan":"9999100000000010","funding":{"pan":"9999600000000019","expiry":"3011"}}"#,
+            409,
+            "",
+        ),
+        ("/v1/cards", r#"{"pan":"9999100000000010"}"#, 422, "funding"),
         ("/v1/cards", r#"{"pan":"9999100000000011"}"#, 422, "pan"),
         ("/v1/cards", r#"{"pan":"9999600000000019"}"#, 422, "pan"),
         (

@@ -107,6 +107,8 @@ impl Form for Enrol {
             }
         } else if self.atc.is_some() {
             return fault("atc", "cards of its program have no counter of their own");
+        } else if funding.is_none() {
+            return fault("funding", "the card that pays: cards of its program are proxies");
         }
         Ok(Wanted::of(pan, Change::Enrol { psn: self.psn, funding, atc: self.atc.unwrap_or(0) }))
     }

@@ -6,7 +6,7 @@
 
 use crate::cards::{Card, Challenge, ChallengeState};
 use crate::decision::DeclineReason;
-use crate::programs::{Need, Program, Question, Tries};
+use crate::programs::{Need, Program, Question, Tries, is_unpaid};
 use crate::request::{CONTACTLESS_STRIPE, Presented, Request};
 
 /// How one card range does it.
@@ -29,6 +29,9 @@ pub enum Required {
 
 impl Program for Settings {
     fn questions(&self, request: &Request, card: &Card, now_us: u64) -> Need {
+        if is_unpaid(card) {
+            return Need::Decline(DeclineReason::UnknownCard);
+        }
         if request.entry_mode != Some(CONTACTLESS_STRIPE) {
             return Need::Decline(DeclineReason::SecurityViolation);
         }

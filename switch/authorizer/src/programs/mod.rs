@@ -156,6 +156,12 @@ fn label(request: &Request, card: &Card) -> Result<u16, DeclineReason> {
     if card.is_blocked { Err(DeclineReason::CardBlocked) } else { Ok(label) }
 }
 
+/// Whether a proxy has no card behind it, as one that was enrolled while its range was of another kind. Its own number and
+/// track are for no issuer to see, so there is nobody to ask.
+fn is_unpaid(card: &Card) -> bool {
+    card.funding.is_none()
+}
+
 /// A program with its settings.
 #[derive(Clone, Debug)]
 pub enum CardProgram {

@@ -7,7 +7,7 @@
 
 use crate::cards::{Card, EntryState};
 use crate::decision::DeclineReason;
-use crate::programs::{Need, Program, Question, Tries, label};
+use crate::programs::{Need, Program, Question, Tries, is_unpaid, label};
 use crate::request::Request;
 
 /// How one card range does it.
@@ -31,6 +31,9 @@ pub enum Profile {
 
 impl Program for Settings {
     fn questions(&self, request: &Request, card: &Card, now_us: u64) -> Need {
+        if is_unpaid(card) {
+            return Need::Decline(DeclineReason::UnknownCard);
+        }
         let atc = match label(request, card) {
             Ok(atc) => atc,
             Err(reason) => return Need::Decline(reason),

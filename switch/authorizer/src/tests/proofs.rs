@@ -18,12 +18,14 @@ fn proxy() -> Pan {
     Pan::parse(PROXY.as_bytes()).unwrap()
 }
 
+fn funding() -> Funding {
+    Funding { pan: Pan::parse(CARD.as_bytes()).unwrap(), expiry: Expiry::parse(b"3001").unwrap() }
+}
+
 /// A world with one proxy card of a program, paid for by [`CARD`].
 fn world(program: CardProgram) -> World {
     let mut world = World::with(1, 100, &[MAPLE], |tables| tables.programs.push(program));
-    let funding =
-        Funding { pan: Pan::parse(CARD.as_bytes()).unwrap(), expiry: Expiry::parse(b"3001").unwrap() };
-    world.change(Change::Enrol { psn: 1, funding: Some(funding), atc: 0 });
+    world.change(Change::Enrol { psn: 1, funding: Some(funding()), atc: 0 });
     world
 }
 
@@ -220,6 +222,31 @@ fn bundles_that_may_be_used_never_overlap() {
     assert!(world.change(issue(3, 40)), "the first one is over");
 }
 
+/// Enrolled while its range was of cards that pay themselves.
+#[test]
+fn a_proxy_that_nobody_pays_for_is_sent_to_no_issuer() {
+    let settings = [
+        CardProgram::RotatingAtc(rotating_atc::Settings {
+            tries: TRIES,
+            profile: rotating_atc::Profile::Aes,
+        }),
+        CardProgram::Challenge(challenge::Settings {
+            tries: TRIES,
+            required: challenge::Required::Above(2_500),
+        }),
+    ];
+    for program in settings {
+        let mut world = World::with(1, 100, &[MAPLE], |tables| tables.programs.push(program));
+        world.change(Change::Enrol { psn: 1, funding: None, atc: 0 });
+        world.change(Change::IssueBundle { id: 1, first: 40, count: 10, ttl_us: DAY_US });
+        world.change(Change::ConfirmBundle(1));
+        for (stan, presented) in [(1, Presented::Label(42)), (2, Presented::Absent)] {
+            assert_eq!(world.present(stan, presented), [alloc::format!("reply {stan} on 0: 14")]);
+            assert_eq!(world.reason(), "unknown_card");
+        }
+    }
+}
+
 #[test]
 fn a_challenge_is_answered_once() {
     let mut world = asking(challenge::Required::Always);
@@ -340,7 +367,7 @@ fn declines_are_held_until_their_time_and_no_longer() {
         }));
         tables.decline_floor_us = FLOOR_US;
     });
-    world.change(Change::Enrol { psn: 1, funding: None, atc: 0 });
+    world.change(Change::Enrol { psn: 1, funding: Some(funding()), atc: 0 });
     world.change(Change::IssueBundle { id: 1, first: 40, count: 10, ttl_us: DAY_US });
     world.change(Change::ConfirmBundle(1));
     // Judged late and asked first: told first.
