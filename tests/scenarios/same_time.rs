@@ -1,5 +1,5 @@
 //! How long a decline takes must not tell what was wrong: a wrong code, for which the token is asked, a code that was
-//! used, and a card that is locked, in turns over one link.
+//! used, a card that is locked, and a number that was never enrolled, in turns over one link.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use tests::{Acquirer, Rig, Setup, TestToken, purchase, with_check_digit};
 use super::on_softhsm::rotating_atc::{GOOD, KEY, P1, enrol, program, tap};
 
 const FLOOR: Duration = Duration::from_millis(4);
-/// As long as this takes; each turn is three declines.
+/// As long as this takes; each turn is four declines.
 const RUN: Duration = Duration::from_secs(10);
 /// Wrong codes of a card before it would be locked, each for another entry.
 const WRONG_PER_CARD: u32 = 9;
@@ -47,7 +47,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 #[test]
-fn s26_a_wrong_code_a_used_one_and_a_locked_card_take_equally_long() {
+fn s26_a_wrong_code_a_used_one_a_locked_card_and_a_stranger_take_equally_long() {
     let Some(token) = TestToken::new() else { return };
     let check_value = token.import("counters", "rotating-atc", KEY);
     let setup = Setup::new().token(&token).set("hsm.decline_floor", "4ms").set("hsm.deadline", "1s");
@@ -59,11 +59,12 @@ fn s26_a_wrong_code_a_used_one_and_a_locked_card_take_equally_long() {
     let locked = card(9_000);
     enrol_card(&rig, &locked);
     rig.change("/v1/cards/block", &format!(r#"{{"pan":"{locked}"}}"#));
+    let stranger = card(9_001);
     let cards: Vec<String> = (100..200).map(card).collect();
     cards.iter().for_each(|pan| enrol_card(&rig, pan));
 
     let (started, mut stan) = (Instant::now(), 1);
-    let mut took: [Vec<Duration>; 3] = Default::default();
+    let mut took: [Vec<Duration>; 4] = Default::default();
     'run: for pan in &cards {
         for at in 0..WRONG_PER_CARD {
             if started.elapsed() > RUN {
@@ -72,9 +73,14 @@ fn s26_a_wrong_code_a_used_one_and_a_locked_card_take_equally_long() {
             // One of ten thousand such codes is right by chance; these are not.
             let wrong = format!("{pan}=29122017{:04}73100003", 40 + at);
             let used = format!("{locked}=29122017004273147853");
-            let mut turn =
-                [(0, pan.as_str(), wrong, "82"), (1, P1, GOOD.to_owned(), "82"), (2, &locked, used, "62")];
-            turn.rotate_left(stan as usize % 3);
+            let unknown = format!("{stranger}=29122017004273147853");
+            let mut turn = [
+                (0, pan.as_str(), wrong, "82"),
+                (1, P1, GOOD.to_owned(), "82"),
+                (2, &locked, used, "62"),
+                (3, &stranger, unknown, "14"),
+            ];
+            turn.rotate_left(at as usize % 4);
             for (kind, pan, track, code) in turn {
                 stan += 1;
                 took[kind].push(present(&mut north, stan, pan, &track, code));
@@ -83,10 +89,11 @@ fn s26_a_wrong_code_a_used_one_and_a_locked_card_take_equally_long() {
     }
     let samples = took[0].len();
     let medians = took.map(median);
-    println!("{samples} of each: wrong {:?}, used {:?}, locked {:?}", medians[0], medians[1], medians[2]);
+    let [wrong, used, locked, stranger] = medians;
+    println!("{samples} of each: wrong {wrong:?}, used {used:?}, locked {locked:?}, stranger {stranger:?}");
     assert!(samples >= 100, "{samples} samples");
     assert!(medians.iter().all(|median| *median >= FLOOR), "none before its time: {medians:?}");
-    let (least, most) = (medians.iter().min().expect("three"), medians.iter().max().expect("three"));
+    let (least, most) = (medians.iter().min().expect("four"), medians.iter().max().expect("four"));
     let allowed = least.mul_f64(0.05).max(Duration::from_micros(50));
     assert!(*most - *least <= allowed, "the time tells the reason: {medians:?}");
     rig.await_metric("program_declined_total{program=wallet,reason=code_mismatch}", samples as f64);

@@ -173,7 +173,8 @@ impl Authorizer {
             return self.declined(request, DeclineReason::FormatError, now, out);
         };
         let Some(card) = self.cards.get(request.account, &pan) else {
-            return self.declined(request, DeclineReason::UnknownCard, now, out);
+            // Whether a number was enrolled is told by time no more than the rest.
+            return self.refuse(request, program, DeclineReason::UnknownCard, now, out);
         };
         let Some(settings) = self.tables.programs.get(usize::from(program.0)) else {
             return self.declined(request, DeclineReason::NoRoute, now, out);

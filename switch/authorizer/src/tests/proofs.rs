@@ -395,6 +395,11 @@ fn declines_are_held_until_their_time_and_no_longer() {
     assert!(world.present(4, Presented::Label(99)).is_empty());
     assert_eq!(world.tell(Event::Stop).len(), 1);
     assert_eq!(world.judge(5, 43, Judgement::Right).len(), 1, "a right code is told at once");
+    let pan = Pan::parse(b"9999150000000015");
+    let stranger = Request { pan, ..world.proxy_request(6, Presented::Label(42)) };
+    assert!(world.tell(Event::Request(stranger)).is_empty(), "one that was not enrolled");
+    assert_eq!(world.later(FLOOR_US).len(), 1);
+    assert_eq!(world.reason(), "unknown_card");
 }
 
 #[test]
