@@ -144,11 +144,14 @@ fn b7_another_cards_challenge_is_no_use() {
 
 #[test]
 fn b8_small_amounts_need_no_response() {
-    let Some((rig, _token)) = start("required_above = 2500") else { return };
+    let Some((rig, _token)) = start("required_above = 2500\ncurrency = \"840\"") else { return };
     let mut north = rig.acquirer("north");
     north.ask(&tap(1, NONE), "0110 39=00");
     let dear = tests::Plain::of(&tap(2, NONE)).with("4=2501");
     north.ask(&dear.to_string(), "0110 39=1A");
+    // The same number is another amount in another currency.
+    let other = tests::Plain::of(&tap(3, NONE)).with("49=414");
+    north.ask(&other.to_string(), "0110 39=1A");
 }
 
 #[test]

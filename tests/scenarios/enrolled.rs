@@ -138,7 +138,7 @@ fn b7_another_cards_challenge_is_no_use() {
 
 #[test]
 fn b8_b9_small_amounts_need_no_response_and_short_data_are_a_format_error() {
-    each_with("required_above = 2500", |rig, _| {
+    each_with("required_above = 2500\ncurrency = \"840\"", |rig, _| {
         let mut north = rig.acquirer("north");
         north.ask(&tap(1, NONE), "0110 39=00");
         let dear = Plain::of(&tap(2, NONE)).with("4=2501");

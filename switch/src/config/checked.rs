@@ -10,7 +10,7 @@ use authorizer::atc_window::Reach;
 use codecs::discretionary::Layout;
 use codecs::frame::FrameFormat;
 use codecs::iso8583::{Dialect, Mti};
-use codecs::value::{Currency, Iin, PartyId, ResponseCode};
+use codecs::value::{Amount, Currency, Iin, PartyId, ResponseCode};
 use hsm::token::Exposure;
 use hsm::{Derivation, Padding};
 
@@ -455,8 +455,8 @@ pub enum ProgramKind {
     RotatingAtc,
     /// Challenge response in track data.
     Challenge {
-        /// Purchases of more than this, minor units, need a response; nothing: all do.
-        required_above: Option<u64>,
+        /// Purchases of more than this, or in another currency, need a response; nothing: all do.
+        required_above: Option<Amount>,
         /// How long a challenge may be answered.
         ttl: Duration,
         /// Where responses come from.

@@ -289,7 +289,9 @@ fn program(list: &mut List, program: &Program) {
                 }),
             );
             if let Some(above) = required_above {
-                list.put(Reload, "required_above", above);
+                list.put(Reload, "required_above", above.minor());
+                let currency = above.currency().digits();
+                list.put(Reload, "currency", quoted(String::from_utf8_lossy(&currency)));
             }
             list.put(Reload, "challenge_ttl", Period(ttl));
         }

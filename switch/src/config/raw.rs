@@ -249,5 +249,6 @@ pub(super) struct Program {
     pub(super) tries_window: Option<Given<Period>>,
     pub(super) guess_ceiling: Option<Given<f64>>,
     pub(super) required_above: Option<Given<u64>>,
+    pub(super) currency: Option<Given<String>>,
     pub(super) challenge_ttl: Option<Given<Period>>,
 }

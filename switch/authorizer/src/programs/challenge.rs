@@ -4,6 +4,8 @@
 //! The path of a payment never waits for a person: the challenge is there before it, or the payment is
 //! declined and asked for again (1A). A challenge is consumed by one right response.
 
+use codecs::value::Amount;
+
 use crate::cards::{Card, Challenge, ChallengeState};
 use crate::decision::DeclineReason;
 use crate::programs::{Need, Program, Question, Tries, is_unpaid};
@@ -23,8 +25,8 @@ pub struct Settings {
 pub enum Required {
     /// For every purchase.
     Always,
-    /// For purchases of more than this, minor units.
-    Above(u64),
+    /// For purchases of more than this, and for all in another currency, where the same number is another amount.
+    Above(Amount),
 }
 
 impl Program for Settings {
@@ -90,7 +92,9 @@ impl Settings {
     fn is_required(&self, request: &Request) -> bool {
         match self.required {
             Required::Always => true,
-            Required::Above(minor) => request.amount.minor() > minor,
+            Required::Above(most) => {
+                request.amount.currency() != most.currency() || request.amount.minor() > most.minor()
+            }
         }
     }
 }

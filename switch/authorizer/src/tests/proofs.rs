@@ -22,6 +22,10 @@ fn funding() -> Funding {
     Funding { pan: Pan::parse(CARD.as_bytes()).unwrap(), expiry: Expiry::parse(b"3001").unwrap() }
 }
 
+fn dollars(minor: u64) -> Amount {
+    Amount::new(minor, Currency::new(840).unwrap())
+}
+
 /// A world with one proxy card of a program, paid for by [`CARD`].
 fn world(program: CardProgram) -> World {
     let mut world = World::with(1, 100, &[MAPLE], |tables| tables.programs.push(program));
@@ -232,7 +236,7 @@ fn a_proxy_that_nobody_pays_for_is_sent_to_no_issuer() {
         }),
         CardProgram::Challenge(challenge::Settings {
             tries: TRIES,
-            required: challenge::Required::Above(2_500),
+            required: challenge::Required::Above(dollars(2_500)),
         }),
     ];
     for program in settings {
@@ -297,14 +301,17 @@ fn a_newer_challenge_takes_the_place_of_an_older_one() {
 
 #[test]
 fn a_challenge_is_required_above_an_amount_and_verified_below_it() {
-    let mut world = asking(challenge::Required::Above(2_500));
+    let mut world = asking(challenge::Required::Above(dollars(2_500)));
     assert_eq!(world.present(1, Presented::Absent), ["forward 1 to 0.0 as 1"]);
     assert_eq!(world.judge(2, 815, Judgement::Wrong), ["reply 2 on 0: 55"]);
-    let dear = Request {
-        amount: Amount::new(2_501, Currency::new(840).unwrap()),
-        ..world.proxy_request(3, Presented::Absent)
-    };
+    let dear = Request { amount: dollars(2_501), ..world.proxy_request(3, Presented::Absent) };
     assert_eq!(world.tell(Event::Request(dear)), ["reply 3 on 0: 1A"], "one is open, so none is made");
+    for (stan, currency) in [(4, Currency::new(414).unwrap()), (5, Currency::NONE)] {
+        let other =
+            Request { amount: Amount::new(1, currency), ..world.proxy_request(stan, Presented::Absent) };
+        assert_eq!(world.tell(Event::Request(other)).len(), 1, "the same number is another amount");
+        assert_eq!(world.reason(), "challenge_required");
+    }
 }
 
 #[test]

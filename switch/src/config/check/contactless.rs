@@ -78,7 +78,8 @@ impl Check<'_, '_> {
 
     /// Settings of the programs of proxies.
     fn nothing_of_proxies(&mut self, raw: &raw::Program) {
-        let texts = [&raw.layout, &raw.profile, &raw.cvc3_key, &raw.cvc3_check_value, &raw.response];
+        let texts =
+            [&raw.layout, &raw.profile, &raw.cvc3_key, &raw.cvc3_check_value, &raw.response, &raw.currency];
         let given = texts.into_iter().flatten().map(|given| &given.at);
         let numbers = [&raw.tries_per_secret, &raw.required_above].into_iter().flatten();
         let ttl = raw.challenge_ttl.iter().map(|given| &given.at);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use codecs::discretionary::Layout;
-use codecs::value::Iin;
+use codecs::value::{Amount, Iin};
 use hsm::Derivation;
 use hsm::token::Exposure;
 use toml::Spanned;
@@ -202,7 +202,7 @@ impl Check<'_, '_> {
         let guess_ceiling = self.guesses(raw, &at, layout, (per_card?, 1));
         Some(Program {
             name: name?,
-            kind: self.kind(raw, is_rotating)?,
+            kind: self.kind(raw, &at, is_rotating)?,
             exposure: self.exposure(raw, kind, is_cvc3)?,
             iins: iins?,
             layout: layout.layout,
@@ -410,10 +410,12 @@ impl Check<'_, '_> {
         Some(exposure)
     }
 
-    fn kind(&mut self, raw: &raw::Program, is_rotating: bool) -> Option<ProgramKind> {
+    fn kind(&mut self, raw: &raw::Program, at: &Range<usize>, is_rotating: bool) -> Option<ProgramKind> {
         if is_rotating {
-            let surplus = raw.required_above.as_ref().map(|given| &given.at);
-            if let Some(at) = surplus.or(raw.challenge_ttl.as_ref().map(|given| &given.at)) {
+            let above = raw.required_above.as_ref().map(|given| &given.at);
+            let currency = raw.currency.as_ref().map(|given| &given.at);
+            let ttl = raw.challenge_ttl.as_ref().map(|given| &given.at);
+            if let Some(at) = above.or(currency).or(ttl) {
                 self.report.fault(
                     at,
                     "a setting of challenges",
@@ -433,10 +435,20 @@ impl Check<'_, '_> {
             None => ResponseKind::Computed,
         };
         let ttl = self.report.period(&raw.challenge_ttl, Duration::from_secs(120), TIMER);
-        let required_above = match &raw.required_above {
-            Some(given) => Some(self.report.sound(given)?),
-            None => None,
-        };
+        let required_above = self.required_above(raw, at)?;
         Some(ProgramKind::Challenge { required_above, ttl: ttl?, response })
+    }
+
+    /// Above which amount a response is required. In another currency the same number is another amount.
+    fn required_above(&mut self, raw: &raw::Program, at: &Range<usize>) -> Option<Option<Amount>> {
+        let Some(given) = &raw.required_above else {
+            if let Some(given) = &raw.currency {
+                self.report.fault(&given.at, "a currency of no amount", "required_above beside it");
+            }
+            return Some(None);
+        };
+        let minor = self.report.sound(given);
+        let currency = self.currency(&raw.currency, at);
+        Some(Some(Amount::new(minor?, currency?)))
     }
 }

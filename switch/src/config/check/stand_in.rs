@@ -1,6 +1,8 @@
 //! What may be approved for an issuer that cannot be asked. Every amount must be given: nobody should lend money by
 //! default.
 
+use std::ops::Range;
+
 use codecs::value::{Currency, Iin};
 use toml::Spanned;
 
@@ -21,18 +23,8 @@ impl Check<'_, '_> {
         if raw.iins.as_ref().is_none_or(|list| list.get_ref().is_empty()) {
             report.fault(&at, "no card ranges", "iins = [\"...\"], the cards that may be stood in for");
         }
-        let code = report.required(&raw.currency, &at, "currency");
-        let currency = code.and_then(|code| {
-            let currency = Currency::parse(code.as_bytes()).filter(|currency| *currency != Currency::NONE);
-            if let (None, Some(given)) = (currency, &raw.currency) {
-                report.wrong(
-                    &given.at,
-                    &format!("{code:?}"),
-                    "the three digits of a currency, such as \"840\"",
-                );
-            }
-            currency
-        });
+        let currency = self.currency(&raw.currency, &at);
+        let report = &mut *self.report;
         let mut amount = |given: &Option<Given<u64>>, key: &str| {
             if given.is_none() {
                 report.fault(&at, format!("no {key:?}"), format!("{key} = an amount in minor units"));
@@ -65,5 +57,16 @@ impl Check<'_, '_> {
             card_daily_minor: card?,
             daily_minor: all?,
         })
+    }
+
+    /// Of what amounts are, where amounts are told.
+    pub(super) fn currency(&mut self, given: &Option<Given<String>>, at: &Range<usize>) -> Option<Currency> {
+        let code = self.report.required(given, at, "currency")?;
+        let currency = Currency::parse(code.as_bytes()).filter(|currency| *currency != Currency::NONE);
+        if let (None, Some(given)) = (currency, given) {
+            let wanted = "the three digits of a currency, such as \"840\"";
+            self.report.wrong(&given.at, &format!("{code:?}"), wanted);
+        }
+        currency
     }
 }

@@ -109,7 +109,7 @@ fn every_setting_of_a_program_is_listed() {
     let written: BTreeSet<&str> = written.filter_map(|line| Some(line.split_once(" = ")?.0)).collect();
     let kinds = [
         "profile = \"cvc3\"\nexposure = \"card\"\npcvc3 = \"00F0\"\npunatc = \"0F0E\"\ncvc3_key = \"c\"\ncvc3_check_value = \"0A1B2C\"",
-        "kind = \"challenge\"\nrequired_above = 2500",
+        "kind = \"challenge\"\nrequired_above = 2500\ncurrency = \"840\"",
         "kind = \"contactless\"\npcvc3 = \"00F0\"\npunatc = \"0F0E\"\nguess_ceiling = 0.002",
     ];
     let listed: Vec<_> = kinds
@@ -201,6 +201,7 @@ fn contactless_cards_need_places_and_a_window_that_guesses_do_not_hit() {
         ("response = \"computed\"", "a setting of proxy cards"),
         ("tries_per_secret = 3", "a setting of proxy cards"),
         ("required_above = 1", "a setting of proxy cards"),
+        ("currency = \"840\"", "a setting of proxy cards"),
         ("challenge_ttl = \"1s\"", "a setting of proxy cards"),
     ] {
         let told = with_program(&with_changes(whole, changes));
