@@ -37,6 +37,7 @@ fn request() -> Request {
         program: None,
         account: AccountHash(0),
         entry_mode: None,
+        service_code: None,
         presented: Presented::Nothing,
         forwarder: None,
         keys: MatchKeys {

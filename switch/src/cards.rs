@@ -33,7 +33,7 @@ pub struct Arguments {
 const EXAMPLES: &str = r#"Each line is answered by a line: how the card stands, its number masked. Refusals go to stderr, with the line, the
 field and why; the others are done all the same.
 
-  enrol      {"pan":"9999100000000010","psn":1,"funding":{"pan":"9999600000000019","expiry":"3011"}}
+  enrol      {"pan":"9999100000000010","psn":1,"expiry":"2912","service_code":"201","funding":{"pan":"9999600000000019","expiry":"3011"}}
   enrol      {"pan":"9999610000000026","psn":1,"atc":1000}               a card that pays itself, with its newest counter
   look       {"pan":"9999100000000010"}                                  also block, unblock
   issue      {"pan":"9999100000000010","id":1,"first":40,"count":10,"ttl_ms":86400000}

@@ -301,6 +301,40 @@ fn what_is_no_layout_is_a_format_error() {
     }
 }
 
+/// Its code is right: it covers neither, and the issuer of the funding card sees neither.
+#[test]
+fn a_track_with_another_expiry_or_service_code_is_not_the_cards() {
+    let Some((rig, _token)) = start(|setup| setup) else { return };
+    let pan = tests::with_check_digit("999910000000002");
+    let card = |more: &str| {
+        format!(r#"{{"pan":"{pan}","psn":1,"funding":{{"pan":"9999600000000019","expiry":"3011"}}{more}}}"#)
+    };
+    let enrol = card(r#","expiry":"2912","service_code":"201""#);
+    for (more, field) in [(r#","expiry":"2913""#, "expiry"), (r#","service_code":"20""#, "service_code")] {
+        let (status, told) = rig.post("/v1/cards", &card(more));
+        assert!(status == 422 && told.contains(&format!("\"field\":\"{field}\"")), "{status} {told}");
+    }
+    rig.change("/v1/cards", &enrol);
+    rig.change(
+        "/v1/bundles",
+        &format!(r#"{{"pan":"{pan}","id":1,"first":40,"count":10,"ttl_ms":86400000}}"#),
+    );
+    rig.change("/v1/bundles/confirm", &format!(r#"{{"pan":"{pan}","id":1}}"#));
+    let mut north = rig.acquirer("north");
+    for (stan, expiry, track) in [(1, "3012", "3012201"), (2, "2912", "2912101")] {
+        let track = format!("{pan}={track}7004273147853");
+        north.ask(
+            &purchase(&format!("2={pan} 11={stan:06} 14={expiry} 22=910 35={track}")),
+            "0110 38=- 39=82",
+        );
+    }
+    reason(&rig, "track_mismatch", 2.0);
+    // The code is another card's: asked about, and wrong.
+    let track = format!("{pan}=29122017004273147853");
+    north.ask(&purchase(&format!("2={pan} 11=000003 14=2912 22=910 35={track}")), "0110 38=- 39=82");
+    reason(&rig, "code_mismatch", 1.0);
+}
+
 #[test]
 fn a_revoked_bundle_and_a_stranger() {
     let Some((rig, _token)) = start(|setup| setup) else { return };

@@ -26,6 +26,21 @@ pub struct Funding {
     pub expiry: Expiry,
 }
 
+/// What a proxy's track says beside its number, as it was personalised and as far as it was told. The codes of proxies do not
+/// cover it, and their issuers do not see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Personalised {
+    /// The last month in which it is good.
+    pub expiry: Option<Expiry>,
+    /// Three ASCII digits.
+    pub service_code: Option<[u8; 3]>,
+}
+
+impl Personalised {
+    /// Nothing was told.
+    pub const NONE: Self = Self { expiry: None, service_code: None };
+}
+
 /// One card of a program.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Card {
@@ -35,6 +50,8 @@ pub struct Card {
     pub psn: u8,
     /// The card that pays for it, if it is a proxy.
     pub funding: Option<Funding>,
+    /// What a track of it must say, where it is a proxy.
+    pub personalised: Personalised,
     /// Not to be used until an operator says so.
     pub is_blocked: bool,
     /// Wrong codes since `wrong_since_us`.
@@ -62,6 +79,7 @@ impl Card {
             pan,
             psn,
             funding,
+            personalised: Personalised::NONE,
             is_blocked: false,
             wrong: 0,
             wrong_since_us: 0,

@@ -38,6 +38,8 @@ pub enum DeclineReason {
     UnknownCard,
     /// The card was blocked, by an operator or by too many wrong codes.
     CardBlocked,
+    /// Expiry or service code are not those of the proxy. Of a challenge: [`Self::ChallengeUnknown`].
+    TrackMismatch,
     /// No such public ATC was given to the card's device, or the card's own cannot have come so far.
     AtcUnknown,
     /// A purchase was made with this ATC before.
@@ -50,7 +52,7 @@ pub enum DeclineReason {
     CodeMismatch,
     /// A response to a challenge is required, and none is there.
     ChallengeRequired,
-    /// No such challenge is open for the card.
+    /// No such challenge is open for the card, or its track says what the card's does not.
     ChallengeUnknown,
     /// The response came too late.
     ChallengeExpired,
@@ -80,7 +82,7 @@ pub enum DeclineReason {
 
 impl DeclineReason {
     /// Every reason, in order of precedence.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::FormatError,
         Self::NotSupported,
         Self::NotAllowed,
@@ -96,6 +98,7 @@ impl DeclineReason {
         Self::SecurityViolation,
         Self::UnknownCard,
         Self::CardBlocked,
+        Self::TrackMismatch,
         Self::AtcUnknown,
         Self::AtcUsed,
         Self::AtcDead,
@@ -145,6 +148,7 @@ impl DeclineReason {
             Self::SecurityViolation => "security_violation",
             Self::UnknownCard => "unknown_card",
             Self::CardBlocked => "card_blocked",
+            Self::TrackMismatch => "track_mismatch",
             Self::AtcUnknown => "atc_unknown",
             Self::AtcUsed => "atc_used",
             Self::AtcDead => "atc_dead",
@@ -197,9 +201,12 @@ impl DeclineReason {
             Self::UnknownCard => (b"14", b"111"),
             Self::CardBlocked => (b"62", b"104"),
             // One code for all: a terminal must not learn which of them it was.
-            Self::AtcUnknown | Self::AtcUsed | Self::AtcDead | Self::AtcExpired | Self::CodeMismatch => {
-                (b"82", b"122")
-            }
+            Self::TrackMismatch
+            | Self::AtcUnknown
+            | Self::AtcUsed
+            | Self::AtcDead
+            | Self::AtcExpired
+            | Self::CodeMismatch => (b"82", b"122"),
             // 1993 has no code for it: one that is left for private use.
             Self::ChallengeRequired
             | Self::ChallengeUnknown

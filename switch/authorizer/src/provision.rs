@@ -10,7 +10,8 @@ use codecs::value::Pan;
 use crate::Authorizer;
 use crate::atc_window::AtcWindow;
 use crate::cards::{
-    AccountHash, Bundle, BundleState, Card, Challenge, ChallengeState, EntryState, Funding, Refused, Tag,
+    AccountHash, Bundle, BundleState, Card, Challenge, ChallengeState, EntryState, Funding, Personalised,
+    Refused, Tag,
 };
 use crate::effect::Effects;
 use crate::event::Now;
@@ -54,6 +55,8 @@ pub enum Change {
         psn: u8,
         /// The card that pays for it.
         funding: Option<Funding>,
+        /// What its track says, where it is a proxy.
+        personalised: Personalised,
         /// The newest counter of its own that it has used: those before it are not accepted.
         atc: u16,
     },
@@ -122,8 +125,8 @@ impl Authorizer {
 
     pub(crate) fn changed(&mut self, provision: &Provision, now_us: u64) -> Result<(), Refused> {
         let Provision { account, pan, change, .. } = *provision;
-        if let Change::Enrol { psn, funding, atc } = change {
-            let card = Card { window: AtcWindow::new(atc), ..Card::new(pan, psn, funding) };
+        if let Change::Enrol { psn, funding, personalised, atc } = change {
+            let card = Card { personalised, window: AtcWindow::new(atc), ..Card::new(pan, psn, funding) };
             return self.cards.add(account, card);
         }
         let card = self.cards.get_mut(account, &pan).ok_or(Refused::Unknown)?;

@@ -167,6 +167,8 @@ pub struct Request {
     pub account: AccountHash,
     /// The entry mode of DE 22, as 1987 numbers it.
     pub entry_mode: Option<u8>,
+    /// The service code of the track of a program's card.
+    pub service_code: Option<[u8; 3]>,
     /// What the track's discretionary data hold, in the program's layout.
     pub presented: Presented,
     /// DE 33.

@@ -154,6 +154,7 @@ impl World {
             program: None,
             account: AccountHash(0),
             entry_mode: None,
+            service_code: None,
             presented: Presented::Nothing,
             forwarder: None,
             keys: keys(stan),

@@ -115,6 +115,7 @@ pub fn request(
             _ => AccountHash(0),
         },
         entry_mode: pos_entry.map(PosEntry::entry_mode),
+        service_code: program.and_then(|_| track.as_ref()?.service_code()),
         presented: program.map_or(Presented::Nothing, |program| programs.presented(program, track.as_ref())),
         forwarder,
         local_time: message.number(De::LOCAL_TIME),

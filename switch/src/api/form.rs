@@ -1,6 +1,6 @@
 //! What callers send and what they are told, field by field.
 
-use authorizer::cards::{BundleState, Challenge, ChallengeState, EntryState, Funding};
+use authorizer::cards::{BundleState, Challenge, ChallengeState, EntryState, Funding, Personalised};
 use authorizer::provision::{Change, Standing};
 use codecs::discretionary::Layout;
 use codecs::value::{Expiry, Pan};
@@ -75,6 +75,10 @@ pub(super) struct Enrol {
     #[serde(default)]
     psn: u8,
     funding: Option<FundingForm>,
+    /// YYMM, as a proxy's track says it; compared where it was told.
+    expiry: Option<String>,
+    /// Three digits, the same.
+    service_code: Option<String>,
     /// The newest counter of its own that the card has used; of a contactless card it must be said.
     atc: Option<u16>,
 }
@@ -98,7 +102,14 @@ impl Form for Enrol {
             return fault("funding.pan", "a card of a program cannot pay for another");
         }
         let program = program_of(&pan, programs, config);
+        let personalised = self.personalised()?;
         if program.is_some_and(has_counter) {
+            if personalised != Personalised::NONE {
+                return fault(
+                    "expiry",
+                    "of proxies, as is service_code: issuers of other cards compare them",
+                );
+            }
             if funding.is_some() {
                 return fault("funding", "cards of its program pay themselves");
             }
@@ -110,8 +121,28 @@ impl Form for Enrol {
         } else if funding.is_none() {
             return fault("funding", "the card that pays: cards of its program are proxies");
         }
-        Ok(Wanted::of(pan, Change::Enrol { psn: self.psn, funding, atc: self.atc.unwrap_or(0) }))
+        let atc = self.atc.unwrap_or(0);
+        Ok(Wanted::of(pan, Change::Enrol { psn: self.psn, funding, personalised, atc }))
     }
+}
+
+impl Enrol {
+    /// What a track of the card must say.
+    fn personalised(&self) -> Result<Personalised, Fault> {
+        let service_code = match &self.service_code {
+            None => None,
+            Some(text) => match <[u8; 3]>::try_from(text.as_bytes()) {
+                Ok(digits) if digits.iter().all(u8::is_ascii_digit) => Some(digits),
+                _ => return fault("service_code", "three digits"),
+            },
+        };
+        let expiry = self.expiry.as_deref().map(|text| month(text, "expiry")).transpose()?;
+        Ok(Personalised { expiry, service_code })
+    }
+}
+
+fn month(text: &str, field: &'static str) -> Result<Expiry, Fault> {
+    Expiry::parse(text.as_bytes()).map_or_else(|| fault(field, "YYMM"), Ok)
 }
 
 fn program_of<'a>(pan: &Pan, programs: &Programs, config: &'a Config) -> Option<&'a Program> {
@@ -126,10 +157,7 @@ fn has_counter(program: &Program) -> bool {
 impl FundingForm {
     fn funding(&self) -> Result<Funding, Fault> {
         let pan = self.pan.parse("funding.pan")?;
-        let Some(expiry) = Expiry::parse(self.expiry.as_bytes()) else {
-            return fault("funding.expiry", "YYMM");
-        };
-        Ok(Funding { pan, expiry })
+        Ok(Funding { pan, expiry: month(&self.expiry, "funding.expiry")? })
     }
 }
 

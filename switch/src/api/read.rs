@@ -14,9 +14,22 @@ pub(super) struct Flaw {
 }
 
 /// Names that forms have. Others are not repeated.
-const FIELDS: [&str; 14] = [
-    "pan", "psn", "atc", "funding", "expiry", "id", "first", "count", "ttl_ms", "digits", "response",
-    "track2", "issuer", "stan",
+const FIELDS: [&str; 15] = [
+    "pan",
+    "psn",
+    "atc",
+    "funding",
+    "expiry",
+    "service_code",
+    "id",
+    "first",
+    "count",
+    "ttl_ms",
+    "digits",
+    "response",
+    "track2",
+    "issuer",
+    "stan",
 ];
 
 /// Reads a form.

@@ -3,7 +3,7 @@
 
 use authorizer::atc_window::AtcWindow;
 use authorizer::cards::{
-    AccountHash, Bundle, BundleState, Card, Challenge, ChallengeState, EntryState, Funding,
+    AccountHash, Bundle, BundleState, Card, Challenge, ChallengeState, EntryState, Funding, Personalised,
 };
 use authorizer::event::IssuerId;
 use authorizer::memory::{Entry, State, Undo};
@@ -64,7 +64,8 @@ impl Writer<'_> {
                 }
                 w.u16(card.window.last());
                 w.u64(card.window.seen());
-                8
+                w.personalised(card.personalised);
+                9
             }
         });
     }
@@ -169,6 +170,12 @@ impl Reader<'_> {
                     card.window = AtcWindow::of_parts(r.u16()?, r.u64()?);
                     Piece::Card(account, card)
                 }
+                9 => {
+                    let (account, mut card) = (AccountHash(r.u64()?), r.told_card()?);
+                    card.window = AtcWindow::of_parts(r.u16()?, r.u64()?);
+                    card.personalised = r.personalised()?;
+                    Piece::Card(account, card)
+                }
                 _ => return None,
             })
         });
@@ -261,6 +268,14 @@ impl Reader<'_> {
             });
         }
         Some(card)
+    }
+
+    /// What a proxy's track says.
+    pub(super) fn personalised(&mut self) -> Option<Personalised> {
+        Some(Personalised {
+            expiry: self.option(|r| Expiry::parse(r.take::<4>()?))?,
+            service_code: self.option(|r| r.take::<3>().copied())?,
+        })
     }
 
     /// The card behind a proxy.

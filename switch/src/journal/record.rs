@@ -7,7 +7,7 @@
 
 use authorizer::advice::{Advice, Kept};
 use authorizer::atc_window::Candidates;
-use authorizer::cards::{AccountHash, Funding, Tag};
+use authorizer::cards::{AccountHash, Funding, Personalised, Tag};
 use authorizer::decision::{DeclineReason, Outcome, Verdict};
 use authorizer::event::{AcquirerId, IssuerId, IssuerLink};
 use authorizer::fact::Fact;
@@ -215,11 +215,12 @@ impl Writer<'_> {
         self.u64(provision.account.0);
         self.card(Some(&provision.pan));
         match provision.change {
-            Change::Enrol { psn, funding, atc } => {
-                self.u8(10);
+            Change::Enrol { psn, funding, personalised, atc } => {
+                self.u8(11);
                 self.u8(psn);
                 self.option(funding, Self::funding);
                 self.u16(atc);
+                self.personalised(personalised);
             }
             Change::IssueBundle { id, first, count, ttl_us } => {
                 self.u8(1);
@@ -276,6 +277,12 @@ impl Writer<'_> {
     pub(super) fn funding(&mut self, funding: Funding) {
         self.card(Some(&funding.pan));
         self.bytes(&funding.expiry.digits());
+    }
+
+    /// What a proxy's track says.
+    pub(super) fn personalised(&mut self, Personalised { expiry, service_code }: Personalised) {
+        self.option(expiry, |w, expiry| w.bytes(&expiry.digits()));
+        self.option(service_code, |w, code| w.bytes(&code));
     }
 
     pub(super) fn card(&mut self, pan: Option<&Pan>) {
@@ -503,8 +510,19 @@ impl<'a> Reader<'a> {
         let account = AccountHash(self.u64()?);
         let pan = self.named_card()?;
         let change = match self.u8()? {
-            // As it was written before cards had counters of their own.
-            0 => Change::Enrol { psn: self.u8()?, funding: self.option(Self::funding)?, atc: 0 },
+            // As it was written before cards had counters of their own, and before a proxy's track was told.
+            0 => Change::Enrol {
+                psn: self.u8()?,
+                funding: self.option(Self::funding)?,
+                personalised: Personalised::NONE,
+                atc: 0,
+            },
+            10 => Change::Enrol {
+                psn: self.u8()?,
+                funding: self.option(Self::funding)?,
+                atc: self.u16()?,
+                personalised: Personalised::NONE,
+            },
             1 => Change::IssueBundle {
                 id: self.u32()?,
                 first: self.u16()?,
@@ -521,7 +539,12 @@ impl<'a> Reader<'a> {
                 Change::Challenge { digits: *self.take::<8>()?, ttl_us: self.u64()?, tag: Some(self.tag()?) }
             }
             9 => Change::Stripe { psn: self.u8()?, constant: *self.take::<2>()? },
-            10 => Change::Enrol { psn: self.u8()?, funding: self.option(Self::funding)?, atc: self.u16()? },
+            11 => Change::Enrol {
+                psn: self.u8()?,
+                funding: self.option(Self::funding)?,
+                atc: self.u16()?,
+                personalised: self.personalised()?,
+            },
             _ => return None,
         };
         Some(Provision { asker: None, account, pan, change })

@@ -64,6 +64,8 @@ pub(in crate::journal) fn advice() -> Advice {
     Advice { sent: sent(), outcome, kept, is_repeat: true }
 }
 
+const PERSONALISED: Personalised = Personalised { expiry: None, service_code: Some(*b"201") };
+
 fn facts() -> Vec<Fact> {
     let (identity, issuer, stan) = (Identity(5), IssuerId(2), Stan::new(10).expect("a number"));
     let approved = Outcome {
@@ -105,8 +107,8 @@ fn facts() -> Vec<Fact> {
         judged(Question::Response { challenge: *b"12345678", tag: None }),
         judged(Question::CardCode { psn: 1, stripe: [0; 2], atcs: Candidates::one(7_751) }),
         judged(Question::CardCode { psn: 1, stripe: [0; 2], atcs: Candidates::NONE }),
-        provision(Change::Enrol { psn: 1, funding: Some(funding), atc: 0 }),
-        provision(Change::Enrol { psn: 1, funding: None, atc: 7_750 }),
+        provision(Change::Enrol { psn: 1, funding: Some(funding), personalised: PERSONALISED, atc: 0 }),
+        provision(Change::Enrol { psn: 1, funding: None, personalised: Personalised::NONE, atc: 7_750 }),
         provision(Change::IssueBundle { id: 1, first: 40, count: 10, ttl_us: 5 }),
         provision(Change::ConfirmBundle(1)),
         provision(Change::RevokeBundle(1)),
@@ -143,22 +145,24 @@ fn every_fact_comes_back() {
 
 /// Cards that were enrolled before there were counters of their own.
 #[test]
-fn an_older_enrolment_is_read() {
+fn older_enrolments_are_read() {
     let keys = keys();
-    let mut sealer = keys.for_new(&[1; 32], ShardId(0));
-    let mut out = Vec::new();
     let pan = Pan::parse(b"9999100000000010").expect("a card");
-    Writer { out: &mut out, sealer: &mut sealer, keys: &keys }.record(|w| {
-        w.u64(8);
-        w.card(Some(&pan));
-        w.bytes(&[0, 1, 0]);
-        11
-    });
-    sealer.close(&mut out);
-    let read = Reader::new(&out, Some(&sealer)).expect("sound").next();
-    let change = Change::Enrol { psn: 1, funding: None, atc: 0 };
-    let enrolled = Provision { asker: None, account: AccountHash(8), pan, change };
-    assert_eq!(read.expect("a record").expect("sound").0, Fact::Provisioned(Box::new(enrolled)));
+    for (written, atc) in [(&[0, 1, 0][..], 0), (&[10, 1, 0, 2, 1], 258)] {
+        let mut sealer = keys.for_new(&[1; 32], ShardId(0));
+        let mut out = Vec::new();
+        Writer { out: &mut out, sealer: &mut sealer, keys: &keys }.record(|w| {
+            w.u64(8);
+            w.card(Some(&pan));
+            w.bytes(written);
+            11
+        });
+        sealer.close(&mut out);
+        let read = Reader::new(&out, Some(&sealer)).expect("sound").next();
+        let change = Change::Enrol { psn: 1, funding: None, personalised: Personalised::NONE, atc };
+        let enrolled = Provision { asker: None, account: AccountHash(8), pan, change };
+        assert_eq!(read.expect("a record").expect("sound").0, Fact::Provisioned(Box::new(enrolled)));
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use authorizer::atc_window::AtcWindow;
 use authorizer::cards::{
-    AccountHash, Bundle, BundleState, Card, Challenge, ChallengeState, EntryState, Funding, Tag,
+    AccountHash, Bundle, BundleState, Card, Challenge, ChallengeState, EntryState, Funding, Personalised, Tag,
 };
 use authorizer::decision::{DeclineReason, Outcome};
 use authorizer::event::IssuerId;
@@ -95,6 +95,7 @@ fn pieces() -> Vec<Piece> {
         }],
         stripe: Some([1, 2]),
         window: AtcWindow::of_parts(7_751, 0x8000_0000_0000_0005),
+        personalised: Personalised { expiry: Expiry::parse(b"2912"), service_code: Some(*b"201") },
         ..Card::new(pan, 1, Some(Funding { pan, expiry: Expiry::parse(b"3011").expect("a month") }))
     };
     vec![
@@ -121,12 +122,13 @@ fn pieces() -> Vec<Piece> {
     ]
 }
 
-/// Cards as they were written before their tracks were told, and before they had counters of their own.
+/// Cards as they were written before their tracks were told, before they had counters of their own, and before a proxy's
+/// track was compared.
 #[test]
 fn older_cards_are_read() {
     let keys = keys();
     let pan = Pan::parse(b"9999100000000010").expect("a card");
-    for (kind, stripe) in [(4, None), (7, Some([1, 2]))] {
+    for (kind, stripe, last) in [(4, None, None), (7, Some([1, 2]), None), (8, Some([1, 2]), Some(258))] {
         let mut sealer = keys.for_new(&[1; 32], SHARD);
         let mut out = Vec::new();
         Writer { out: &mut out, sealer: &mut sealer, keys: &keys }.record(|w| {
@@ -139,11 +141,16 @@ fn older_cards_are_read() {
             if let Some(constant) = stripe {
                 w.option(Some(constant), |w, constant: [u8; 2]| w.bytes(&constant));
             }
+            if let Some(last) = last {
+                w.u16(last);
+                w.u64(5);
+            }
             kind
         });
         sealer.close(&mut out);
         let read = Reader::new(&out, Some(&sealer)).expect("sound").next_piece();
-        let card = Card { stripe, ..Card::new(pan, 1, None) };
+        let window = last.map_or(AtcWindow::new(0), |last| AtcWindow::of_parts(last, 5));
+        let card = Card { stripe, window, ..Card::new(pan, 1, None) };
         assert_eq!(read, Some(Ok(Piece::Card(AccountHash(5), card))));
     }
 }

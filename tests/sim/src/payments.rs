@@ -90,6 +90,7 @@ impl Payment {
             program: program_of(self.card).map(|(program, _)| program),
             account: AccountHash(self.card as u64 + 1),
             entry_mode: Some(CONTACTLESS_STRIPE),
+            service_code: None,
             presented: self.presented(),
             forwarder: None,
             local_time: Some(120_000),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use authorizer::advice::Kept;
 use authorizer::atc_window::Reach;
-use authorizer::cards::{AccountHash, Funding};
+use authorizer::cards::{AccountHash, Funding, Personalised};
 use authorizer::decision::{CodeSet, Outcome, Verdict};
 use authorizer::effect::Effects;
 use authorizer::event::{
@@ -289,6 +289,7 @@ impl Shard {
             program: card.checked_sub(OF_PROGRAMS).map(|program| ProgramId(program as u16)),
             account: AccountHash(card as u64),
             entry_mode: Some(CONTACTLESS_STRIPE),
+            service_code: None,
             presented: Presented::Label((number % 12) as u16),
             forwarder: None,
             local_time: None,
@@ -329,7 +330,12 @@ fn provision(steps: &mut Steps<'_>) -> Option<Provision> {
     let funding = Funding { pan: Pan::parse(CARDS[0])?, expiry: Expiry::parse(b"4912")? };
     let id = u32::from(steps.below(4)?);
     let change = match steps.below(7)? {
-        0 => Change::Enrol { psn: 1, funding: (card == OF_PROGRAMS).then_some(funding), atc: 0 },
+        0 => Change::Enrol {
+            psn: 1,
+            funding: (card == OF_PROGRAMS).then_some(funding),
+            personalised: Personalised::NONE,
+            atc: 0,
+        },
         1 => Change::IssueBundle { id, first: (id * 4) as u16, count: 4, ttl_us: 3_600 * SECOND },
         2 => Change::ConfirmBundle(id),
         3 => Change::RevokeBundle(id),

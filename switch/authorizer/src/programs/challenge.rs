@@ -8,7 +8,7 @@ use codecs::value::Amount;
 
 use crate::cards::{Card, Challenge, ChallengeState};
 use crate::decision::DeclineReason;
-use crate::programs::{Need, Program, Question, Tries, is_unpaid};
+use crate::programs::{Need, Program, Question, Tries, is_its_track, is_unpaid};
 use crate::request::{CONTACTLESS_STRIPE, Presented, Request};
 
 /// How one card range does it.
@@ -37,19 +37,19 @@ impl Program for Settings {
         if request.entry_mode != Some(CONTACTLESS_STRIPE) {
             return Need::Decline(DeclineReason::SecurityViolation);
         }
+        if card.is_blocked {
+            return Need::Decline(DeclineReason::CardBlocked);
+        }
         let reference = match request.presented {
+            Presented::Nothing | Presented::Broken => return Need::Decline(DeclineReason::FormatError),
+            _ if !is_its_track(request, card) => return Need::Decline(DeclineReason::ChallengeUnknown),
             Presented::Label(reference) => reference,
-            _ if card.is_blocked => return Need::Decline(DeclineReason::CardBlocked),
             Presented::Absent if !self.is_required(request) => return Need::Nothing,
             Presented::Absent if may_challenge(card, now_us) => {
                 return Need::DeclineAndChallenge(DeclineReason::ChallengeRequired);
             }
             Presented::Absent => return Need::Decline(DeclineReason::ChallengeRequired),
-            Presented::Nothing | Presented::Broken => return Need::Decline(DeclineReason::FormatError),
         };
-        if card.is_blocked {
-            return Need::Decline(DeclineReason::CardBlocked);
-        }
         match card.challenges.iter().rev().find(|challenge| challenge.reference() == reference) {
             None => Need::Decline(DeclineReason::ChallengeUnknown),
             Some(challenge) => match open(challenge, now_us) {

@@ -9,7 +9,7 @@ pub mod contactless;
 pub mod rotating_atc;
 
 use crate::atc_window::Candidates;
-use crate::cards::{Card, ChallengeState, EntryState, Tag};
+use crate::cards::{Card, ChallengeState, EntryState, Personalised, Tag};
 use crate::decision::DeclineReason;
 use crate::request::{CONTACTLESS_STRIPE, Presented, Request};
 use crate::verify::Judgement;
@@ -160,6 +160,13 @@ fn label(request: &Request, card: &Card) -> Result<u16, DeclineReason> {
 /// track are for no issuer to see, so there is nobody to ask.
 fn is_unpaid(card: &Card) -> bool {
     card.funding.is_none()
+}
+
+/// Whether expiry and service code are the proxy's, as far as they were told when it was enrolled: codes do not cover them.
+fn is_its_track(request: &Request, card: &Card) -> bool {
+    let Personalised { expiry, service_code } = card.personalised;
+    (expiry.is_none() || expiry == request.expiry)
+        && (service_code.is_none() || service_code == request.service_code)
 }
 
 /// A program with its settings.

@@ -7,7 +7,7 @@
 
 use crate::cards::{Card, EntryState};
 use crate::decision::DeclineReason;
-use crate::programs::{Need, Program, Question, Tries, is_unpaid, label};
+use crate::programs::{Need, Program, Question, Tries, is_its_track, is_unpaid, label};
 use crate::request::Request;
 
 /// How one card range does it.
@@ -38,6 +38,9 @@ impl Program for Settings {
             Ok(atc) => atc,
             Err(reason) => return Need::Decline(reason),
         };
+        if !is_its_track(request, card) {
+            return Need::Decline(DeclineReason::TrackMismatch);
+        }
         let stripe = match (self.profile, card.stripe) {
             (Profile::Aes, _) => None,
             (Profile::Cvc3, Some(constant)) => Some(constant),

@@ -1,7 +1,7 @@
 //! Cards of programs: what is asked of the token, and what its answers lead to.
 
 use super::*;
-use crate::cards::{AccountHash, Funding};
+use crate::cards::{AccountHash, Funding, Personalised};
 use crate::programs::{CardProgram, ProgramId, Tries, challenge, rotating_atc};
 use crate::provision::{Asker, Change, Provision};
 use crate::request::{CONTACTLESS_STRIPE, Presented};
@@ -29,7 +29,12 @@ fn dollars(minor: u64) -> Amount {
 /// A world with one proxy card of a program, paid for by [`CARD`].
 fn world(program: CardProgram) -> World {
     let mut world = World::with(1, 100, &[MAPLE], |tables| tables.programs.push(program));
-    world.change(Change::Enrol { psn: 1, funding: Some(funding()), atc: 0 });
+    world.change(Change::Enrol {
+        psn: 1,
+        funding: Some(funding()),
+        personalised: Personalised::NONE,
+        atc: 0,
+    });
     world
 }
 
@@ -241,13 +246,43 @@ fn a_proxy_that_nobody_pays_for_is_sent_to_no_issuer() {
     ];
     for program in settings {
         let mut world = World::with(1, 100, &[MAPLE], |tables| tables.programs.push(program));
-        world.change(Change::Enrol { psn: 1, funding: None, atc: 0 });
+        world.change(Change::Enrol { psn: 1, funding: None, personalised: Personalised::NONE, atc: 0 });
         world.change(Change::IssueBundle { id: 1, first: 40, count: 10, ttl_us: DAY_US });
         world.change(Change::ConfirmBundle(1));
         for (stan, presented) in [(1, Presented::Label(42)), (2, Presented::Absent)] {
             assert_eq!(world.present(stan, presented), [alloc::format!("reply {stan} on 0: 14")]);
             assert_eq!(world.reason(), "unknown_card");
         }
+    }
+}
+
+/// The code covers neither, and the issuer of the funding card sees neither.
+#[test]
+fn expiry_and_service_code_are_those_that_were_told_of_the_proxy() {
+    let (expiry, service_code) = (Expiry::parse(b"2912"), Some(*b"201"));
+    let personalised = Personalised { expiry, service_code };
+    let rotating = rotating_atc::Settings { tries: TRIES, profile: rotating_atc::Profile::Aes };
+    let asking = challenge::Settings { tries: TRIES, required: challenge::Required::Above(dollars(2_500)) };
+    for (program, label, reason, code) in [
+        (CardProgram::RotatingAtc(rotating), 42, "track_mismatch", "82"),
+        (CardProgram::Challenge(asking), 815, "challenge_unknown", "1A"),
+    ] {
+        let mut world = World::with(1, 100, &[MAPLE], |tables| tables.programs.push(program));
+        world.change(Change::Enrol { psn: 1, funding: Some(funding()), personalised, atc: 0 });
+        world.change(Change::IssueBundle { id: 1, first: 40, count: 10, ttl_us: DAY_US });
+        world.change(Change::ConfirmBundle(1));
+        world.change(Change::Challenge { digits: *b"08154711", ttl_us: DAY_US, tag: None });
+        let mut tap = |stan, expiry, service_code| {
+            let request = world.proxy_request(stan, Presented::Label(label));
+            let told = world.tell(Event::Request(Request { expiry, service_code, ..request }));
+            (told, world.reason())
+        };
+        let others = [(Expiry::parse(b"3012"), service_code), (None, service_code), (expiry, Some(*b"101"))];
+        for (stan, (expiry, service_code)) in (1..).zip(others.into_iter().chain([(expiry, None)])) {
+            let told = alloc::vec![alloc::format!("reply {stan} on 0: {code}")];
+            assert_eq!(tap(stan, expiry, service_code), (told, reason));
+        }
+        assert!(tap(5, expiry, service_code).0[0].starts_with("ask"), "nothing was used up or counted");
     }
 }
 
@@ -374,7 +409,12 @@ fn declines_are_held_until_their_time_and_no_longer() {
         }));
         tables.decline_floor_us = FLOOR_US;
     });
-    world.change(Change::Enrol { psn: 1, funding: Some(funding()), atc: 0 });
+    world.change(Change::Enrol {
+        psn: 1,
+        funding: Some(funding()),
+        personalised: Personalised::NONE,
+        atc: 0,
+    });
     world.change(Change::IssueBundle { id: 1, first: 40, count: 10, ttl_us: DAY_US });
     world.change(Change::ConfirmBundle(1));
     // Judged late and asked first: told first.

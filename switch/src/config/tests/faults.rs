@@ -204,7 +204,7 @@ fn words() {
     check(
         &[(9, r#"response_codes = { issuer_time_out = "68" }"#)],
         &[
-            r#"9:20: found unknown reason "issuer_time_out", expected one of format_error, not_supported, not_allowed, luhn_failed, duplicate_other_content, tombstoned, reversal_mismatch, over_reversal, draining, overloaded, expired_card, invalid_amount, security_violation, unknown_card, card_blocked, atc_unknown, atc_used, atc_dead, atc_expired, code_mismatch, challenge_required, challenge_unknown, challenge_expired, challenge_consumed, response_mismatch, challenge_locked, token_unavailable, no_route, issuer_down, issuer_window_full, issuer_timed_out, invalid_answer, store_unavailable, issuer_declined; did you mean "issuer_timed_out"?"#,
+            r#"9:20: found unknown reason "issuer_time_out", expected one of format_error, not_supported, not_allowed, luhn_failed, duplicate_other_content, tombstoned, reversal_mismatch, over_reversal, draining, overloaded, expired_card, invalid_amount, security_violation, unknown_card, card_blocked, track_mismatch, atc_unknown, atc_used, atc_dead, atc_expired, code_mismatch, challenge_required, challenge_unknown, challenge_expired, challenge_consumed, response_mismatch, challenge_locked, token_unavailable, no_route, issuer_down, issuer_window_full, issuer_timed_out, invalid_answer, store_unavailable, issuer_declined; did you mean "issuer_timed_out"?"#,
         ],
     );
     check(

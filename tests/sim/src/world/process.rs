@@ -1,7 +1,7 @@
 //! The life of the switch: it starts, turns, waits for its disks, and ends in every way it can.
 
 use authorizer::Authorizer;
-use authorizer::cards::{AccountHash, Funding};
+use authorizer::cards::{AccountHash, Funding, Personalised};
 use authorizer::event::{Event, IssuerId, IssuerLink, LinkChange, Now, ShardId};
 use authorizer::fact::Fact;
 use authorizer::provision::{Change, Provision};
@@ -88,14 +88,14 @@ impl World {
                 expiry: Expiry::parse(b"4912").expect("a month"),
             };
             let changes = [
-                Change::Enrol { psn: 0, funding: Some(funding), atc: 0 },
+                Change::Enrol { psn: 0, funding: Some(funding), personalised: Personalised::NONE, atc: 0 },
                 Change::IssueBundle { id: 1, first: 0, count: 10_000, ttl_us: 400 * 86_400 * SECOND },
                 Change::ConfirmBundle(1),
             ];
             self.change(card, &changes);
         }
         for ordinary in 0..ORDINARY {
-            let enrol = Change::Enrol { psn: 0, funding: None, atc: 0 };
+            let enrol = Change::Enrol { psn: 0, funding: None, personalised: Personalised::NONE, atc: 0 };
             let changes = [enrol, Change::Stripe { psn: 0, constant: [0; 2] }];
             self.change(PLAIN_CARDS + PROXIES + ordinary, &changes);
         }

@@ -9,7 +9,7 @@ use crate::programs::contactless;
 /// A card whose newest counter is 1,000, and whose track was told.
 fn ordinary(atc_digits: u8) -> World {
     let mut world = served_by(program(atc_digits, 10));
-    world.change(Change::Enrol { psn: 1, funding: None, atc: 1_000 });
+    world.change(Change::Enrol { psn: 1, funding: None, personalised: Personalised::NONE, atc: 1_000 });
     world.change(Change::Stripe { psn: 1, constant: [0xEB, 0x06] });
     world
 }
@@ -125,7 +125,7 @@ fn what_is_refused_without_the_token() {
     world.present(5, Presented::Label(1_001));
     assert_eq!(world.reason(), "card_blocked");
     let mut untold = served_by(program(4, 10));
-    untold.change(Change::Enrol { psn: 1, funding: None, atc: 0 });
+    untold.change(Change::Enrol { psn: 1, funding: None, personalised: Personalised::NONE, atc: 0 });
     untold.present(6, Presented::Label(1));
     assert_eq!(untold.reason(), "atc_unknown");
 }
