@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tests::{Act, Rig, Setup, TestToken, purchase};
 
+use super::on_softhsm::rotating_atc;
+
 fn states(rig: &Rig) -> Vec<String> {
     rig.export().iter().map(|line| line["state"].as_str().expect("a state").to_owned()).collect()
 }
@@ -247,6 +249,26 @@ fn an_export_tells_every_payment_and_no_card_number() {
     assert_eq!(paid["card_token"].as_str().map(str::len), Some(32));
     assert!(!paid.to_string().contains("9999600000000019"));
     rig.start_again();
+}
+
+/// S20: the limit of tries is the card's, whatever its program is called.
+#[test]
+fn s20_wrong_codes_stay_counted_when_their_program_gets_another_name() {
+    let Some(token) = TestToken::new() else { return };
+    let check_value = token.import("counters", "rotating-atc", rotating_atc::KEY);
+    let setup = Setup::new().token(&token).table("program", &rotating_atc::program(&check_value));
+    let Some(mut rig) = setup.start() else { return };
+    rotating_atc::enrol(&rig);
+    for stan in 1..=3 {
+        rig.acquirer("north").ask(&rotating_atc::tap(stan, rotating_atc::WRONG), "0110 39=82");
+    }
+    rig.crash();
+    rig.edit_config(|text| text.replace("\"wallet\"", "\"purse\""));
+    rig.start_again();
+    rig.acquirer("north").ask(&rotating_atc::tap(4, rotating_atc::GOOD), "0110 39=82");
+    rig.await_metric("program_declined_total{program=purse,reason=atc_dead}", 1.0);
+    let told = rig.change("/v1/cards/look", r#"{"pan":"9999100000000010"}"#);
+    assert!(told.contains("\"wrong_codes\":3"), "{told}");
 }
 
 /// a10: what a code was used for stays used, whatever the issuer does and however the process ends.

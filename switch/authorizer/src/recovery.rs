@@ -82,7 +82,7 @@ impl Authorizer {
                 if *is_right {
                     // It was claimed, or nothing would have been written down: whatever today's programs and limits are.
                     question.claim(card);
-                } else if let Some(program) = self.tables.programs.get(usize::from(program.0)) {
+                } else if let Some(program) = self.tables.program_counting(*program, question) {
                     // It was not blocked then.
                     let is_blocked = core::mem::take(&mut card.is_blocked);
                     // What it says of the request was said in its own fact.

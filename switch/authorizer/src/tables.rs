@@ -7,7 +7,7 @@ use codecs::value::ResponseCode;
 use crate::decision::{CodeSet, DeclineReason};
 use crate::event::AcquirerId;
 use crate::iin_table::IinTable;
-use crate::programs::CardProgram;
+use crate::programs::{CardProgram, ProgramId, Question};
 use crate::rights::Rights;
 use crate::saf::Retry;
 use crate::stand_in::StandIn;
@@ -79,6 +79,15 @@ impl Tables {
     #[must_use]
     pub fn code_set(&self, acquirer: AcquirerId) -> CodeSet {
         self.acquirers.get(acquirer.index()).map_or(CodeSet::Response1987, |acquirer| acquirer.codes)
+    }
+
+    /// By whose limits a wrong code of an earlier process counts: those of its program. Where that has another name now, or
+    /// is no more, the strictest of those that ask such questions: a name must not give tries back.
+    #[must_use]
+    pub fn program_counting(&self, program: ProgramId, question: &Question) -> Option<&CardProgram> {
+        let asks = |program: &&CardProgram| program.asks(question);
+        let strictest = || self.programs.iter().filter(asks).min_by_key(|program| program.tries());
+        self.programs.get(usize::from(program.0)).filter(asks).or_else(strictest)
     }
 
     /// Whether an issuer's DE 39 counts as an approval.

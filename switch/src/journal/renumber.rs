@@ -42,7 +42,7 @@ impl<'a> Renumber<'a> {
             | Fact::ReversalParked { issuer, .. }
             | Fact::ReversalReleased { issuer, .. } => self.issuer(issuer, then)?,
             Fact::Declined { asked, .. } => self.acquirer(&mut asked.acquirer, then)?,
-            // What was used stays used, also where the program is gone, or has another name.
+            // What was used stays used, and what was wrong stays counted, also where the program is gone, or has another name.
             Fact::Judged { program, .. } => {
                 let name = then.programs.get(usize::from(program.0));
                 let place = name.and_then(|name| self.now.programs.iter().position(|known| known == name));

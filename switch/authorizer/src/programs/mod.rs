@@ -190,6 +190,27 @@ impl CardProgram {
             Self::Contactless(program) => program,
         }
     }
+
+    /// Whether it asks such questions.
+    #[must_use]
+    pub fn asks(&self, question: &Question) -> bool {
+        matches!(
+            (self, question),
+            (Self::RotatingAtc(_), Question::RotatingCode { .. })
+                | (Self::Challenge(_), Question::Response { .. })
+                | (Self::Contactless(_), Question::CardCode { .. })
+        )
+    }
+
+    /// Wrong codes that a card may have, and one entry or challenge.
+    #[must_use]
+    pub fn tries(&self) -> (u8, u8) {
+        match self {
+            Self::RotatingAtc(rotating_atc::Settings { tries, .. })
+            | Self::Challenge(challenge::Settings { tries, .. }) => (tries.per_card, tries.per_secret),
+            Self::Contactless(program) => (program.tries_per_card, program.tries_per_card),
+        }
+    }
 }
 
 /// How many wrong codes a card may have.

@@ -172,6 +172,36 @@ fn too_many_wrong_codes_block_the_card_until_it_is_unblocked() {
     assert_eq!(world.present(12, Presented::Label(40)), ["ask 12 RotatingCode(1, 40)"]);
 }
 
+/// After a restart under a configuration in which the program has another name: its number is none that is known.
+#[test]
+fn wrong_codes_stay_counted_whatever_their_program_is_called() {
+    let lenient = Tries { per_card: 9, ..TRIES };
+    let profile = rotating_atc::Profile::Aes;
+    let rotating = |tries| CardProgram::RotatingAtc(rotating_atc::Settings { tries, profile });
+    let strict = Tries { per_card: 3, ..TRIES };
+    let required = challenge::Required::Always;
+    let other =
+        CardProgram::Challenge(challenge::Settings { tries: Tries { per_card: 1, ..TRIES }, required });
+    let mut world = world(rotating(lenient));
+    world.change(Change::IssueBundle { id: 1, first: 40, count: 10, ttl_us: DAY_US });
+    world.change(Change::ConfirmBundle(1));
+    for stan in 1..=3 {
+        world.judge(stan, 42, Judgement::Wrong);
+    }
+    let programs = [rotating(lenient), other, rotating(strict)];
+    let mut next = World::with(1, 100, &[MAPLE], |tables| tables.programs = programs.into());
+    for mut fact in world.facts {
+        if let Fact::Judged { program, .. } = &mut fact {
+            *program = ProgramId(u16::MAX);
+        }
+        next.authorizer.recover(&fact, 1);
+    }
+    let card = next.authorizer.cards.get(ACCOUNT, &proxy()).unwrap();
+    assert_eq!((card.wrong, card.is_blocked), (3, true), "the strictest of its kind bears no more");
+    next.present(4, Presented::Label(43));
+    assert_eq!(next.reason(), "card_blocked");
+}
+
 #[test]
 fn a_token_that_does_not_say_uses_nothing_up() {
     let mut world = rotating();
