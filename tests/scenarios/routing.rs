@@ -112,6 +112,39 @@ fn a_full_window_is_91_at_once() {
     north.expect("0110 11=000002 39=00");
 }
 
+/// Whoever asks for more than the issuer answers has half of what it takes at a time; a second one of that kind, half of the
+/// rest: never all.
+#[test]
+fn b09_one_acquirer_leaves_room_at_an_issuer_for_the_others() {
+    let setup = Setup::new().acquirer("flood").acquirer("more").set("issuer.maple.window", 8);
+    let Some(rig) = setup.start() else { return };
+    let maple = rig.issuer("maple");
+    maple.hold();
+    let (mut flood, mut more, mut north) =
+        (rig.acquirer("flood"), rig.acquirer("more"), rig.acquirer("north"));
+    let refused = |link: &mut tests::Acquirer, count: usize| {
+        (0..20).for_each(|stan| link.send(&purchase(&format!("11={stan:06}"))));
+        let codes = link.receive_all(20 - count).into_values();
+        assert!(codes.into_iter().all(|answer| answer.plain.get(39) == "91"));
+    };
+    refused(&mut flood, 4);
+    refused(&mut more, 2);
+    assert_eq!(maple.wait_seen(6).len(), 6);
+    rig.await_metric("declined_total{acquirer=flood,reason=issuer_window_full}", 16.0);
+    north.send(&purchase("11=000001"));
+    let seen = maple.wait_seen(7);
+    maple.answer(&seen[6], "");
+    north.expect("0110 11=000001 39=00");
+    // What was answered makes room again.
+    seen[..2].iter().for_each(|one| maple.answer(one, ""));
+    flood.receive_all(2);
+    maple.on(|_| Act::answer(""));
+    flood.ask(&purchase("11=000100"), "0110 39=00");
+    seen[2..6].iter().for_each(|one| maple.answer(one, ""));
+    flood.receive_all(2);
+    more.receive_all(2);
+}
+
 #[test]
 fn several_links_share_the_load_by_least_outstanding() {
     let Some(rig) = Setup::new().addresses("maple", 2).set("issuer.maple.links_per_address", 2).start()

@@ -68,7 +68,7 @@ pub enum DeclineReason {
     NoRoute,
     /// No link of the issuer or its alternates is up and signed on.
     IssuerDown,
-    /// Every link of the issuer carries as much as it may.
+    /// Every link of the issuer carries as much as it may, or this acquirer has more under way than is left for the others.
     IssuerWindowFull,
     /// The issuer did not answer in time, or its link broke with the request on it.
     IssuerTimedOut,

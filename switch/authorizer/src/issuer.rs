@@ -15,7 +15,7 @@ use crate::Authorizer;
 use crate::counters::add_one;
 use crate::decision::{DeclineReason, Outcome, Verdict};
 use crate::effect::{Effect, Effects};
-use crate::event::{IssuerLink, Leg, LinkChange, Now, ShardId, Unsent};
+use crate::event::{AcquirerId, IssuerLink, Leg, LinkChange, Now, ShardId, Unsent};
 use crate::fact::Fact;
 use crate::limits::STORED_IN_FLIGHT;
 use crate::memory::{Memory, State};
@@ -36,6 +36,8 @@ pub struct IssuerState {
     links: Vec<LinkState>,
     /// Requests this shard may have in flight on one link.
     window: u32,
+    /// Requests by [`AcquirerId`]; empty where there is one acquirer, who shares with nobody.
+    of_acquirers: Vec<u32>,
     legs: Legs,
 }
 
@@ -48,12 +50,13 @@ struct LinkState {
 impl IssuerState {
     /// No link is up yet.
     #[must_use]
-    pub fn new(issuer: &Issuer, shard: ShardId, shards: u16) -> Self {
+    pub fn new(issuer: &Issuer, acquirers: usize, shard: ShardId, shards: u16) -> Self {
         let window = issuer.window.checked_div(u32::from(shards.max(1))).unwrap_or(1).max(1);
         let in_flight_max = window.saturating_mul(u32::from(issuer.links));
         Self {
             links: vec![LinkState { change: LinkChange::Lost, in_flight: 0 }; usize::from(issuer.links)],
             window,
+            of_acquirers: if acquirers > 1 { vec![0; acquirers] } else { Vec::new() },
             legs: Legs::new(in_flight_max, shard, shards),
         }
     }
@@ -63,29 +66,41 @@ impl IssuerState {
         self.window = window.checked_div(self.legs.shards).unwrap_or(1).max(1);
     }
 
-    /// The link with the fewest requests in flight that may take one more.
+    /// The link with the fewest requests in flight that may take one more of this acquirer.
     ///
     /// # Errors
     /// [`DeclineReason::IssuerDown`] when no link is up, [`DeclineReason::IssuerWindowFull`] when all that
-    /// are carry as much as they may.
-    pub fn least_loaded(&self) -> Result<u16, DeclineReason> {
+    /// are carry as much as they may, or as much of this acquirer as it may have.
+    pub fn least_loaded(&self, acquirer: AcquirerId) -> Result<u16, DeclineReason> {
         let mut best: Option<(u16, u32)> = None;
-        for (link, state) in (0_u16..).zip(&self.links) {
-            if state.change == LinkChange::Up && best.is_none_or(|(_, least)| state.in_flight < least) {
+        let mut free = 0_u32;
+        for (link, state) in (0_u16..).zip(&self.links).filter(|(_, state)| state.change == LinkChange::Up) {
+            free = free.saturating_add(self.window.saturating_sub(state.in_flight));
+            if best.is_none_or(|(_, least)| state.in_flight < least) {
                 best = Some((link, state.in_flight));
             }
         }
+        // One that asks for more than the issuer answers leaves room for the others: half where it is alone, a third where
+        // there are two of its kind.
+        let has_share = self.of_acquirers.get(acquirer.index()).is_none_or(|own| *own < free);
         match best {
             None => Err(DeclineReason::IssuerDown),
-            Some((_, in_flight)) if in_flight >= self.window => Err(DeclineReason::IssuerWindowFull),
+            Some((_, in_flight)) if in_flight >= self.window || !has_share => {
+                Err(DeclineReason::IssuerWindowFull)
+            }
             Some((link, _)) => Ok(link),
         }
     }
 
     /// A trace number for a leg that is about to be sent; `None` when too many numbers in a row are in use.
-    pub fn open_leg(&mut self, link: u16, transaction: TransactionId, identity: Identity) -> Option<Stan> {
+    pub fn open_leg(
+        &mut self,
+        link: u16,
+        transaction: TransactionId,
+        (acquirer, identity): (AcquirerId, Identity),
+    ) -> Option<Stan> {
         let stan = self.legs.open(link, transaction, identity)?;
-        self.count_in_flight(link, |in_flight| in_flight.saturating_add(1));
+        self.count_in_flight(link, acquirer, |in_flight| in_flight.saturating_add(1));
         Some(stan)
     }
 
@@ -167,16 +182,19 @@ impl IssuerState {
     }
 
     /// Ends a leg; what comes for it afterwards is late.
-    pub fn close_leg(&mut self, link: u16, stan: Stan, end: LegState) {
+    pub fn close_leg(&mut self, link: u16, stan: Stan, acquirer: AcquirerId, end: LegState) {
         if let Some(leg) = self.legs.get_mut(stan) {
             leg.state = end;
         }
-        self.count_in_flight(link, |in_flight| in_flight.saturating_sub(1));
+        self.count_in_flight(link, acquirer, |in_flight| in_flight.saturating_sub(1));
     }
 
-    fn count_in_flight(&mut self, link: u16, change: impl Fn(u32) -> u32) {
+    fn count_in_flight(&mut self, link: u16, acquirer: AcquirerId, change: impl Fn(u32) -> u32) {
         if let Some(link) = self.links.get_mut(usize::from(link)) {
             link.in_flight = change(link.in_flight);
+        }
+        if let Some(of_acquirer) = self.of_acquirers.get_mut(acquirer.index()) {
+            *of_acquirer = change(*of_acquirer);
         }
     }
 }
@@ -358,7 +376,8 @@ impl Authorizer {
         let Some(issuer) = self.issuers.get_mut(leg.to.issuer.index()) else { return };
         let Some(entry) = issuer.legs.get_mut(leg.stan) else { return };
         let LegState::Pending(id) = entry.state else { return };
-        issuer.close_leg(leg.to.link, leg.stan, LegState::Answered);
+        let Some(transaction) = self.transactions.get(id) else { return };
+        issuer.close_leg(leg.to.link, leg.stan, transaction.acquirer, LegState::Answered);
         match why {
             Unsent::LinkLost => self.forward_again(id, now, out),
             Unsent::NotEncodable => self.conclude_unsent(id, DeclineReason::FormatError, now, out),

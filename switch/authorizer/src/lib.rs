@@ -139,8 +139,9 @@ impl Authorizer {
     /// The authorizer of `shard` among `shards`, which all hold the same tables.
     #[must_use]
     pub fn new(shard: ShardId, shards: u16, tables: Tables, limits: Limits) -> Self {
-        let issuers: alloc::vec::Vec<IssuerState> =
-            tables.issuers.iter().map(|issuer| IssuerState::new(issuer, shard, shards)).collect();
+        let acquirers = tables.acquirers.len();
+        let state = |issuer| IssuerState::new(issuer, acquirers, shard, shards);
+        let issuers: alloc::vec::Vec<IssuerState> = tables.issuers.iter().map(state).collect();
         Self {
             shard,
             transactions: Transactions::new(limits.pending_max),

@@ -5,7 +5,7 @@ use crate::cards::Funding;
 use crate::counters::add_one;
 use crate::decision::DeclineReason;
 use crate::effect::{Effect, Effects};
-use crate::event::{IssuerLink, Now};
+use crate::event::{AcquirerId, IssuerLink, Now};
 use crate::fact::Fact;
 use crate::intake::entry_of;
 use crate::issuer::LegState;
@@ -35,7 +35,7 @@ impl Authorizer {
         {
             return;
         }
-        let to = match self.route(pan.as_ref()) {
+        let to = match self.route(pan.as_ref(), request.acquirer) {
             Ok(to) => to,
             Err(DeclineReason::IssuerDown)
                 if self.stood_in(request, (pan, funding.is_some()), known, now, out) =>
@@ -112,9 +112,9 @@ impl Authorizer {
     /// Sends a running transaction to another link or an alternate, its deadline unchanged.
     pub(crate) fn forward_again(&mut self, id: TransactionId, now: Now, out: &mut Effects) {
         let Some(transaction) = self.transactions.get(id).copied() else { return };
-        let opened = self.route(transaction.pan.as_ref()).and_then(|to| {
+        let opened = self.route(transaction.pan.as_ref(), transaction.acquirer).and_then(|to| {
             let issuer = self.issuers.get_mut(to.issuer.index()).ok_or(DeclineReason::IssuerDown)?;
-            let stan = issuer.open_leg(to.link, id, transaction.identity);
+            let stan = issuer.open_leg(to.link, id, (transaction.acquirer, transaction.identity));
             stan.map(|stan| (to, stan)).ok_or(DeclineReason::IssuerWindowFull)
         });
         let (to, stan) = match opened {
@@ -140,13 +140,13 @@ impl Authorizer {
         });
     }
 
-    /// The first issuer of the card's route that can be asked, and its least loaded link.
-    fn route(&self, pan: Option<&Pan>) -> Result<IssuerLink, DeclineReason> {
+    /// The first issuer of the card's route that this acquirer can ask, and its least loaded link.
+    fn route(&self, pan: Option<&Pan>, acquirer: AcquirerId) -> Result<IssuerLink, DeclineReason> {
         let route = pan.and_then(|pan| self.tables.iins.route(pan)).ok_or(DeclineReason::NoRoute)?;
         let mut why = None;
         for issuer in route.issuers.iter().copied() {
             let state = self.issuers.get(issuer.index()).ok_or(DeclineReason::NoRoute)?;
-            match state.least_loaded() {
+            match state.least_loaded(acquirer) {
                 Ok(link) => return Ok(IssuerLink { issuer, link }),
                 Err(reason) => why = why.or(Some(reason)),
             }
@@ -155,7 +155,8 @@ impl Authorizer {
     }
 
     fn open_leg(&mut self, to: IssuerLink, id: TransactionId, request: &Request) -> Option<Stan> {
-        self.issuers.get_mut(to.issuer.index())?.open_leg(to.link, id, request.identity)
+        let of = (request.acquirer, request.identity);
+        self.issuers.get_mut(to.issuer.index())?.open_leg(to.link, id, of)
     }
 
     /// Takes a transaction out of everything that waits for it, and ends its leg.
@@ -163,7 +164,7 @@ impl Authorizer {
         self.deadlines.remove(id, &mut self.transactions);
         let transaction = self.transactions.remove(id)?;
         if let Some(issuer) = self.issuers.get_mut(transaction.to.issuer.index()) {
-            issuer.close_leg(transaction.to.link, transaction.stan, end);
+            issuer.close_leg(transaction.to.link, transaction.stan, transaction.acquirer, end);
         }
         Some(transaction)
     }

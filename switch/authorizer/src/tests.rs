@@ -381,6 +381,31 @@ fn links_share_the_load_and_a_full_window_is_said() {
     );
 }
 
+/// Half of what its issuer takes, where it is alone; whatever ends a request gives its place back.
+#[test]
+fn an_acquirer_leaves_room_for_the_others_and_gets_back_what_ended() {
+    let mut world = World::with(1, 4, &[MAPLE], |tables| tables.acquirers.push(tables.acquirers[0].clone()));
+    let ends: [fn(&mut World, Leg); 5] = [
+        |_, _| (),
+        |world, leg| drop(world.tell(Event::Unsent(leg, Unsent::NoMac))),
+        |world, leg| drop(world.tell(Event::Unsent(leg, Unsent::LinkLost))),
+        |world, _| drop(world.tell(Event::IssuerLink(to(MAPLE, 0), LinkChange::Lost))),
+        |_, _| (),
+    ];
+    for (end, first) in ends.into_iter().zip((1..).step_by(3)) {
+        let told: Vec<String> = (first..first + 3).map(|stan| world.ask(stan).remove(0)).collect();
+        assert!(told[..2].iter().all(|told| told.starts_with("forward")), "{told:?}");
+        assert!(told[2].ends_with("91"), "{told:?}");
+        for told in &told[..2] {
+            let stan = told.rsplit(' ').next().unwrap().parse().unwrap();
+            end(&mut world, Leg { to: to(MAPLE, 0), stan: Stan::new(stan).unwrap() });
+        }
+        world.later(TIMEOUT_US + 1);
+        world.up();
+        assert_eq!(world.authorizer.in_flight(), 0);
+    }
+}
+
 #[test]
 fn local_declines_have_their_codes_and_are_remembered() {
     type Case = (fn(&mut Request), &'static str);
