@@ -102,6 +102,19 @@ fn q18_classes_that_are_not_supported_are_40() {
     assert_eq!(rig.issuer("maple").seen().len(), 1);
 }
 
+/// There is nothing to answer to an answer, or to the word that one came.
+#[test]
+fn q18_answers_and_acknowledgements_are_counted_and_not_answered() {
+    let Some(rig) = Setup::new().start() else { return };
+    let mut north = rig.acquirer("north");
+    for mti in ["0110", "0180", "0190", "0199"] {
+        north.send_bytes(&north.wire().frame_text(&format!("{mti} 7=1123120000 11=800001")));
+    }
+    north.ask(&purchase("11=000010"), "0110 11=000010 39=00");
+    rig.await_metric("misdirected_total", 4.0);
+    assert_eq!(rig.issuer("maple").seen().len(), 1);
+}
+
 #[test]
 fn outward_codes_follow_the_acquirers_table() {
     let setup = Setup::new().acquirer("south").set("acquirer.south.response_codes.no_route", "15");

@@ -259,7 +259,8 @@ fn inconsistent(message: &Message<'_>, de: De) -> ParseError {
 }
 
 /// The four digits of the MTI that answers `digits`: the function digit one higher, no repeat. `None` when
-/// the message is itself an answer.
+/// the message is itself an answer, or says that one came: 8 and 9, which the standard reserves, are positive and negative
+/// acknowledgement in the networks that use them, and whoever answers an acknowledgement with 9 takes it back.
 pub fn response_digits(digits: [u8; 4]) -> Option<[u8; 4]> {
     let [version, class, function, origin] = digits;
     let is_request = function.is_ascii_digit() && (function - b'0').is_multiple_of(2) && function != b'8';
@@ -389,6 +390,10 @@ mod tests {
     fn a_message_type_the_standard_has_not_can_still_be_answered() {
         assert_eq!(response_digits(*b"0999"), None);
         assert_eq!(response_digits(*b"0900"), Some(*b"0910"));
+        assert_eq!(response_digits(*b"0140"), Some(*b"0150"));
+        for acknowledgement in [b"0180", b"0190", b"0199"] {
+            assert_eq!(response_digits(*acknowledgement), None);
+        }
         assert_eq!(response_digits(*b"01\x00\x00"), None);
     }
 }
