@@ -131,6 +131,19 @@ fn b6_no_response_makes_a_challenge() {
     assert_eq!(look(&rig, P3).matches("\"reference\"").count(), 1);
 }
 
+/// Whoever knows a card number can send as many as a connection bears.
+#[test]
+fn b6_a_flood_without_responses_makes_one_challenge() {
+    let Some((rig, _token)) = start("") else { return };
+    let mut north = rig.acquirer("north");
+    let taps: Vec<u8> = (1..=50).flat_map(|stan| north.wire().frame_text(&tap(stan, NONE))).collect();
+    north.send_bytes(&taps);
+    north.receive_all(50);
+    rig.await_that("a challenge", || look(&rig, P3).contains("\"state\":\"open\""));
+    let told = look(&rig, P3);
+    assert_eq!(told.matches("\"reference\"").count(), 1, "{told}");
+}
+
 #[test]
 fn b7_another_cards_challenge_is_no_use() {
     let Some((rig, _token)) = start("") else { return };

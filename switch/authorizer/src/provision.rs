@@ -17,6 +17,7 @@ use crate::effect::Effects;
 use crate::event::Now;
 use crate::fact::Fact;
 use crate::parked::SetAside;
+use crate::programs::challenge::may_challenge;
 
 /// Names the one who waits for the outcome of a change, at the edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -111,6 +112,9 @@ pub struct Standing {
 impl Authorizer {
     /// Changes a card and tells how it stands.
     pub(crate) fn provisioned(&mut self, provision: &Provision, now: Now, out: &mut Effects) {
+        if self.is_surplus(provision, now) {
+            return;
+        }
         let outcome = self.changed(provision, now.monotonic_us);
         if outcome.is_ok() && provision.change != Change::Look {
             out.facts.push(Fact::Provisioned(Box::new(Provision { asker: None, ..*provision })));
@@ -121,6 +125,14 @@ impl Authorizer {
             Ok(Told::Card(Box::new(Standing { card: card.clone(), now_us: now.monotonic_us })))
         });
         out.told.push((asker, standing));
+    }
+
+    /// A challenge that was drawn for a payment without a response, after another payment of the same turn had one drawn: it
+    /// would take the place of one that the device may know.
+    fn is_surplus(&self, provision: &Provision, now: Now) -> bool {
+        let is_drawn = provision.asker.is_none() && matches!(provision.change, Change::Challenge { .. });
+        let card = || self.cards.get(provision.account, &provision.pan);
+        is_drawn && card().is_some_and(|card| !may_challenge(card, now.monotonic_us))
     }
 
     pub(crate) fn changed(&mut self, provision: &Provision, now_us: u64) -> Result<(), Refused> {

@@ -112,7 +112,7 @@ fn open(challenge: &Challenge, now_us: u64) -> Result<(), DeclineReason> {
 
 /// Whether a request without a response may make a new challenge. Not while one can be answered; and not while
 /// a locked one would have lived, or asking again would be a way around the limit of tries.
-fn may_challenge(card: &Card, now_us: u64) -> bool {
+pub(crate) fn may_challenge(card: &Card, now_us: u64) -> bool {
     card.challenges.last().is_none_or(|newest| {
         newest.is_expired(now_us) || !matches!(newest.state, ChallengeState::Open | ChallengeState::Locked)
     })

@@ -339,6 +339,28 @@ fn wrong_responses_lock_a_challenge() {
     assert_eq!(world.present(6, Presented::Absent), ["challenge", "reply 6 on 0: 1A"]);
 }
 
+/// Each of them asks for a challenge before the first is there.
+#[test]
+fn payments_of_one_turn_make_one_challenge() {
+    let mut world = world(CardProgram::Challenge(challenge::Settings {
+        tries: TRIES,
+        required: challenge::Required::Always,
+    }));
+    for stan in 1..=3 {
+        assert_eq!(world.present(stan, Presented::Absent)[0], "challenge");
+    }
+    world.facts.clear();
+    for digits in [*b"08150001", *b"08160002", *b"08170003"] {
+        let change = Change::Challenge { digits, ttl_us: 120_000_000, tag: None };
+        let drawn = Provision { asker: None, account: ACCOUNT, pan: proxy(), change };
+        world.tell(Event::Provision(drawn));
+    }
+    assert_eq!(world.facts.len(), 1, "{:?}", world.facts);
+    assert_eq!(world.present(4, Presented::Label(815)), ["ask 4 Response(..)"]);
+    let asked = Change::Challenge { digits: *b"08180004", ttl_us: 120_000_000, tag: None };
+    assert!(world.change(asked), "who asks for one has one");
+}
+
 #[test]
 fn a_response_comes_in_time_or_not_at_all() {
     let mut world = asking(challenge::Required::Always);
