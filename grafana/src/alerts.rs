@@ -216,7 +216,7 @@ fn token() -> Vec<Alert> {
             "{{ $value | humanizePercentage }} of the questions of {{ $labels.program }} were not answered in time or not at all.",
             at "15m", fires [(r#"signalbox_proofs_total{job="signalbox",instance="a",program="wallet",outcome="unknown"}"#, "0+5x20"), (r#"signalbox_proofs_total{job="signalbox",instance="a",program="wallet",outcome="right"}"#, "0+95x20")],
             quiet [(r#"signalbox_proofs_total{job="signalbox",instance="a",program="wallet",outcome="unknown"}"#, "0x20"), (r#"signalbox_proofs_total{job="signalbox",instance="a",program="wallet",outcome="right"}"#, "0+95x20")]),
-        alert!(Ticket "SignalboxCodesWrong", r#"sum by (job, instance, program) (increase(signalbox_program_declined_total{reason=~"code_mismatch|response_mismatch|atc_unknown|challenge_unknown"}[10m])) > 30"#, for "1m", "signalbox-security",
+        alert!(Ticket "SignalboxCodesWrong", r#"sum by (job, instance, program) (increase(signalbox_program_declined_total{reason=~"code_mismatch|response_mismatch|track_mismatch|atc_unknown|challenge_unknown"}[10m])) > 30"#, for "1m", "signalbox-security",
             "Somebody may be guessing codes of {{ $labels.program }}",
             "{{ $value | humanize }} codes of {{ $labels.program }} in ten minutes were wrong, or for nothing that was given out.",
             at "20m", fires [(r#"signalbox_program_declined_total{job="signalbox",instance="a",program="wallet",reason="code_mismatch"}"#, "0+10x30")],
