@@ -62,8 +62,7 @@ impl Authorizer {
         let Recalled { request, known } = recalled;
         let identity = request.original.map_or(request.identity, |original| original.identity);
         match known {
-            // It may have come meanwhile.
-            _ if self.memory.find(identity, now.monotonic_us).is_some() => self.admitted(request, now, out),
+            _ if self.came_meanwhile(request, identity, now) => self.admitted(request, now, out),
             Known::Entry(_, home) if *home != self.shard => {
                 out.free.push(Effect::Hand { ticket: request.ticket, to: *home });
             }
@@ -79,6 +78,14 @@ impl Authorizer {
                 self.declined_stateless(request, DeclineReason::StoreUnavailable, out);
             }
         }
+    }
+
+    /// What was not known when the index was asked is known now. Its account may be at home on another shard, which a
+    /// reversal is handed to.
+    fn came_meanwhile(&self, request: &Request, identity: Identity, now: Now) -> bool {
+        self.memory.find(identity, now.monotonic_us).is_some()
+            || (request.class.is_reversal()
+                && self.memory.home_elsewhere(identity, now.monotonic_us).is_some())
     }
 
     fn never_seen(&mut self, request: &Request, now: Now, out: &mut Effects) {

@@ -415,9 +415,10 @@ impl World {
 }
 
 /// In one world of four memory forgets what is older than this, microseconds: what comes behind that is the index's to know.
+/// Longer than any first message is on its way: of one that does not say that it is a repeat, nobody asks.
 fn short_memory(seed: u64) -> Option<u64> {
     let mut dice = Dice::new(!seed);
-    dice.happens(250_000).then(|| dice.one_of(&[40, 60, 120]) * SECOND)
+    dice.happens(250_000).then(|| dice.one_of(&[100, 120, 200]) * SECOND)
 }
 
 fn payment_of(keys: &MatchKeys) -> u64 {

@@ -112,3 +112,15 @@ fn a_part_that_is_undone_of_something_forgotten_leaves_the_rest_to_the_index_aft
     assert_eq!(after.authorizer.remembered(), 0, "no memory that all of it was undone");
     assert!(matches!(world.index(Identity(7)), Known::Entry(entry, _) if entry.left_minor == Some(400)));
 }
+
+#[test]
+fn what_was_handed_to_another_shard_while_the_index_was_asked_is_undone_there() {
+    let mut world = World::with(2, 4, &[MAPLE], |_| ());
+    world.ask(7);
+    world.later(WINDOW_US + 1);
+    let reversal = world.reversal(Class::ReversalAdvice, 8);
+    world.tell(Event::Request(reversal.clone()));
+    let original = Request { home: ShardId(1), ..world.request(8) };
+    assert_eq!(world.tell(Event::Request(original)), ["hand 3 to 1"]);
+    assert_eq!(world.recalled(reversal, Known::Nothing), ["hand 2 to 1"]);
+}
