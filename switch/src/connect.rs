@@ -86,7 +86,7 @@ async fn keep(edge: &Edge, name: &str, address: &str, serve: impl AsyncFn(TcpStr
             }
             Err(error) => {
                 if !told {
-                    tracing::warn!(peer = %name, %address, %error, "cannot connect; will keep trying");
+                    tracing::warn!(%name, %address, %error, "cannot connect; will keep trying");
                     told = true;
                 }
             }

@@ -62,7 +62,7 @@ struct Range {
     until: Instant,
     with_canary: bool,
     next: AtomicU64,
-    /// Worlds, payments, ends of the process, reversals, advices, stood in for, canaries.
+    /// Worlds, payments, ends of the process, reversals, advices, stood in for, recalled, canaries.
     sums: [AtomicU64; 8],
     failed: AtomicBool,
 }

@@ -23,10 +23,13 @@ impl Authorizer {
             add_at(&mut acquirer.received, request.class.index());
         });
         if request.class.is_reversal() {
-            return match self.tables.has_journal {
-                true => self.reversed(request, now, out),
+            if !self.tables.has_journal {
                 // It cannot be kept; 96 makes the sender keep it.
-                false => self.declined_stateless(request, DeclineReason::StoreUnavailable, out),
+                return self.declined_stateless(request, DeclineReason::StoreUnavailable, out);
+            }
+            return match self.home_of_original(request, now) {
+                Some(home) => out.free.push(Effect::Hand { ticket: request.ticket, to: home }),
+                None => self.reversed(request, true, now, out),
             };
         }
         match self.home_of(request, now) {
@@ -38,7 +41,7 @@ impl Authorizer {
     /// A request at the home of its account: a repeat of something known, or a new transaction.
     pub(crate) fn admitted(&mut self, request: &Request, now: Now, out: &mut Effects) {
         if request.class.is_reversal() {
-            return self.reversed(request, now, out);
+            return self.reversed(request, false, now, out);
         }
         if let Some(place) = self.memory.find(request.identity, now.monotonic_us)
             && !self.forgets(place)
@@ -104,6 +107,16 @@ impl Authorizer {
             self.memory.insert_elsewhere(request.identity, request.home, now.monotonic_us);
         }
         request.home
+    }
+
+    /// The other shard where the original of a reversal lives. Whom it is handed to does not ask again: it comes back only
+    /// where the index says so.
+    fn home_of_original(&self, request: &Request, now: Now) -> Option<ShardId> {
+        let identity = request.original.filter(|original| !original.is_reversal)?.identity;
+        match self.memory.find(identity, now.monotonic_us) {
+            Some(_) => None,
+            None => self.memory.home_elsewhere(identity, now.monotonic_us),
+        }
     }
 
     /// For planted mistakes: what is remembered counts for nothing.

@@ -125,6 +125,8 @@ pub struct Authorizer {
     /// By issuer: what was approved for it today.
     stood_in: alloc::vec::Vec<StoodIn>,
     reversals_max: usize,
+    /// Requests that wait for the index.
+    recalling: usize,
     searches: reversal::Allowance,
     burials: reversal::Allowance,
     live: event::LiveLinks,
@@ -154,6 +156,7 @@ impl Authorizer {
             stood_in: issuers.iter().map(|_| StoodIn::default()).collect(),
             reversals_max: usize::try_from(limits.reversals_max).unwrap_or(usize::MAX),
             issuers,
+            recalling: 0,
             searches: reversal::Allowance::SEARCHES,
             burials: reversal::Allowance::BURIALS,
             live: event::LiveLinks::default(),
@@ -241,10 +244,10 @@ impl Authorizer {
         proof.into_iter().chain(leg).chain(self.next_delivery_us()).min()
     }
 
-    /// How many transactions are running here.
+    /// How many transactions are running here, with what waits for the index.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.transactions.len().saturating_add(self.proofs.len())
+        self.transactions.len().saturating_add(self.proofs.len()).saturating_add(self.recalling)
     }
 
     /// How many of them wait for the token.

@@ -192,10 +192,16 @@ impl Memory {
         }
     }
 
-    /// From which moment on all that came is known here, monotonic microseconds; 0 where nothing was ever forgotten.
+    /// When the newest came that is forgotten here, monotonic microseconds; 0 where nothing ever was.
     #[must_use]
-    pub fn known_since_us(&self, now_us: u64) -> u64 {
-        self.here.known_since_us(now_us).max(self.elsewhere.known_since_us(now_us))
+    pub fn forgotten_us(&self, now_us: u64) -> u64 {
+        self.here.forgotten_us(now_us).max(self.elsewhere.forgotten_us(now_us))
+    }
+
+    /// What came until this moment may have been forgotten by an earlier process.
+    pub fn may_have_forgotten(&mut self, until_us: u64) {
+        self.here.may_have_forgotten(until_us);
+        self.elsewhere.may_have_forgotten(until_us);
     }
 
     /// Whether one more would push out what came within the last quarter of an hour: what acquirers repeat and reverse.

@@ -46,12 +46,20 @@ impl Authorizer {
     /// Asks the index for an identity that memory does not know, behind the facts that were decided before: it is told by
     /// them. Whether it was asked: where memory has forgotten nothing, or nothing is written down, there is nothing to
     /// ask for.
-    pub(crate) fn recalls(&self, request: &Request, identity: Identity, now: Now, out: &mut Effects) -> bool {
-        let known_since_us = self.memory.known_since_us(now.monotonic_us);
-        let asks = known_since_us > 0 && self.tables.has_journal && !self.has_planted(Planted::IndexUnasked);
+    pub(crate) fn recalls(
+        &mut self,
+        request: &Request,
+        identity: Identity,
+        now: Now,
+        out: &mut Effects,
+    ) -> bool {
+        let forgotten_us = self.memory.forgotten_us(now.monotonic_us);
+        let asks = forgotten_us > 0 && self.tables.has_journal && !self.has_planted(Planted::IndexUnasked);
         if asks {
             let longest_us = self.tables.issuers.iter().map(|issuer| issuer.timeout_us).max().unwrap_or(0);
-            let ended_by_us = known_since_us.saturating_add(longest_us);
+            let longest_us = longest_us.saturating_add(self.tables.proof_timeout_us);
+            let ended_by_us = forgotten_us.saturating_add(longest_us);
+            self.recalling = self.recalling.saturating_add(1);
             out.visible.push(Effect::Recall { ticket: request.ticket, identity, ended_by_us });
         }
         asks
@@ -60,9 +68,11 @@ impl Authorizer {
     /// The index has answered. What could not be said is not taken for nothing: the request comes again.
     pub(crate) fn recalled(&mut self, recalled: &Recalled, now: Now, out: &mut Effects) {
         let Recalled { request, known } = recalled;
+        self.recalling = self.recalling.saturating_sub(1);
         let identity = request.original.map_or(request.identity, |original| original.identity);
         match known {
-            _ if self.came_meanwhile(request, identity, now) => self.admitted(request, now, out),
+            // It came meanwhile.
+            _ if self.memory.find(identity, now.monotonic_us).is_some() => self.admitted(request, now, out),
             Known::Entry(_, home) if *home != self.shard => {
                 out.free.push(Effect::Hand { ticket: request.ticket, to: *home });
             }
@@ -80,18 +90,12 @@ impl Authorizer {
         }
     }
 
-    /// What was not known when the index was asked is known now. Its account may be at home on another shard, which a
-    /// reversal is handed to.
-    fn came_meanwhile(&self, request: &Request, identity: Identity, now: Now) -> bool {
-        self.memory.find(identity, now.monotonic_us).is_some()
-            || (request.class.is_reversal()
-                && self.memory.home_elsewhere(identity, now.monotonic_us).is_some())
-    }
-
     fn never_seen(&mut self, request: &Request, now: Now, out: &mut Effects) {
-        match &request.original {
-            Some(original) => self.buried(request, original, now, out),
-            None => self.begun(request, now, out),
+        let Some(original) = &request.original else { return self.begun(request, now, out) };
+        // It may have come meanwhile, and its account be at home on another shard.
+        match self.memory.home_elsewhere(original.identity, now.monotonic_us) {
+            Some(to) => out.free.push(Effect::Hand { ticket: request.ticket, to }),
+            None => self.buried(request, original, now, out),
         }
     }
 }
@@ -129,11 +133,11 @@ pub fn after(known: Option<Entry>, fact: &Fact, at_us: u64) -> Option<Entry> {
         }
         Fact::Reversed { identity, left_minor, undo } => {
             let known = match known {
-                Some(known) => left(known, *left_minor),
-                // It waited for the token, and no issuer was to be asked yet.
-                None => Entry::new(*identity, at_us, State::Undone),
+                Some(known) => Some(left(known, *left_minor)),
+                // It waited for the token, and no issuer was to be asked yet; or it is known no more.
+                None => (*left_minor == 0).then(|| Entry::new(*identity, at_us, State::Undone)),
             };
-            Some(undone_by(known, undo.as_deref()))
+            known.map(|known| undone_by(known, undo.as_deref()))
         }
         Fact::Tombstone { identity, .. } => Some(Entry::new(*identity, at_us, State::Tombstone)),
         Fact::Advised(advice) => {

@@ -34,8 +34,8 @@ use crate::saf::Why;
 use crate::transaction::{Sent, TransactionId};
 
 impl Authorizer {
-    /// A reversal at the home of its original's identity, or handed to the home of its account.
-    pub(crate) fn reversed(&mut self, request: &Request, now: Now, out: &mut Effects) {
+    /// A reversal at the home of its original's identity, which may hand it on, or where it was handed to.
+    pub(crate) fn reversed(&mut self, request: &Request, may_hand: bool, now: Now, out: &mut Effects) {
         let Some(original) = request.original else {
             return self.declined_stateless(request, DeclineReason::FormatError, out);
         };
@@ -43,15 +43,10 @@ impl Authorizer {
             return self.reversal_excepted(request, DeclineReason::ReversalMismatch, out);
         }
         let known = self.memory.find(original.identity, now.monotonic_us);
-        if known.is_none()
-            && let Some(to) = self.memory.home_elsewhere(original.identity, now.monotonic_us)
-        {
-            return out.free.push(Effect::Hand { ticket: request.ticket, to });
-        }
-        let may_search = known.is_none() && self.allows(request) && self.searches.take(now.monotonic_us);
+        let may_search = known.is_none() && self.searches.take(now.monotonic_us);
         let named = if may_search { self.named(request, &original, now) } else { None };
         let Some(place) = known.or(named) else {
-            let elsewhere = if may_search { self.named_elsewhere(&original) } else { None };
+            let elsewhere = if may_search && may_hand { self.named_elsewhere(&original) } else { None };
             return match elsewhere {
                 Some(to) => out.free.push(Effect::Hand { ticket: request.ticket, to }),
                 None if self.recalls(request, original.identity, now, out) => {}

@@ -127,6 +127,12 @@ impl Authorizer {
         self.memory.index_restored();
     }
 
+    /// What came until this moment may have been forgotten by an earlier process: a snapshot says what was known, not what
+    /// was known no more.
+    pub fn may_have_forgotten(&mut self, until_us: u64) {
+        self.memory.may_have_forgotten(until_us);
+    }
+
     fn leg_of(&self, entry: &Entry) -> Leg {
         let Some(sent) = &entry.sent else { return Leg::Gone };
         match self.issuers.get(sent.to.issuer.index()).and_then(|issuer| issuer.leg(sent)) {

@@ -81,6 +81,7 @@ impl Directory {
         let folded = self.fold(homes, shards, fresh)?;
         let mut found = Found::default();
         let (mut authorizers, mut elsewhere) = (Vec::new(), Vec::new());
+        let forgotten_us = folded.iter().map(|folded| folded.snapshot_us).max().unwrap_or(0);
         for (shard, folded) in (0..shards).map(ShardId).zip(folded) {
             found.facts += folded.facts;
             found.snapshots += u32::from(folded.snapshot > 0);
@@ -92,6 +93,7 @@ impl Directory {
         }
         self.mark.insist(&self.tails)?;
         recover_elsewhere(&mut authorizers, &elsewhere);
+        authorizers.iter_mut().for_each(|authorizer| authorizer.may_have_forgotten(forgotten_us));
         Ok((authorizers, found))
     }
 

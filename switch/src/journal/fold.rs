@@ -46,6 +46,8 @@ pub(super) struct Folded {
     pub(super) tail: Tail,
     /// The snapshot it began with; 0 where there was none.
     pub(super) snapshot: u64,
+    /// When that was written, microseconds since 1970; 0 where there was none.
+    pub(super) snapshot_us: u64,
     /// Facts that were read after it.
     pub(super) facts: u64,
     pub(super) elsewhere: Elsewhere,
@@ -112,7 +114,8 @@ impl Fold<'_> {
             }
         })?;
         renumber.insist()?;
-        Ok(Folded { authorizer, tail, snapshot: number, facts, elsewhere })
+        let snapshot_us = if number > 0 { begin.at_us } else { 0 };
+        Ok(Folded { authorizer, tail, snapshot: number, snapshot_us, facts, elsewhere })
     }
 }
 

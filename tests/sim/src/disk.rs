@@ -111,6 +111,9 @@ impl Disk {
             fresh.restore(piece);
         }
         fresh.restored();
+        if let Some((_, at_us)) = from.checked_sub(1).and_then(|last| self.facts.get(last)) {
+            fresh.may_have_forgotten(*at_us);
+        }
         for (fact, at_us) in &self.facts[from..until] {
             fresh.recover(fact, *at_us);
             match fact {

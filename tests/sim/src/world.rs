@@ -81,7 +81,7 @@ enum Happening {
     /// A shard hands over to another.
     Handed(u32, ShardId, Box<Request>),
     /// The index of the journals answers a shard about an identity.
-    Recalled(u32, ShardId, Ticket, Identity),
+    Recalled(u32, ShardId, Ticket, Identity, u64),
     /// Links come back.
     AcquirerUp(u32, u16, u16),
     IssuerUp(u32, IssuerLink),
@@ -392,8 +392,8 @@ impl World {
             Happening::Handed(process, shard, request) if self.is_of(process) => {
                 self.event(shard, Event::Handed(*request));
             }
-            Happening::Recalled(process, shard, ticket, identity) if self.is_of(process) => {
-                self.recalled(shard, ticket, identity);
+            Happening::Recalled(process, shard, ticket, identity, ended_by_us) if self.is_of(process) => {
+                self.recalled(shard, ticket, identity, ended_by_us);
             }
             Happening::AcquirerUp(process, acquirer, link) if self.is_of(process) => {
                 self.acquirer_up(acquirer, link);

@@ -38,8 +38,8 @@ pub(super) struct Ring<T> {
     window_us: u64,
     index: Cells,
     evicted: u64,
-    /// Something was known that is not any more.
-    has_forgotten: bool,
+    /// When the newest came that is not known any more, monotonic microseconds; 0 where nothing was ever forgotten.
+    forgotten_us: u64,
     /// How many of the newest are not in the index yet: only while an earlier process's memory is read.
     unindexed: usize,
 }
@@ -57,7 +57,7 @@ impl<T: Known> Ring<T> {
             window_us,
             index: Cells::new(capacity),
             evicted: 0,
-            has_forgotten: false,
+            forgotten_us: 0,
             unindexed: 0,
         }
     }
@@ -77,15 +77,16 @@ impl<T: Known> Ring<T> {
         self.evicted
     }
 
-    /// From which moment on all that came is here; 0 where nothing was ever forgotten.
-    pub(super) fn known_since_us(&self, now_us: u64) -> u64 {
-        let oldest_us = self.oldest_entry().filter(|_| self.held > 0).map_or(now_us, Known::since_us);
+    /// When the newest came that is forgotten; 0 where nothing was.
+    pub(super) fn forgotten_us(&self, now_us: u64) -> u64 {
         let window_us = now_us.saturating_sub(self.window_us);
-        match self.has_forgotten {
-            true => oldest_us.max(window_us),
-            false if self.held > 0 && oldest_us < window_us => window_us,
-            false => 0,
-        }
+        let has_aged = self.held > 0 && self.oldest_entry().is_some_and(|entry| entry.since_us() < window_us);
+        if has_aged || self.forgotten_us > 0 { self.forgotten_us.max(window_us) } else { 0 }
+    }
+
+    /// What came until this moment may have been forgotten by an earlier process.
+    pub(super) fn may_have_forgotten(&mut self, until_us: u64) {
+        self.forgotten_us = self.forgotten_us.max(until_us);
     }
 
     /// The place of an identity that is still remembered.
@@ -120,8 +121,6 @@ impl<T: Known> Ring<T> {
     /// Remembers one of many identities that earlier processes knew. It is found after [`Self::index_restored`].
     pub(super) fn restore(&mut self, entry: T) -> Result<u32, Full> {
         self.make_room(0)?;
-        // What it had forgotten then, nobody knows.
-        self.has_forgotten = true;
         self.unindexed = self.unindexed.saturating_add(1);
         Ok(self.put(entry))
     }
@@ -232,10 +231,11 @@ impl<T: Known> Ring<T> {
     }
 
     fn drop_oldest(&mut self) {
-        let Some(identity) = self.oldest_entry().map(Known::identity) else { return };
+        let oldest = self.oldest_entry().map(|entry| (entry.identity(), entry.since_us()));
+        let Some((identity, since_us)) = oldest else { return };
         let place = u32::try_from(self.oldest).unwrap_or(u32::MAX);
         self.index.remove(hash(identity), place);
-        self.has_forgotten = true;
+        self.forgotten_us = self.forgotten_us.max(since_us).max(1);
         self.oldest = self.nth(1);
         self.held = self.held.saturating_sub(1);
     }

@@ -1,13 +1,13 @@
 //! What memory has forgotten is asked of the index, and looked at as if it had never been forgotten.
 
 use super::*;
-use crate::memory::Entry;
+use crate::memory::{Entry, Memory, State};
 use crate::recall::{self, Known, Recalled};
 
 /// As long as identities are remembered here.
 const WINDOW_US: u64 = 900_000_000;
-/// An issuer's time behind the end of the window.
-const ENDED_BY_US: u64 = 1 + TIMEOUT_US;
+/// An issuer's time and the token's behind the end of the window.
+const ENDED_BY_US: u64 = 1 + TIMEOUT_US + 250_000;
 
 impl World {
     /// What the facts so far say of an identity, as an index would.
@@ -18,7 +18,7 @@ impl World {
     }
 
     /// The index answers a request.
-    fn recalled(&mut self, request: Request, known: Known) -> Vec<String> {
+    pub(super) fn recalled(&mut self, request: Request, known: Known) -> Vec<String> {
         self.tell(Event::Recalled(alloc::boxed::Box::new(Recalled { request, known })))
     }
 
@@ -123,4 +123,46 @@ fn what_was_handed_to_another_shard_while_the_index_was_asked_is_undone_there() 
     let original = Request { home: ShardId(1), ..world.request(8) };
     assert_eq!(world.tell(Event::Request(original)), ["hand 3 to 1"]);
     assert_eq!(world.recalled(reversal, Known::Nothing), ["hand 2 to 1"]);
+}
+
+/// What the index says of its home is newer than what a shard remembers of where a request was handed.
+#[test]
+fn between_two_shards_a_reversal_comes_to_rest_where_the_index_says() {
+    let mut world = World::with(2, 4, &[MAPLE], |_| ());
+    world.ask(7);
+    let answer = world.answer(1, 7);
+    world.tell(Event::Answered(answer));
+    world.later(WINDOW_US + 1);
+    // A copy with another card is handed away.
+    let copy = Request { home: ShardId(1), is_repeat: true, ..world.request(7) };
+    assert_eq!(world.tell(Event::Request(copy)), ["hand 3 to 1"]);
+    let reversal = world.reversal(Class::ReversalAdvice, 7);
+    assert_eq!(world.tell(Event::Request(reversal.clone())), ["hand 4 to 1"]);
+    // The other one asked the index, which names this one.
+    let asked = format!("recall 7 for 4, by {ENDED_BY_US}");
+    assert_eq!(world.tell(Event::Handed(reversal.clone())), [asked]);
+    let known = world.index(Identity(7));
+    assert_eq!(world.recalled(reversal, known), ["0420 to 0.0 as 3 of 1", "reply 4 on 0: 00"]);
+}
+
+#[test]
+fn a_process_that_began_with_a_snapshot_asks_and_waits_for_what_it_asked() {
+    let mut world = World::new();
+    world.authorizer.may_have_forgotten(5);
+    let reversal = world.reversal(Class::ReversalAdvice, 8);
+    world.tell(Event::Request(reversal.clone()));
+    assert_eq!(world.authorizer.in_flight(), 1, "a stop waits for it");
+    assert_eq!(world.recalled(reversal, Known::Nothing), ["reply 1 on 0: 00"]);
+    assert_eq!(world.authorizer.in_flight(), 0);
+}
+
+/// Something of an older original is in another place of the ring: what counts is when the newest came that left.
+#[test]
+fn what_was_forgotten_is_as_new_as_the_newest_that_left() {
+    let mut memory = Memory::new(2, WINDOW_US, true);
+    for (identity, since_us) in [(1, 50), (2, 10), (3, 60), (4, 70)] {
+        memory.insert(Entry::new(Identity(identity), since_us, State::Undone)).unwrap();
+    }
+    assert_eq!(memory.forgotten_us(80), 50);
+    assert_eq!(memory.forgotten_us(70 + WINDOW_US), 70);
 }

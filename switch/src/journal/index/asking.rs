@@ -4,7 +4,7 @@
 //!
 //! The index is behind the journal, and an answer counts only where that changes nothing: *nothing* where it is past
 //! the moment by which all had ended that the shard has forgotten, *something* where it is level with the journal as it was when
-//! the question came. It is waited for, not for long; then nothing can be said.
+//! the question was taken. Whoever waits for that holds up nobody else, and not for long; then nothing can be said.
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -26,10 +26,10 @@ use crate::sync::{ArrayQueue, AtomicBool, AtomicU64};
 
 /// Questions that wait; more are not answered.
 const QUESTIONS_MAX: usize = 1_024;
-/// How long the index may take to come level.
+/// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Between two looks whether it has.
-const LOOK: Duration = Duration::from_millis(10);
+/// Between two looks whether the index has come level.
+const LOOK: Duration = Duration::from_millis(5);
 /// Before a shard's full queue is tried again.
 const RETRY: Duration = Duration::from_millis(1);
 
@@ -45,10 +45,15 @@ pub(crate) struct Question {
 
 /// Questions on their way, and how far the index is.
 pub(crate) struct Recalls {
-    questions: ArrayQueue<Question>,
+    /// With the moment by which each must be answered.
+    questions: ArrayQueue<(Question, Instant)>,
     answering: OnceLock<Thread>,
+    /// The thread that writes, to be woken where it is waited for.
+    writing: OnceLock<Thread>,
     /// The file can be read.
     is_open: AtomicBool,
+    /// What was read of it is not sound: it must be built anew.
+    is_unsound: AtomicBool,
     /// How often one was opened: what is read from an older one is nobody's.
     opened: AtomicU64,
     /// By shard.
@@ -72,7 +77,9 @@ impl Recalls {
         Self {
             questions: ArrayQueue::new(QUESTIONS_MAX),
             answering: OnceLock::new(),
+            writing: OnceLock::new(),
             is_open: AtomicBool::new(false),
+            is_unsound: AtomicBool::new(false),
             opened: AtomicU64::new(0),
             reached: (0..shards).map(|_| Reached::default()).collect(),
             asked: AtomicU64::new(0),
@@ -84,12 +91,25 @@ impl Recalls {
     pub(crate) fn ask(&self, question: Question) -> Result<(), Question> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let asked = match self.answering.get() {
-            Some(answering) => self.questions.push(question).map(|()| answering.unpark()),
+            Some(answering) => {
+                let pushed = self.questions.push((question, Instant::now() + PATIENCE));
+                pushed.map(|()| answering.unpark()).map_err(|(question, _)| question)
+            }
             None => Err(question),
         };
         asked.inspect_err(|_| {
             self.unsaid.fetch_add(1, Ordering::Relaxed);
         })
+    }
+
+    /// This thread writes.
+    pub(super) fn write_here(&self) {
+        let _ = self.writing.set(thread::current());
+    }
+
+    /// Whether what was read of the file was not sound, since this was asked last.
+    pub(super) fn take_unsound(&self) -> bool {
+        self.is_unsound.swap(false, Ordering::AcqRel)
     }
 
     /// There is a file, and what was read of another counts no more.
@@ -141,17 +161,37 @@ impl Answering {
     fn run(self) {
         let _ = self.recalls.answering.set(thread::current());
         let mut file = File { opened: 0, connection: None, lookup: self.lookup() };
+        let mut waiting: Vec<Waiting> = Vec::new();
         while !self.stop.load(Ordering::Acquire) {
-            match self.recalls.questions.pop() {
-                Some(question) => {
-                    let known = self.known(&mut file, &question);
-                    if matches!(known, Known::Unsaid) {
-                        self.recalls.unsaid.fetch_add(1, Ordering::Relaxed);
-                    }
-                    self.say(question, known);
-                }
-                None => thread::park(),
+            self.take(&mut waiting);
+            if waiting.is_empty() {
+                thread::park();
+                continue;
             }
+            for asked in std::mem::take(&mut waiting) {
+                match self.known(&mut file, &asked) {
+                    Some(known) => self.say(&asked.question, known),
+                    None => waiting.push(asked),
+                }
+            }
+            if !waiting.is_empty() {
+                self.recalls.writing.get().into_iter().for_each(Thread::unpark);
+                thread::park_timeout(LOOK);
+            }
+        }
+    }
+
+    /// All that was asked, as far as there is room.
+    fn take(&self, waiting: &mut Vec<Waiting>) {
+        // All that was decided before a question is among them: it is one of the effects that wait for that.
+        let level = self.settings.level;
+        let mut facts: Option<Arc<[u64]>> = None;
+        while waiting.len() < QUESTIONS_MAX
+            && let Some((question, until)) = self.recalls.questions.pop()
+        {
+            let seen = || self.shards.iter().map(|shard| shard.seen(level)).collect();
+            let facts = facts.get_or_insert_with(seen).clone();
+            waiting.push(Waiting { question, until, facts });
         }
     }
 
@@ -159,7 +199,10 @@ impl Answering {
         Lookup::new(self.settings.keys.clone(), self.settings.names.clone())
     }
 
-    fn say(&self, question: Question, known: Known) {
+    fn say(&self, question: &Question, known: Known) {
+        if matches!(known, Known::Unsaid) {
+            self.recalls.unsaid.fetch_add(1, Ordering::Relaxed);
+        }
         let mut said = (self.tell)(question.shard, question.ticket, known);
         while let Err((ticket, known)) = said {
             if self.stop.load(Ordering::Acquire) {
@@ -170,31 +213,33 @@ impl Answering {
         }
     }
 
-    fn known(&self, file: &mut File, question: &Question) -> Known {
-        // All that was decided before the question is among them: it is one of the effects that wait for that.
-        let level = self.settings.level;
-        let facts: Vec<u64> = self.shards.iter().map(|shard| shard.seen(level)).collect();
-        let until = Instant::now() + PATIENCE;
-        loop {
-            // Before the look-up: what it finds is at least as new.
-            let reached_us = self.recalls.reached_us(&facts);
-            match self.find(file, question.identity) {
-                Ok(Some(Found { entry: Some(entry), shard, .. })) if reached_us == u64::MAX => {
-                    return Known::Entry(Box::new(entry), shard);
+    /// What can be said of a question now; nothing while there is time to wait for more.
+    fn known(&self, file: &mut File, asked: &Waiting) -> Option<Known> {
+        let question = &asked.question;
+        let is_late = Instant::now() >= asked.until;
+        // Before the look-up: what it finds is at least as new, unless the file became another.
+        let opened = self.recalls.opened.load(Ordering::Acquire);
+        let reached_us = self.recalls.reached_us(&asked.facts);
+        let is_level = reached_us == u64::MAX;
+        let known = match self.find(file, question.identity) {
+            _ if self.recalls.opened.load(Ordering::Acquire) != opened => None,
+            Ok(Some(found)) if is_level => Some(match (found.entry, found.is_nameless) {
+                (Some(entry), _) => Known::Entry(Box::new(entry), found.shard),
+                (None, true) => Known::Unsaid,
+                (None, false) => Known::Nothing,
+            }),
+            Ok(None) if reached_us > question.ended_by_us => Some(Known::Nothing),
+            Ok(_) => None,
+            Err(why) => {
+                *file = File { opened: 0, connection: None, lookup: self.lookup() };
+                if let Trouble::Unsound(why) = why {
+                    tracing::warn!(%why, "the index was asked, and what it says is not sound");
+                    self.recalls.is_unsound.store(true, Ordering::Release);
                 }
-                Ok(Some(Found { entry: None, .. })) if reached_us == u64::MAX => return Known::Nothing,
-                Ok(None) if reached_us > question.ended_by_us => return Known::Nothing,
-                Ok(_) => {}
-                Err(why) => {
-                    tracing::debug!(?why, "the index was asked and cannot be read");
-                    *file = File { opened: 0, connection: None, lookup: self.lookup() };
-                }
+                None
             }
-            if Instant::now() >= until || self.stop.load(Ordering::Acquire) {
-                return Known::Unsaid;
-            }
-            thread::sleep(LOOK);
-        }
+        };
+        known.or(is_late.then_some(Known::Unsaid))
     }
 
     fn find(&self, file: &mut File, identity: Identity) -> Result<Option<Found>, Trouble> {
@@ -208,7 +253,7 @@ impl Answering {
                 *file = File { opened, connection: None, lookup: self.lookup() };
                 let path = self.directory.join(store::FILES[0]);
                 let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-                connection.busy_timeout(PATIENCE)?;
+                connection.busy_timeout(LOOK)?;
                 connection
             }
         };
@@ -216,9 +261,43 @@ impl Answering {
     }
 }
 
+/// A question that was taken.
+struct Waiting {
+    question: Question,
+    until: Instant,
+    /// By shard: how many facts an index must hold that is level with it.
+    facts: Arc<[u64]>,
+}
+
 /// The file as this thread has it open.
 struct File {
     opened: u64,
     connection: Option<Connection>,
     lookup: Lookup,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_past_what_every_shard_that_is_behind_has_reached() {
+        let recalls = Recalls::new(2);
+        assert_eq!(recalls.reached_us(&[0, 0]), u64::MAX, "level with nothing");
+        assert_eq!(recalls.reached_us(&[1, 0]), 0);
+        recalls.reach(0, 7, 500);
+        recalls.reach(1, 9, 300);
+        assert_eq!(recalls.reached_us(&[7, 9]), u64::MAX);
+        assert_eq!(recalls.reached_us(&[8, 9]), 500, "the other one is level");
+        assert_eq!(recalls.reached_us(&[8, 10]), 300);
+    }
+
+    #[test]
+    fn where_nobody_answers_a_question_comes_back() {
+        let recalls = Recalls::new(1);
+        let question =
+            Question { shard: ShardId(0), ticket: Ticket(7), identity: Identity(1), ended_by_us: 0 };
+        assert!(recalls.ask(question).is_err_and(|question| question.ticket == Ticket(7)));
+        assert_eq!(recalls.unsaid.load(Ordering::Relaxed), 1);
+    }
 }

@@ -31,6 +31,8 @@ pub(super) struct Lookup {
 pub(super) struct Found {
     /// Nothing, where it may come again as if it never had.
     pub(super) entry: Option<Entry>,
+    /// There is an entry, of an acquirer or issuer that the configuration has no more.
+    pub(super) is_nameless: bool,
     pub(super) is_timed_out: bool,
     /// Whose journal begins with it.
     pub(super) shard: ShardId,
@@ -55,8 +57,8 @@ impl Lookup {
             connection.prepare_cached(sql)?.query_row([name], read).optional()?;
         let Some((sealed, session, state, shard)) = found else { return Ok(None) };
         let entry = sealed.map(|sealed| self.open(connection, &name, session, &sealed)).transpose()?;
-        let is_timed_out = state == "timed_out";
-        Ok(Some(Found { entry: entry.flatten(), is_timed_out, shard: ShardId(shard) }))
+        let (is_nameless, is_timed_out) = (matches!(entry, Some(None)), state == "timed_out");
+        Ok(Some(Found { entry: entry.flatten(), is_nameless, is_timed_out, shard: ShardId(shard) }))
     }
 
     fn open(

@@ -155,13 +155,17 @@ struct Work {
 impl Work {
     fn run(self) {
         process::let_payments_first();
+        self.recalls.write_here();
         let mut pause = PAUSE_MIN;
         let mut was_removed = false;
         loop {
             let since = Instant::now();
             let Err(broken) = self.follow(was_removed);
             self.figures.is_whole.store(false, Ordering::Release);
-            self.recalls.close();
+            if since.elapsed() > pause {
+                // It was good for a while: what is wrong now is something else.
+                pause = PAUSE_MIN;
+            }
             match broken {
                 Broken::Stopped => return,
                 Broken::Trouble(Trouble::Passing(why)) => {
@@ -169,11 +173,10 @@ impl Work {
                 }
                 Broken::Trouble(Trouble::Unsound(why)) => {
                     tracing::error!(%why, "the index of the journal is built anew");
+                    self.recalls.close();
                     Store::remove(&self.directory);
                     was_removed = true;
                     if since.elapsed() > pause {
-                        // It was good for a while: what is wrong now is something else.
-                        pause = PAUSE_MIN;
                         continue;
                     }
                 }
@@ -208,6 +211,10 @@ impl Work {
             let place = store.place(shard)?;
             followers.push(Follower::new(&self.directory, shard, settings.keys.clone(), place));
         }
+        let ahead = self.shards.iter().zip(&followers);
+        if ahead.into_iter().any(|(shard, follower)| follower.place.facts > shard.seen(settings.level)) {
+            return Err(Trouble::Unsound("it is ahead of the journal".to_owned()).into());
+        }
         let is_new = followers.iter().all(|follower| follower.place == Place::default());
         if is_new && (was_removed || self.has_past()?) {
             self.figures.rebuilds.fetch_add(1, Ordering::Relaxed);
@@ -218,6 +225,9 @@ impl Work {
         self.recalls.open();
         let mut retention_at = Instant::now();
         loop {
+            if self.recalls.take_unsound() {
+                return Err(Trouble::Unsound("a record of it is not sound".to_owned()).into());
+            }
             let until = self.shards.iter().map(|shard| shard.followable(settings.level)).collect::<Vec<_>>();
             let mut has_read = false;
             while self.read_on(&mut store, &mut followers, &until)? {

@@ -16,8 +16,9 @@ use super::{Happening, Kept, SECOND, World, payment_of};
 use crate::faults::Fault;
 use crate::payments::{Served, program_of};
 
-/// Of a million times that the index is asked, so many it does not say.
-const INDEX_GONE: u32 = 100_000;
+/// Of a million times that the index is asked, so many it is away, and so many it is behind.
+const INDEX_GONE: u32 = 50_000;
+const INDEX_BEHIND: u32 = 200_000;
 
 impl World {
     pub(super) fn home_of(&self, identity: u128) -> u16 {
@@ -53,9 +54,9 @@ impl World {
             Effect::Challenge { .. } => {}
             Effect::Reply(reply) => self.reply(reply),
             Effect::Release(ticket) => self.release(ticket),
-            Effect::Recall { ticket, identity, .. } => {
+            Effect::Recall { ticket, identity, ended_by_us } => {
                 let after_us = self.dice.within(50, SECOND);
-                self.at(after_us, Happening::Recalled(self.process, shard, ticket, identity));
+                self.at(after_us, Happening::Recalled(self.process, shard, ticket, identity, ended_by_us));
             }
             Effect::Hand { ticket, to } => {
                 if let Some(Kept::Request(_, request)) = self.tickets.get(&ticket.0).cloned() {
@@ -81,18 +82,30 @@ impl World {
         self.event(home, Event::Request(request));
     }
 
-    /// What the journals say of an identity, as an index of them would.
-    pub(super) fn recalled(&mut self, shard: ShardId, ticket: Ticket, identity: Identity) {
+    /// What the journals say of an identity, as an index of them would that is behind now and then: *something* where it is
+    /// level, *nothing* where it is past what the shard has forgotten.
+    pub(super) fn recalled(&mut self, shard: ShardId, ticket: Ticket, identity: Identity, ended_by_us: u64) {
         let Some(Kept::Request(number, request)) = self.tickets.get(&ticket.0).cloned() else { return };
         self.ran.recalls += 1;
-        let known = (0..).map(ShardId).zip(&self.disks).find_map(|(home, disk)| {
-            let of_it =
-                disk.durable_facts().iter().filter(|(fact, _)| recall::identity_of(fact) == Some(identity));
-            let entry = of_it.fold(None, |known, (fact, at_us)| recall::after(known, fact, *at_us))?;
-            (entry.state != State::Forgotten).then(|| Known::Entry(Box::new(entry), home))
-        });
-        let known =
-            if self.dice.happens(INDEX_GONE) { Known::Unsaid } else { known.unwrap_or(Known::Nothing) };
+        let behind = if self.dice.happens(INDEX_BEHIND) { self.dice.below(40) as usize } else { 0 };
+        let (mut reached_us, mut found) = (u64::MAX, None);
+        for (home, disk) in (0..).map(ShardId).zip(&self.disks) {
+            let facts = disk.durable_facts();
+            let facts = &facts[..facts.len().saturating_sub(behind)];
+            if behind > 0 {
+                reached_us = reached_us.min(facts.last().map_or(0, |(_, at_us)| *at_us));
+            }
+            let of_it = facts.iter().filter(|(fact, _)| recall::identity_of(fact) == Some(identity));
+            let entry = of_it.fold(None, |known, (fact, at_us)| recall::after(known, fact, *at_us));
+            let entry = entry.filter(|entry| entry.state != State::Forgotten);
+            found = found.or(entry.map(|entry| (entry, home)));
+        }
+        let known = match found {
+            _ if self.dice.happens(INDEX_GONE) => Known::Unsaid,
+            Some((entry, home)) if behind == 0 => Known::Entry(Box::new(entry), home),
+            None if reached_us > ended_by_us => Known::Nothing,
+            _ => Known::Unsaid,
+        };
         self.tell(Some(number), || format!("the index says {known:?}"));
         self.event(shard, Event::Recalled(Box::new(Recalled { request: *request, known })));
     }
