@@ -78,8 +78,10 @@ async fn whole(request: Request, next: Next) -> Response {
 /// Whether a request is for a name of this machine. A page from elsewhere can have a browser ask a name of its own that
 /// leads here, and would be shown the answer.
 pub(crate) fn is_for_us(headers: &HeaderMap) -> bool {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    host.is_some_and(is_loopback)
+    let mut hosts = headers.get_all(header::HOST).iter();
+    // Of two nobody knows which the browser meant.
+    let only = hosts.next().filter(|_| hosts.next().is_none());
+    only.and_then(|host| host.to_str().ok()).is_some_and(is_loopback)
 }
 
 /// Whether a host name with an optional port leads to this machine.
@@ -92,7 +94,18 @@ fn is_loopback(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_loopback;
+    use super::*;
+
+    #[test]
+    fn one_host_is_named_and_no_other() {
+        let named = |hosts: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            hosts.iter().for_each(|host| drop(headers.append(header::HOST, host.parse().expect("a name"))));
+            is_for_us(&headers)
+        };
+        assert!(named(&["localhost"]));
+        assert!(!named(&[]) && !named(&["evil.example"]) && !named(&["localhost", "evil.example"]));
+    }
 
     #[test]
     fn only_loopback_names_are_ours() {

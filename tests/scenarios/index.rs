@@ -2,7 +2,8 @@
 //! told from the journal alone and built anew from it whatever happens to the file (rules D4, S04).
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -203,6 +204,33 @@ fn d4_what_is_in_its_place_stops_no_payment_and_it_comes_when_there_is_room() {
     fs::remove_dir(file(&rig)).expect("our own");
     await_level(&rig, 5);
     assert_eq!(rows(&rig).len(), 5);
+}
+
+#[test]
+fn d4_it_comes_again_when_its_file_is_taken_away_or_spoiled_under_a_running_switch() {
+    let Some(rig) = Setup::new().set("switch.recent_entries", 4).start() else { return };
+    approved(&rig, 1..9);
+    await_level(&rig, 8);
+    let mut north = rig.acquirer("north");
+    remove(&rig);
+    rig.await_metric("index_rebuilds_total", 1.0);
+    await_level(&rig, 8);
+    north.ask(&reversal(90, 1, ""), "0430 39=00");
+    // What is asked of it meanwhile comes again.
+    for name in ["index.sqlite", "index.sqlite-wal"] {
+        let path = rig.folder().join("journal").join(name);
+        let bytes = fs::metadata(&path).expect("SQLite's").len() as usize;
+        let spoiled = OpenOptions::new().write(true).open(&path).expect("our own");
+        spoiled.write_all_at(&vec![0x5A; bytes], 0).expect("our own");
+    }
+    north.send(&reversal(91, 2, ""));
+    let answer = north.receive();
+    assert!(["00", "96"].contains(&answer.plain.get(39)), "{answer:?}");
+    rig.await_metric("index_rebuilds_total", 2.0);
+    await_level(&rig, 8);
+    north.ask(&reversal(92, 2, ""), "0430 39=00");
+    rig.issuer("maple").wait_reversals(2);
+    assert_eq!(rig.issuer("maple").reversals().len(), 2);
 }
 
 #[test]

@@ -126,7 +126,7 @@ pub struct Authorizer {
     stood_in: alloc::vec::Vec<StoodIn>,
     reversals_max: usize,
     /// Requests that wait for the index.
-    recalling: usize,
+    recalling: alloc::vec::Vec<recall::Waiting>,
     searches: reversal::Allowance,
     burials: reversal::Allowance,
     live: event::LiveLinks,
@@ -156,7 +156,7 @@ impl Authorizer {
             stood_in: issuers.iter().map(|_| StoodIn::default()).collect(),
             reversals_max: usize::try_from(limits.reversals_max).unwrap_or(usize::MAX),
             issuers,
-            recalling: 0,
+            recalling: alloc::vec::Vec::new(),
             searches: reversal::Allowance::SEARCHES,
             burials: reversal::Allowance::BURIALS,
             live: event::LiveLinks::default(),
@@ -247,7 +247,7 @@ impl Authorizer {
     /// How many transactions are running here, with what waits for the index.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.transactions.len().saturating_add(self.proofs.len()).saturating_add(self.recalling)
+        self.transactions.len().saturating_add(self.proofs.len()).saturating_add(self.recalling.len())
     }
 
     /// How many of them wait for the token.

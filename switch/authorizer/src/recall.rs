@@ -13,7 +13,7 @@ use alloc::boxed::Box;
 use crate::Authorizer;
 use crate::decision::{DeclineReason, Outcome};
 use crate::effect::{Effect, Effects};
-use crate::event::{Now, ShardId};
+use crate::event::{AcquirerId, Now, ShardId, Ticket};
 use crate::fact::Fact;
 use crate::memory::{Entry, State, Undo};
 use crate::planted::Planted;
@@ -42,10 +42,22 @@ pub enum Known {
     Unsaid,
 }
 
+/// A request that waits for the index.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    ticket: Ticket,
+    acquirer: AcquirerId,
+    identity: Identity,
+    /// Something was decided of its identity since it was asked for: what is answered is older than that.
+    is_stale: bool,
+}
+
+/// Requests of one shard that may wait for the index.
+const WAITING_MAX: usize = 1_024;
+
 impl Authorizer {
     /// Asks the index for an identity that memory does not know, behind the facts that were decided before: it is told by
-    /// them. Whether it was asked: where memory has forgotten nothing, or nothing is written down, there is nothing to
-    /// ask for.
+    /// them. False where memory has forgotten nothing, or nothing is written down: there is nothing to ask for.
     pub(crate) fn recalls(
         &mut self,
         request: &Request,
@@ -55,21 +67,36 @@ impl Authorizer {
     ) -> bool {
         let forgotten_us = self.memory.forgotten_us(now.monotonic_us);
         let asks = forgotten_us > 0 && self.tables.has_journal && !self.has_planted(Planted::IndexUnasked);
-        if asks {
-            let longest_us = self.tables.issuers.iter().map(|issuer| issuer.timeout_us).max().unwrap_or(0);
-            let longest_us = longest_us.saturating_add(self.tables.proof_timeout_us);
-            let ended_by_us = forgotten_us.saturating_add(longest_us);
-            self.recalling = self.recalling.saturating_add(1);
-            out.visible.push(Effect::Recall { ticket: request.ticket, identity, ended_by_us });
+        if !asks {
+            return false;
         }
-        asks
+        // Nobody has more of the room than is free, so that there is some for the others.
+        let own = self.recalling.iter().filter(|waiting| waiting.acquirer == request.acquirer).count();
+        if own >= WAITING_MAX.saturating_sub(self.recalling.len()) {
+            self.declined_stateless(request, DeclineReason::StoreUnavailable, out);
+            return true;
+        }
+        let longest_us = self.tables.issuers.iter().map(|issuer| issuer.timeout_us).max().unwrap_or(0);
+        let longest_us = longest_us.saturating_add(self.tables.proof_timeout_us);
+        let ended_by_us = forgotten_us.saturating_add(longest_us);
+        let (ticket, acquirer) = (request.ticket, request.acquirer);
+        self.recalling.push(Waiting { ticket, acquirer, identity, is_stale: false });
+        out.visible.push(Effect::Recall { ticket, identity, ended_by_us });
+        true
     }
 
     /// The index has answered. What could not be said is not taken for nothing: the request comes again.
     pub(crate) fn recalled(&mut self, recalled: &Recalled, now: Now, out: &mut Effects) {
         let Recalled { request, known } = recalled;
-        self.recalling = self.recalling.saturating_sub(1);
         let identity = request.original.map_or(request.identity, |original| original.identity);
+        let waited = self.recalling.iter().position(|waiting| waiting.ticket == request.ticket);
+        let is_stale = waited.is_some_and(|waited| self.recalling.swap_remove(waited).is_stale);
+        if is_stale && !matches!(known, Known::Unsaid) && self.recalls(request, identity, now, out) {
+            return;
+        }
+        for waiting in self.recalling.iter_mut().filter(|waiting| waiting.identity == identity) {
+            waiting.is_stale = true;
+        }
         match known {
             // It came meanwhile.
             _ if self.memory.find(identity, now.monotonic_us).is_some() => self.admitted(request, now, out),

@@ -1,5 +1,7 @@
 //! What memory has forgotten is asked of the index, and looked at as if it had never been forgotten.
 
+use alloc::vec::Vec;
+
 use super::*;
 use crate::memory::{Entry, Memory, State};
 use crate::recall::{self, Known, Recalled};
@@ -165,4 +167,29 @@ fn what_was_forgotten_is_as_new_as_the_newest_that_left() {
     }
     assert_eq!(memory.forgotten_us(80), 50);
     assert_eq!(memory.forgotten_us(70 + WINDOW_US), 70);
+}
+
+/// Two reversals of one payment ask at once, and memory has forgotten it again between their answers.
+#[test]
+fn an_answer_that_is_older_than_what_was_decided_since_is_asked_for_anew() {
+    let mut world = World::forgotten(7);
+    let whole = world.reversal(Class::ReversalAdvice, 7);
+    let mut part = world.reversal(Class::ReversalAdvice, 7);
+    part.original.as_mut().unwrap().left_minor = Some(400);
+    world.tell(Event::Request(whole.clone()));
+    world.tell(Event::Request(part.clone()));
+    let (first, second) = (world.index(Identity(7)), world.index(Identity(7)));
+    assert_eq!(world.recalled(whole, first), ["0420 to 0.0 as 2 of 1", "reply 3 on 0: 00"]);
+    world.later(WINDOW_US + 1);
+    assert!(world.recalled(part.clone(), second)[0].starts_with("recall 7 for 4"));
+    let known = world.index(Identity(7));
+    assert_eq!(world.recalled(part, known), ["reply 4 on 0: 00"], "it is undone whole");
+}
+
+#[test]
+fn one_acquirer_leaves_room_among_the_questions() {
+    let mut world = World::forgotten(7);
+    let told: Vec<String> = (1_000..2_000).flat_map(|of| world.reverse(of)).collect();
+    assert_eq!(told.iter().filter(|told| told.starts_with("recall")).count(), 512);
+    assert!(told[512..].iter().all(|told| told.ends_with(": 96")));
 }

@@ -251,6 +251,9 @@ impl Work {
                 tracing::info!(rows = store.rows(), ms, "the index of the journal is level with it");
             }
             if Instant::now() >= retention_at {
+                if !store.is_there(&self.directory) {
+                    return Err(Trouble::Unsound("its file was taken away".to_owned()).into());
+                }
                 let kept = settings.retention.as_micros() as u64;
                 let removed = store.forget(Wall::now().micros().saturating_sub(kept))?;
                 let again = if removed < REMOVED_MAX { RETENTION_EVERY } else { Duration::ZERO };

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,6 +66,7 @@ pub(super) struct Store {
     sealer: Sealer,
     lookup: Lookup,
     rows: u64,
+    inode: u64,
     out: Vec<u8>,
 }
 
@@ -113,7 +114,8 @@ impl Store {
         let sealer = keys.for_new_index(&salt);
         let rows = rows as u64;
         let lookup = Lookup::new(keys.clone(), names.clone());
-        Ok(Self { connection, keys, names, session, sealer, lookup, rows, out: Vec::new() })
+        let inode = fs::metadata(&path).map_or(0, |file| file.ino());
+        Ok(Self { connection, keys, names, session, sealer, lookup, rows, inode, out: Vec::new() })
     }
 
     /// Removes the file with all that is beside it.
@@ -121,6 +123,11 @@ impl Store {
         for name in FILES {
             let _ = fs::remove_file(directory.join(name));
         }
+    }
+
+    /// Whether the file is still the one that has the name: it may have been taken away.
+    pub(super) fn is_there(&self, directory: &Path) -> bool {
+        fs::metadata(directory.join(FILES[0])).is_ok_and(|file| file.ino() == self.inode)
     }
 
     /// How many requests it tells of.
