@@ -30,15 +30,8 @@ fn b08_no_tls_hello_is_cut_off_at_its_time() {
     let identity = authority.identity("switch.example", 1);
     let setup = Setup::new()
         .acquirer("secure")
-        .unset("acquirer.secure.plain_tcp")
-        .set("acquirer.secure.tls.certificate", "switch.pem")
-        .set("acquirer.secure.tls.key", "switch.key")
-        .set("acquirer.secure.tls.ca", "ca.pem")
-        .set("acquirer.secure.tls.peer_name", "secure.example")
-        .set("timers.tls_handshake", "300ms")
-        .file("switch.pem", &identity.certificate_pem())
-        .secret_file("switch.key", &identity.key_pem())
-        .file("ca.pem", &authority.pem());
+        .secured("acquirer.secure", &authority, &identity)
+        .set("timers.tls_handshake", "300ms");
     let Some(rig) = setup.start() else { return };
     for hello in [&[][..], &[0x16, 0x03, 0x01, 0x02], b"GET / HTTP/1.1\r\n\r\n"] {
         let mut stream = TcpStream::connect(rig.address("secure")).expect("the switch listens");

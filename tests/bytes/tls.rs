@@ -37,15 +37,8 @@ impl Cast {
 
     fn setup(&self) -> Setup {
         Setup::new()
-            .unset("acquirer.north.plain_tcp")
-            .set("acquirer.north.tls.certificate", "switch.pem")
-            .set("acquirer.north.tls.key", "switch.key")
-            .set("acquirer.north.tls.ca", "ca.pem")
+            .secured("acquirer.north", &self.authority, &self.switch)
             .set("acquirer.north.tls.crl", "ca.crl")
-            .set("acquirer.north.tls.peer_name", "north.example")
-            .file("switch.pem", &self.switch.certificate_pem())
-            .secret_file("switch.key", &self.switch.key_pem())
-            .file("ca.pem", &self.authority.pem())
             .file("ca.crl", &self.authority.revocation_list(&[&self.revoked]))
     }
 
@@ -129,15 +122,11 @@ fn s36_strangers_take_no_place_of_an_acquirer_and_as_many_handshakes_as_there_ma
 #[test]
 fn s36_a_stranger_takes_no_link_of_an_issuer() {
     let cast = Cast::new();
-    let setup = cast
-        .setup()
-        .issuer("oak", "99997")
-        .absent("oak")
-        .unset("issuer.oak.plain_tcp")
-        .set("issuer.oak.tls.certificate", "switch.pem")
-        .set("issuer.oak.tls.key", "switch.key")
-        .set("issuer.oak.tls.ca", "ca.pem")
-        .set("issuer.oak.tls.peer_name", "oak.example");
+    let setup = cast.setup().issuer("oak", "99997").absent("oak").secured(
+        "issuer.oak",
+        &cast.authority,
+        &cast.switch,
+    );
     let Some(mut rig) = setup.start() else { return };
     rig.crash();
     // The same issuer, that connects to us.
@@ -197,17 +186,11 @@ fn s30_the_switch_calls_only_an_issuer_with_the_right_certificate() {
     for (what, signer, identity) in &issuers {
         // What the issuer itself would accept is not the point: it trusts whoever signed its own certificate.
         let address = tls::issuer(signer, identity, wire.clone());
-        let setup = Setup::new()
-            .issuer("oak", "99997")
-            .played_at("maple", address)
-            .unset("issuer.maple.plain_tcp")
-            .set("issuer.maple.tls.certificate", "switch.pem")
-            .set("issuer.maple.tls.key", "switch.key")
-            .set("issuer.maple.tls.ca", "ca.pem")
-            .set("issuer.maple.tls.peer_name", "maple.example")
-            .file("switch.pem", &cast.switch.certificate_pem())
-            .secret_file("switch.key", &cast.switch.key_pem())
-            .file("ca.pem", &cast.authority.pem());
+        let setup = Setup::new().issuer("oak", "99997").played_at("maple", address).secured(
+            "issuer.maple",
+            &cast.authority,
+            &cast.switch,
+        );
         let Some(rig) = setup.start() else { return };
         if *what == "right" {
             rig.await_links("maple", 1);

@@ -27,14 +27,7 @@ fn start(token: &TestToken) -> Option<Rig> {
     let setup = traffic::with_program(Setup::new(), token)
         .issuer("oak", "99997")
         .acquirer("south")
-        .unset("acquirer.south.plain_tcp")
-        .set("acquirer.south.tls.certificate", "switch.pem")
-        .set("acquirer.south.tls.key", "switch.key")
-        .set("acquirer.south.tls.ca", "ca.pem")
-        .set("acquirer.south.tls.peer_name", "south.example")
-        .file("switch.pem", &identity.certificate_pem())
-        .secret_file("switch.key", &identity.key_pem())
-        .file("ca.pem", &authority.pem())
+        .secured("acquirer.south", &authority, &identity)
         .set("issuer.maple.timeout", "300ms")
         .set("timers.reversal_retry_min", "50ms");
     let rig = setup.start()?;

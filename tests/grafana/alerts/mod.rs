@@ -311,17 +311,11 @@ fn worn_out() -> Scene {
     let authority = Authority::new("acquirers");
     let switch = authority.identity_for_days("switch.example", 1, 10);
     let stranger = Authority::new("strangers").identity("south.example", 2);
-    let setup = Setup::new()
-        .set("switch.recent_entries", 50)
-        .acquirer("south")
-        .unset("acquirer.south.plain_tcp")
-        .set("acquirer.south.tls.certificate", "switch.pem")
-        .set("acquirer.south.tls.key", "switch.key")
-        .set("acquirer.south.tls.ca", "ca.pem")
-        .set("acquirer.south.tls.peer_name", "south.example")
-        .file("switch.pem", &switch.certificate_pem())
-        .secret_file("switch.key", &switch.key_pem())
-        .file("ca.pem", &authority.pem());
+    let setup = Setup::new().set("switch.recent_entries", 50).acquirer("south").secured(
+        "acquirer.south",
+        &authority,
+        &switch,
+    );
     let expected = [
         "SignalboxMemoryShort",
         "SignalboxFilesRunOut",

@@ -12,6 +12,7 @@ use super::canary::Canaries;
 use super::issuer::Issuer;
 use super::places::{free_address, raise_own_file_limit, refusing_address, scratch_folder};
 use super::process;
+use super::tls::{Authority, Identity};
 use super::token::{Shim, TestToken};
 use super::{Door, Rig, SERVE, Start, Way};
 use crate::wire::Wire;
@@ -154,6 +155,21 @@ impl Setup {
     #[must_use]
     pub fn acquirer(self, name: &str) -> Setup {
         self.another("acquirer", name)
+    }
+
+    /// A peer, such as `acquirer.north`, meets the switch by TLS: with this certificate of the switch's, and one of its own for
+    /// `north.example` that the authority signs.
+    #[must_use]
+    pub fn secured(self, peer: &str, authority: &Authority, switch: &Identity) -> Setup {
+        let (_, name) = peer.split_once('.').expect("a peer");
+        self.unset(&format!("{peer}.plain_tcp"))
+            .set(&format!("{peer}.tls.certificate"), "switch.pem")
+            .set(&format!("{peer}.tls.key"), "switch.key")
+            .set(&format!("{peer}.tls.ca"), "ca.pem")
+            .set(&format!("{peer}.tls.peer_name"), format!("{name}.example"))
+            .file("switch.pem", &switch.certificate_pem())
+            .secret_file("switch.key", &switch.key_pem())
+            .file("ca.pem", &authority.pem())
     }
 
     /// Another issuer, as `maple` but for its name, with a route for these cards.
