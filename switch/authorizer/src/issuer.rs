@@ -22,7 +22,7 @@ use crate::memory::{Memory, State};
 use crate::planted::{Planted, is_planted};
 use crate::request::{Answer, Identity, same_if_both};
 use crate::saf::{Reversal, Why};
-use crate::tables::Issuer;
+use crate::tables::{Issuer, Tables};
 use crate::transaction::{Sent, Transaction, TransactionId};
 
 mod legs;
@@ -218,12 +218,7 @@ impl Authorizer {
             self.timed_out(id, now, out);
             return self.late(answer, now, out);
         }
-        let takes_parts = self
-            .tables
-            .acquirers
-            .get(transaction.acquirer.index())
-            .is_some_and(|acquirer| acquirer.takes_parts);
-        let fits = (fits_content(transaction, answer, takes_parts)
+        let fits = (fits_content(transaction, answer, &self.tables)
             && !self.tables.is_unheard_of(answer.response_code))
             || self.has_planted(Planted::ContentIgnored);
         let round_trip_us = now.monotonic_us.saturating_sub(transaction.forwarded_us);
@@ -395,10 +390,13 @@ fn fits_what_is_known(memory: &Memory, place: u32, of: Of, answer: &Answer) -> b
 /// Whether an answer says something that can be said to the request: its own processing code, card and currency, and its
 /// own amount, or a part of it where the answer is a partial approval, which must say how much and be to somebody who
 /// takes parts.
-fn fits_content(transaction: &Transaction, answer: &Answer, takes_parts: bool) -> bool {
+fn fits_content(transaction: &Transaction, answer: &Answer, tables: &Tables) -> bool {
     let (asked, currency) = (transaction.amount.minor(), transaction.amount.currency());
     let fits_amount = match (answer.response_code.as_bytes(), answer.amount_minor) {
-        (b"10" | b"002", minor) => takes_parts && minor.is_some_and(|minor| (1..=asked).contains(&minor)),
+        (b"10" | b"002", minor) => {
+            tables.takes_parts(transaction.acquirer)
+                && minor.is_some_and(|minor| (1..=asked).contains(&minor))
+        }
         (_, minor) => minor.is_none_or(|minor| minor == asked),
     };
     same_if_both(answer.processing_code, transaction.processing_code)

@@ -91,15 +91,17 @@ impl Authorizer {
         let identity = request.original.map_or(request.identity, |original| original.identity);
         let waited = self.recalling.iter().position(|waiting| waiting.ticket == request.ticket);
         let is_stale = waited.is_some_and(|waited| self.recalling.swap_remove(waited).is_stale);
-        if is_stale && !matches!(known, Known::Unsaid) && self.recalls(request, identity, now, out) {
+        // It came meanwhile, and memory is newer than any answer.
+        let is_known = self.memory.find(identity, now.monotonic_us).is_some();
+        let is_asked_anew = is_stale && !is_known && !matches!(known, Known::Unsaid);
+        if is_asked_anew && self.recalls(request, identity, now, out) {
             return;
         }
         for waiting in self.recalling.iter_mut().filter(|waiting| waiting.identity == identity) {
             waiting.is_stale = true;
         }
         match known {
-            // It came meanwhile.
-            _ if self.memory.find(identity, now.monotonic_us).is_some() => self.admitted(request, now, out),
+            _ if is_known => self.admitted(request, now, out),
             Known::Entry(_, home) if *home != self.shard => {
                 out.free.push(Effect::Hand { ticket: request.ticket, to: *home });
             }

@@ -81,6 +81,12 @@ impl Tables {
         self.acquirers.get(acquirer.index()).map_or(CodeSet::Response1987, |acquirer| acquirer.codes)
     }
 
+    /// Whether an acquirer takes an approval of a part of what it asked for.
+    #[must_use]
+    pub fn takes_parts(&self, acquirer: AcquirerId) -> bool {
+        self.acquirers.get(acquirer.index()).is_some_and(|acquirer| acquirer.takes_parts)
+    }
+
     /// By whose limits a wrong code of an earlier process counts: those of its program. Where that has another name now, or
     /// is no more, the strictest of those that ask such questions: a name must not give tries back.
     #[must_use]

@@ -114,6 +114,7 @@ impl Recalls {
 
     /// There is a file, and what was read of another counts no more.
     pub(super) fn open(&self) {
+        self.is_unsound.store(false, Ordering::Release);
         self.opened.fetch_add(1, Ordering::AcqRel);
         self.is_open.store(true, Ordering::Release);
     }
@@ -220,7 +221,11 @@ impl Answering {
         // Before the look-up: what it finds is at least as new, unless the file became another.
         let opened = self.recalls.opened.load(Ordering::Acquire);
         let reached_us = self.recalls.reached_us(&asked.facts);
-        let is_level = reached_us == u64::MAX;
+        let (is_level, is_past) = (reached_us == u64::MAX, reached_us > question.ended_by_us);
+        if !is_past {
+            // Whatever is found does not count yet.
+            return is_late.then_some(Known::Unsaid);
+        }
         let known = match self.find(file, question.identity) {
             _ if self.recalls.opened.load(Ordering::Acquire) != opened => None,
             Ok(Some(found)) if is_level => Some(match (found.entry, found.is_nameless) {
@@ -228,10 +233,10 @@ impl Answering {
                 (None, true) => Known::Unsaid,
                 (None, false) => Known::Nothing,
             }),
-            Ok(None) if reached_us > question.ended_by_us => Some(Known::Nothing),
-            Ok(_) => None,
+            Ok(None) => Some(Known::Nothing),
+            Ok(Some(_)) => None,
             Err(why) => {
-                *file = File { opened: 0, connection: None, lookup: self.lookup() };
+                file.connection = None;
                 if let Trouble::Unsound(why) = why {
                     tracing::warn!(%why, "the index was asked, and what it says is not sound");
                     self.recalls.is_unsound.store(true, Ordering::Release);
