@@ -200,6 +200,16 @@ fn change(bytes: &mut Vec<u8>, chance: &mut Chance) {
     }
 }
 
+/// Where the value of each element begins, how long it is, and how long with its length prefix.
+fn places(dialect: &Dialect, message: &[u8], index: &Index) -> [Option<(u16, usize, usize)>; 129] {
+    let (read, mut places) = (Message::new(dialect, message, index), [None; 129]);
+    for de in index.present() {
+        let (value, raw) = (read.value(de).expect("indexed"), read.raw(de).expect("indexed"));
+        places[usize::from(de.number())] = read.value_offset(de).map(|at| (at, value.len(), raw.len()));
+    }
+    places
+}
+
 /// What the edge does with bytes: cut, parse, check, read every element. Gives how far it came.
 fn digest(
     dialect: &Dialect,
@@ -210,9 +220,10 @@ fn digest(
     let Ok(Cut::Frame { message, taken, .. }) = format.cut(bytes) else { return 0 };
     assert!(taken <= bytes.len() && message.len() <= taken);
     let carefully = dialect.parse(message, index);
-    let present = index.present();
+    let (present, found) = (index.present(), places(dialect, message, index));
     let parsed = plans.parse(dialect, message, index);
     assert_eq!((&parsed, index.present()), (&carefully, present));
+    assert_eq!(places(dialect, message, index), found);
     let _ = dialect.check_rules(index);
     // What is left of a flawed message is read too: the answer echoes it.
     let read = Message::new(dialect, message, index);

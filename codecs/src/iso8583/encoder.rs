@@ -179,6 +179,15 @@ pub(super) fn write_element(
 ) -> Result<(), EncodeFlaw> {
     let len = u16::try_from(canonical.len()).map_err(|_| EncodeFlaw::TooLong)?;
     let (prefix_bytes, units) = match spec.length {
+        // Most of what is said here, DE 38 and 39: it goes as it is.
+        Length::Fixed(units) if len == units && text::is_canonical_on_the_wire(spec) => {
+            let is_sound = text::is_canonical(spec.kind, canonical);
+            return if is_sound {
+                writer.put(canonical).ok_or(EncodeFlaw::Full)
+            } else {
+                Err(EncodeFlaw::NotEncodable)
+            };
+        }
         Length::Fixed(units) if len == units => (0, units),
         Length::Fixed(units) => (0, padded(spec, len, units)?),
         Length::Var { prefix_digits, max } => {

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::index::{Index, Span};
+use super::index::{Index, Place, Span};
 use super::{De, DeSet, Dialect, FieldSpec, Kind, Mti, Original, ReplacementAmounts, Text, Version};
 use crate::emv::IccData;
 use crate::error::{Flaw, ParseError};
@@ -310,10 +310,10 @@ impl<'a> Message<'a> {
         self.index.is_whole
     }
 
-    /// Where an element lies that is known to be present.
+    /// Where the element of a place lies, which is known to be present.
     #[inline(always)]
-    pub(super) fn place(&self, de: De) -> Option<Span> {
-        self.index.get(de)
+    pub(super) fn entry(&self, place: Place) -> Option<Span> {
+        self.index.get(place)
     }
 
     #[inline(always)]

@@ -8,6 +8,7 @@
 use core::fmt;
 
 use super::encoder::{mti_bytes, write_bitmaps, write_element, write_mti};
+use super::index::Place;
 use super::{BitmapText, De, DeSet, Dialect, Message};
 use crate::writer::Writer;
 
@@ -65,6 +66,8 @@ struct Piece {
     source: Source,
     first: De,
     last: De,
+    /// Where an index says where these two lie.
+    places: [Place; 2],
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -122,7 +125,7 @@ impl Weaves {
                 }
             };
             // The pattern says that both are present.
-            let (first, last) = (from.place(piece.first)?, from.place(piece.last)?);
+            let [Some(first), Some(last)] = piece.places.map(|place| from.entry(place)) else { return None };
             writer.put(from.bytes().get(usize::from(first.start())..usize::from(last.end()))?)?;
         }
         Some(writer.at())
@@ -150,12 +153,24 @@ impl fmt::Debug for Weaves {
     }
 }
 
+impl Piece {
+    const fn of(source: Source, de: De) -> Piece {
+        let place = Place::of(de);
+        Piece { source, first: de, last: de, places: [place, place] }
+    }
+
+    fn goes_on_to(&mut self, de: De) {
+        let [first, _] = self.places;
+        (self.last, self.places) = (de, [first, Place::of(de)]);
+    }
+}
+
 impl Weave {
     const NONE: Weave = Weave {
         pattern: None,
         bitmaps: [0; BITMAP_BYTES_MAX],
         bitmap_bytes: 0,
-        pieces: [Piece { source: Source::Said, first: De::MTI, last: De::MTI }; PIECES],
+        pieces: [Piece::of(Source::Said, De::MTI); PIECES],
         used: 0,
     };
 
@@ -183,10 +198,10 @@ impl Weave {
                     if last.source == source
                         && of_source.from(last.last).without(last.last).first() == Some(de) =>
                 {
-                    last.last = de;
+                    last.goes_on_to(de);
                 }
                 _ => {
-                    *self.pieces.get_mut(self.used)? = Piece { source, first: de, last: de };
+                    *self.pieces.get_mut(self.used)? = Piece::of(source, de);
                     self.used = self.used.saturating_add(1);
                 }
             }

@@ -5,6 +5,7 @@
 
 mod ascii;
 mod bcd;
+mod block;
 mod ebcdic;
 mod every;
 mod hex;
@@ -13,6 +14,7 @@ mod repertoire;
 mod short;
 
 pub(crate) use bcd::packed_number;
+pub(crate) use block::{BLOCK_BYTES, Block};
 pub(crate) use ebcdic::{to_ascii as from_ebcdic, write_in_place as to_ebcdic};
 pub(crate) use hex::{read_array as read_hex_array, write as write_hex};
 pub(crate) use nibbles::all;

@@ -51,6 +51,17 @@ impl Repertoire {
         }
     }
 
+    /// The lowest and the highest byte, where it has all between them; of a track those of its digits.
+    pub(crate) const fn bounds(self) -> Option<(u8, u8)> {
+        match self {
+            Repertoire::AsciiDigits | Repertoire::AsciiTrack => Some((b'0', b'9')),
+            Repertoire::EbcdicDigits | Repertoire::EbcdicTrack => Some((0xF0, 0xF9)),
+            Repertoire::AsciiText => Some((b' ', b'~')),
+            Repertoire::Any => Some((0, u8::MAX)),
+            _ => None,
+        }
+    }
+
     /// Whether it has all of these bytes.
     #[inline(always)]
     pub(crate) fn has(self, bytes: &[u8]) -> bool {

@@ -66,8 +66,20 @@ pub(crate) fn number(digits: &[u8]) -> u64 {
             let first = shifted_out(u64::from(u32::from_le_bytes(*first)), unread) & 0xFFFF_FFFF;
             number_of_eight(first | u64::from(u32::from_le_bytes(*last)) << 32)
         }
-        _ => digits.iter().fold(0, |sum, digit| sum.wrapping_mul(10).wrapping_add(u64::from(digit & 0x0F))),
+        _ => match *digits {
+            [a] => ones(a),
+            [a, b] => ones(a).wrapping_mul(10).wrapping_add(ones(b)),
+            [a, b, c] => {
+                ones(a).wrapping_mul(100).wrapping_add(ones(b).wrapping_mul(10)).wrapping_add(ones(c))
+            }
+            _ => digits.iter().fold(0, |sum, digit| sum.wrapping_mul(10).wrapping_add(ones(*digit))),
+        },
     }
+}
+
+#[inline(always)]
+fn ones(digit: u8) -> u64 {
+    u64::from(digit & 0x0F)
 }
 
 /// So many characters fewer, from the end on: at most eight.

@@ -17,11 +17,11 @@ impl Currency {
     }
 
     /// Reads three ASCII digits.
+    #[inline]
     pub fn parse(ascii: &[u8]) -> Option<Currency> {
-        if ascii.len() != 3 {
-            return None;
-        }
-        Currency::new(u16::try_from(super::number(ascii)?).ok()?)
+        let [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] = *ascii else { return None };
+        let [a, b, c] = [a, b, c].map(|digit| u16::from(digit & 0x0F));
+        Currency::new(a.wrapping_mul(100).wrapping_add(b.wrapping_mul(10)).wrapping_add(c))
     }
 
     /// 0 to 999.

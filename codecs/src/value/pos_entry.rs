@@ -13,19 +13,10 @@ impl PosEntry {
     /// Reads three ASCII digits or twelve letters and digits.
     #[inline]
     pub fn parse(ascii: &[u8]) -> Option<PosEntry> {
-        let sound = match ascii.len() {
-            3 => ascii.iter().fold(true, |all, byte| all & byte.is_ascii_digit()),
-            12 => ascii.iter().all(u8::is_ascii_alphanumeric),
-            _ => false,
+        let characters = match *ascii {
+            [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] => [a, b, c, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            _ => ascii.try_into().ok().filter(|all: &[u8; 12]| all.iter().all(u8::is_ascii_alphanumeric))?,
         };
-        if !sound {
-            return None;
-        }
-        let mut characters = [0; 12];
-        match *ascii {
-            [a, b, c] => characters = [a, b, c, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-            _ => characters.get_mut(..ascii.len())?.copy_from_slice(ascii),
-        }
         Some(PosEntry { characters })
     }
 

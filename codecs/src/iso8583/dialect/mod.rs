@@ -5,6 +5,7 @@
 
 pub mod built_in;
 
+mod mould;
 mod parse;
 mod plan;
 mod rules;

@@ -4,7 +4,7 @@
 use super::Dialect;
 use super::stride::{Form, Stride};
 use crate::error::{Flaw, ParseError};
-use crate::iso8583::index::{Span, position};
+use crate::iso8583::index::{Place, Span, position};
 use crate::iso8583::{BitmapText, De, DeSet, Index, Length, Mti, PrefixText, Text};
 use crate::length;
 use crate::reader::Reader;
@@ -156,7 +156,7 @@ impl Walk<'_> {
         let (value, units) = self.dialect.units(self.bytes, de, stride, at)?;
         let end = value.wrapping_add(usize::from(stride.bytes_of(units)));
         let content = self.bytes.get(value..end).ok_or(Flaw::TooShort)?;
-        self.index.put(de, Span::new(at, value, end, units));
+        self.index.put(Place::of(de), Span::new(at, value, end, units));
         if let Some(spec) = self.dialect.field(de)
             && !text::is_sound(spec, content, units)
         {

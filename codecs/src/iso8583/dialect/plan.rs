@@ -4,20 +4,26 @@
 //! A [`Plan`] belongs to one set of elements in one dialect. Elements of fixed length lie where their neighbour ends, so their
 //! places are known but for one number; what is left to do for each message is to read the length prefixes and to check the
 //! content. A message that the plan cannot vouch for is walked over with care, which alone says what is wrong.
+//!
+//! A message that is as long as one before it too, element by element, has not even that left to do: see [`mould`](super::mould).
 
 use core::fmt;
 
 use super::Dialect;
+use super::mould::Moulds;
 use super::stride::{Form, Stride};
 use crate::error::ParseError;
-use crate::iso8583::index::{Span, position};
+use crate::iso8583::index::{Place, Span, position};
 use crate::iso8583::{De, DeSet, Index};
 use crate::reader::Reader;
 use crate::text::{self, Repertoire};
 
-/// Plans for the sets of elements that were met last, of any number of dialects. About 35 KiB: one for each thread that
-/// reads messages.
-pub struct Plans([Plan; PLANS]);
+/// Plans for the sets of elements that were met last, of any number of dialects, and moulds of whole messages. About 180 KiB:
+/// one for each thread that reads messages.
+pub struct Plans {
+    plans: [Plan; PLANS],
+    moulds: Moulds,
+}
 
 /// Enough for the requests, reversals and answers of a few neighbours; sets that meet in one place take turns.
 const PLANS: usize = 16;
@@ -55,7 +61,7 @@ struct Group {
 impl Plans {
     /// No plan yet.
     pub const fn new() -> Plans {
-        Plans([const { Plan::NONE }; PLANS])
+        Plans { plans: [const { Plan::NONE }; PLANS], moulds: Moulds::NONE }
     }
 
     /// Does what [`Dialect::parse`] does, quicker where a message has the elements of one before it.
@@ -64,10 +70,20 @@ impl Plans {
     /// The same.
     #[inline]
     pub fn parse(&mut self, dialect: &Dialect, bytes: &[u8], index: &mut Index) -> Result<(), ParseError> {
-        match self.quick(dialect, bytes, index) {
+        match self.moulds.fill(dialect, bytes, index) {
             Some(()) => Ok(()),
-            None => self.learn(dialect, bytes, index),
+            None => self.parse_anew(dialect, bytes, index),
         }
+    }
+
+    /// A message of a shape that was not met lately.
+    #[inline(never)]
+    fn parse_anew(&mut self, dialect: &Dialect, bytes: &[u8], index: &mut Index) -> Result<(), ParseError> {
+        if self.quick(dialect, bytes, index).is_none() {
+            self.learn(dialect, bytes, index)?;
+        }
+        self.moulds.keep(dialect, bytes, index);
+        Ok(())
     }
 
     #[inline(always)]
@@ -104,7 +120,7 @@ impl Plans {
         // Fibonacci hashing: the high bits of the product depend on all of the factor's.
         let mixed = (low ^ high.rotate_left(32) ^ dialect.likeness).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let [.., top] = mixed.to_le_bytes();
-        self.0.get_mut(usize::from(top >> 4))
+        self.plans.get_mut(usize::from(top >> 4))
     }
 }
 
@@ -140,7 +156,7 @@ impl Plan {
             if let Some((de, stride)) = group.head {
                 (value, units) = dialect.units(bytes, de, stride, at).ok()?;
                 at = value.wrapping_add(usize::from(stride.bytes_of(units)));
-                index.put(de, Span::new(start, value, at, units));
+                index.put(Place::of(de), Span::new(start, value, at, units));
             }
             if group.begins_run {
                 run = value;
@@ -150,7 +166,7 @@ impl Plan {
                 return None;
             }
             for (de, place) in self.places.get(usize::from(group.first)..usize::from(group.end))? {
-                index.put(*de, place.moved_by(position(at)));
+                index.put(Place::of(*de), place.moved_by(position(at)));
             }
             at = end;
             if group.is_alone && !group.is_sound(self, dialect, bytes.get(value..end)?, units) {
@@ -227,17 +243,5 @@ impl Group {
         element.is_some_and(|(de, units)| {
             dialect.field(de).is_some_and(|spec| text::is_sound(spec, value, units))
         })
-    }
-}
-
-impl Stride {
-    /// Whether an element is checked by itself: it is signed, or may be padded.
-    fn is_alone(self) -> bool {
-        let may_be_padded = self.breaks_when_odd || self.begins_with_zero_when_odd;
-        self.content == Repertoire::Alone
-            || match self.form {
-                Form::Fixed => may_be_padded && self.units & 1 != 0,
-                _ => may_be_padded,
-            }
     }
 }

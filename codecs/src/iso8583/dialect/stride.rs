@@ -113,6 +113,16 @@ impl Stride {
         }
     }
 
+    /// Whether an element is checked by itself: it is signed, or may be padded.
+    pub(super) fn is_alone(self) -> bool {
+        let may_be_padded = self.breaks_when_odd || self.begins_with_zero_when_odd;
+        self.content == Repertoire::Alone
+            || match self.form {
+                Form::Fixed => may_be_padded && self.units & 1 != 0,
+                _ => may_be_padded,
+            }
+    }
+
     const UNKNOWN: Stride = Stride {
         form: Form::Unknown,
         units: 0,
