@@ -105,7 +105,14 @@ fn request(count: u64) {
     for _ in 0..count {
         let message = black_box(sample.message());
         let kind = (sample.mti(), Class::Authorization);
-        let _ = black_box(acquirer::translate::request(&message, kind, received, &homes, &programs));
+        let _ = black_box(acquirer::translate::request(
+            &message,
+            kind,
+            received,
+            &homes,
+            &programs,
+            |_, _, _| None,
+        ));
     }
 }
 

@@ -44,7 +44,14 @@ fn parse(criterion: &mut Criterion) {
             dialect.check_rules(&index)?;
             let message = Message::new(dialect, &bytes, &index);
             let mti = index.mti().expect("sound");
-            translate::request(&message, (mti, Class::Authorization), received, &homes, &programs)
+            translate::request(
+                &message,
+                (mti, Class::Authorization),
+                received,
+                &homes,
+                &programs,
+                |_, _, _| None,
+            )
         });
     });
     group.finish();

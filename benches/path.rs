@@ -139,6 +139,7 @@ impl Buffers {
             received,
             &self.homes,
             &self.programs,
+            |_, _, _| None,
         );
         self.events.push(Event::Request(request.expect("consistent")));
     }

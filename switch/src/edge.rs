@@ -174,13 +174,14 @@ impl Edge {
             crew.set_deadline(hsm.deadline);
         }
         *self.rules.borrow_mut() = Arc::new(rules);
-        self.happened(Event::Tables(tables));
+        self.happened(|| Event::Tables(tables));
     }
 
-    /// Something happened that the authorizer must know in the next turn.
-    #[inline]
-    pub(crate) fn happened(&self, event: Event) {
-        self.inbox.borrow_mut().push(event);
+    /// Something happened that the authorizer must know in the next turn. The event is made where it is kept: pushed, it
+    /// would be moved there twice.
+    #[inline(always)]
+    pub(crate) fn happened(&self, event: impl FnOnce() -> Event) {
+        self.inbox.borrow_mut().extend(std::iter::once_with(event));
         self.kick.set();
     }
 
@@ -189,7 +190,7 @@ impl Edge {
         for shard in (0..self.setup.shards()).map(ShardId).filter(|shard| *shard != self.shard) {
             self.send(shard, Hop::Event(Box::new(event.clone())));
         }
-        self.happened(event);
+        self.happened(|| event);
     }
 
     /// Hands something of a running transaction to another shard.
@@ -206,10 +207,10 @@ impl Edge {
             return taken().map_or(Ok(()), |envelope| Err((envelope, DeclineReason::FormatError)));
         };
         // A reversal goes where its original went.
-        let named = request.original.map_or(request.identity, |original| original.identity);
+        let named = request.original.as_ref().map_or(request.identity, |original| original.identity);
         let home = self.setup.homes.of_identity(named);
         if home == self.shard {
-            self.happened(Event::Request(request));
+            self.happened(|| Event::Request(request));
             return Ok(());
         }
         match taken().map(|envelope| self.setup.mailbox(home).send(Hop::Request(envelope))) {
@@ -223,7 +224,7 @@ impl Edge {
     pub(crate) fn arrived(&self, envelope: Box<Envelope>, event: impl FnOnce(Request) -> Event) {
         let ticket = self.envelopes.borrow_mut().keep(envelope);
         if let Some(request) = self.read_request(ticket) {
-            return self.happened(event(request));
+            return self.happened(|| event(request));
         }
         let mut envelopes = self.envelopes.borrow_mut();
         if let Some(envelope) = envelopes.take(ticket) {
@@ -232,7 +233,7 @@ impl Edge {
     }
 
     /// What a request says; the envelope learns its name.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read_request(&self, ticket: Ticket) -> Option<Request> {
         let envelopes = self.envelopes.borrow();
         let envelope = envelopes.get(ticket)?;
@@ -242,13 +243,12 @@ impl Edge {
         let received = Received { ticket, link, acquirer };
         let class = translate::class(mti)?;
         let rules = envelope.rules()?;
-        let mut request =
-            translate::request(&message, (mti, class), received, &self.setup.homes, &rules.programs).ok()?;
-        if rules.keeps(&request) {
-            let is_proxy = request.program.is_some_and(|program| rules.has_proxies(program));
-            let proxy = request.pan.as_ref().filter(|_| is_proxy);
-            request.kept = Some(kept::of(&message, proxy));
-        }
+        let keep = |class, pan: Option<&Pan>, program: Option<ProgramId>| {
+            let proxy = pan.filter(|_| program.is_some_and(|program| rules.has_proxies(program)));
+            rules.keeps(class, pan, program).then(|| kept::of(&message, proxy))
+        };
+        let (homes, programs) = (&self.setup.homes, &rules.programs);
+        let request = translate::request(&message, (mti, class), received, homes, programs, keep).ok()?;
         envelope.identity.set(Some(request.identity));
         Some(request)
     }
@@ -305,10 +305,10 @@ impl Edge {
         match waits {
             Waits::Proof(proof) => {
                 let judgement = said.map_or(Judgement::Unknown, crypto::judgement);
-                self.happened(Event::Judged(proof, judgement));
+                self.happened(|| Event::Judged(proof, judgement));
             }
             Waits::Change(provision) => match crypto::enrolled(*provision, said) {
-                Some(provision) => self.happened(Event::Provision(provision)),
+                Some(provision) => self.happened(|| Event::Provision(provision)),
                 None => provision.asker.into_iter().for_each(|asker| self.setup.askers.forget(asker)),
             },
             Waits::Mac(ticket) => self.mac_said(ticket, said),
@@ -318,7 +318,7 @@ impl Edge {
     /// Draws a challenge for a card at home here.
     pub(crate) fn challenge(&self, program: ProgramId, account: AccountHash, pan: Pan) {
         let Some(change) = crate::api::new_challenge(&self.rules().config, program) else { return };
-        self.happened(Event::Provision(Provision { asker: None, account, pan, change }));
+        self.happened(|| Event::Provision(Provision { asker: None, account, pan, change }));
     }
 
     /// The trace id of a request, if it is one of those that have lines in the log.
@@ -357,12 +357,12 @@ impl Edge {
                     self.encode_leg(envelope, leg, funding, &mut frame)
                         .map(|()| self.send(shard, Hop::Forward(leg, frame)))
                 }
-                _ => return self.happened(Event::Unsent(leg, Unsent::LinkLost)),
+                _ => return self.happened(|| Event::Unsent(leg, Unsent::LinkLost)),
             },
         };
         if let Err(error) = sent {
             tracing::debug!(issuer = %self.setup.start.issuers[leg.to.issuer.index()].name, ?error, "request cannot be said to its issuer");
-            self.happened(Event::Unsent(leg, Unsent::NotEncodable));
+            self.happened(|| Event::Unsent(leg, Unsent::NotEncodable));
         }
     }
 
@@ -371,7 +371,7 @@ impl Edge {
         let owner = authorizer::issuer::shard_of(leg.stan, self.setup.shards());
         let event = Event::Unsent(leg, why);
         if owner == self.shard {
-            self.happened(event);
+            self.happened(|| event);
         } else {
             self.send(owner, Hop::Event(Box::new(event)));
         }
@@ -434,7 +434,7 @@ impl Edge {
         };
         if let Err(error) = written {
             tracing::error!(issuer = %issuer.name, stan = leg.stan.number(), ?error, "a stored message cannot be said to its issuer");
-            return self.happened(Event::Unsent(leg, Unsent::NotEncodable));
+            return self.happened(|| Event::Unsent(leg, Unsent::NotEncodable));
         }
         match self.issuer_shard(*to) {
             shard if shard == self.shard => self.append_delivery(leg, &frame),

@@ -19,7 +19,7 @@ impl Edge {
     /// The index has answered: the request is read again.
     pub(crate) fn recalled(&self, ticket: Ticket, known: Known) {
         match self.read_request(ticket) {
-            Some(request) => self.happened(Event::Recalled(Box::new(Recalled { request, known }))),
+            Some(request) => self.happened(|| Event::Recalled(Box::new(Recalled { request, known }))),
             None => self.release(ticket),
         }
     }

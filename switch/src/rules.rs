@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use authorizer::event::{AcquirerId, IssuerId};
 use authorizer::programs::ProgramId;
-use authorizer::request::Request;
+use authorizer::request::Class;
 use codecs::iso8583::Dialect;
 use codecs::value::{Iin, Pan};
 
@@ -92,13 +92,11 @@ impl Rules {
 
     /// Whether an issuer may have to be told of this request from what is written down. Of a program's card nobody knows
     /// here which one pays.
-    pub(crate) fn keeps(&self, request: &Request) -> bool {
+    pub(crate) fn keeps(&self, class: Class, pan: Option<&Pan>, program: Option<ProgramId>) -> bool {
         let may_be_stood_in = |pan: &Pan| self.stand_ins.iter().any(|iin| iin.covers(pan));
-        let is_proxy =
-            request.program.is_some_and(|program| self.has_proxies(program)) && !self.stand_ins.is_empty();
-        let is_asked_for =
-            !request.class.is_reversal() && (is_proxy || request.pan.as_ref().is_some_and(may_be_stood_in));
-        self.config.journal.is_some() && (request.class.is_advice() || is_asked_for)
+        let is_proxy = program.is_some_and(|program| self.has_proxies(program)) && !self.stand_ins.is_empty();
+        let is_asked_for = !class.is_reversal() && (is_proxy || pan.is_some_and(may_be_stood_in));
+        self.config.journal.is_some() && (class.is_advice() || is_asked_for)
     }
 
     /// Whether others pay for the cards of a program. Contactless cards pay themselves.

@@ -58,7 +58,7 @@ pub(crate) fn run(
     runtime
         .block_on(async {
             // Before another shard's mail: what links it has must not be used for what is not known to be old yet.
-            edge.happened(Event::Recovered);
+            edge.happened(|| Event::Recovered);
             spawn_local(mail(edge.clone()));
             spawn_local(look_around(edge.clone()));
             spawn_local(retry(edge.clone()));
@@ -184,7 +184,7 @@ fn deliver(edge: &Rc<Edge>, hop: Hop) {
             if matches!(*event, Event::Stop) {
                 edge.stopping.set(true);
             }
-            edge.happened(*event);
+            edge.happened(|| *event);
         }
     }
 }
@@ -195,7 +195,7 @@ fn answered(edge: &Rc<Edge>, link: IssuerLink, envelope: Box<Envelope>) {
         return edge.envelopes.borrow_mut().recycle(envelope);
     };
     let ticket = edge.envelopes.borrow_mut().keep(envelope);
-    edge.happened(Event::Answered(authorizer::Answer { ticket, ..answer }));
+    edge.happened(|| Event::Answered(authorizer::Answer { ticket, ..answer }));
 }
 
 fn adopt(edge: &Edge, socket: std::net::TcpStream) -> Option<TcpStream> {

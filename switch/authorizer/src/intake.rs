@@ -112,7 +112,7 @@ impl Authorizer {
     /// The other shard where the original of a reversal lives. Whom it is handed to does not ask again: it comes back only
     /// where the index says so.
     fn home_of_original(&self, request: &Request, now: Now) -> Option<ShardId> {
-        let identity = request.original.filter(|original| !original.is_reversal)?.identity;
+        let identity = request.original.as_ref().filter(|original| !original.is_reversal)?.identity;
         match self.memory.find(identity, now.monotonic_us) {
             Some(_) => None,
             None => self.memory.home_elsewhere(identity, now.monotonic_us),

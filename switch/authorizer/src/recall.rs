@@ -88,7 +88,7 @@ impl Authorizer {
     /// The index has answered. What could not be said is not taken for nothing: the request comes again.
     pub(crate) fn recalled(&mut self, recalled: &Recalled, now: Now, out: &mut Effects) {
         let Recalled { request, known } = recalled;
-        let identity = request.original.map_or(request.identity, |original| original.identity);
+        let identity = request.original.as_ref().map_or(request.identity, |original| original.identity);
         let waited = self.recalling.iter().position(|waiting| waiting.ticket == request.ticket);
         let is_stale = waited.is_some_and(|waited| self.recalling.swap_remove(waited).is_stale);
         // It came meanwhile, and memory is newer than any answer.

@@ -1,5 +1,7 @@
 //! All a decision may look at: requests of acquirers and answers of issuers, in plain values.
 
+use alloc::boxed::Box;
+
 use codecs::value::{
     Amount, ApprovalCode, Currency, Expiry, MerchantId, Pan, PartyId, ProcessingCode, ResponseCode, Rrn,
     Stan, TerminalId,
@@ -148,7 +150,7 @@ pub struct Request {
     /// DE 11 as the acquirer gave it.
     pub stan: Stan,
     /// What a reversal undoes.
-    pub original: Option<Original>,
+    pub original: Option<Box<Original>>,
     /// The shard that is home to the card's account.
     pub home: ShardId,
     /// DE 2, or the card number of the track. A reversal may name its original instead.
@@ -176,7 +178,7 @@ pub struct Request {
     /// DE 12, digits as a number: the time of day in 1987, date and time in 1993.
     pub local_time: Option<u64>,
     /// DE 13 as a number.
-    pub local_date: Option<u64>,
+    pub local_date: Option<u32>,
     /// DE 7 or 12, 32, 37, 41 and 42.
     pub keys: MatchKeys,
     /// The rest of the message, where its issuer may have to be told of it from what was written down: of advices, and
@@ -198,7 +200,7 @@ impl Request {
             processing_code: self.processing_code,
             forwarder: self.forwarder,
             local_time: self.local_time,
-            local_date: self.local_date,
+            local_date: self.local_date.map(u64::from),
             keys: self.keys,
         }
     }

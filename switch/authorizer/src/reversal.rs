@@ -36,7 +36,7 @@ use crate::transaction::{Sent, TransactionId};
 impl Authorizer {
     /// A reversal at the home of its original's identity, which may hand it on, or where it was handed to.
     pub(crate) fn reversed(&mut self, request: &Request, may_hand: bool, now: Now, out: &mut Effects) {
-        let Some(original) = request.original else {
+        let Some(original) = request.original.as_deref() else {
             return self.declined_stateless(request, DeclineReason::FormatError, out);
         };
         if original.is_reversal {
@@ -44,20 +44,20 @@ impl Authorizer {
         }
         let known = self.memory.find(original.identity, now.monotonic_us);
         let may_search = known.is_none() && self.searches.take(now.monotonic_us);
-        let named = if may_search { self.named(request, &original, now) } else { None };
+        let named = if may_search { self.named(request, original, now) } else { None };
         let Some(place) = known.or(named) else {
-            let elsewhere = if may_search && may_hand { self.named_elsewhere(&original) } else { None };
+            let elsewhere = if may_search && may_hand { self.named_elsewhere(original) } else { None };
             return match elsewhere {
                 Some(to) => out.free.push(Effect::Hand { ticket: request.ticket, to }),
                 None if self.recalls(request, original.identity, now, out) => {}
-                None => self.buried(request, &original, now, out),
+                None => self.buried(request, original, now, out),
             };
         };
         let Some(entry) = self.memory.get(place) else { return };
         let is_undone = matches!(entry.state, State::Tombstone | State::Undone);
         let differs = entry.sent.is_some_and(|sent| differs(request, &sent, &entry));
         if !is_undone && differs && !self.has_planted(Planted::MismatchUndoes) {
-            if known.is_none() && !self.bury(request, &original, now, out) {
+            if known.is_none() && !self.bury(request, original, now, out) {
                 return;
             }
             return self.reversal_excepted(request, DeclineReason::ReversalMismatch, out);
@@ -263,7 +263,7 @@ fn differs(request: &Request, sent: &Sent, entry: &Entry) -> bool {
     };
     let minor = request.amount.minor();
     // 1993 says in DE 4 what is left of a payment that is undone in part.
-    let left = request.original.and_then(|original| original.left_minor);
+    let left = request.original.as_ref().and_then(|original| original.left_minor);
     let same_amount = minor == asked.minor() || [approved, left].contains(&Some(minor));
     let no_currency = request.amount.currency() == codecs::value::Currency::NONE;
     let same_currency = no_currency || request.amount.currency() == asked.currency();

@@ -245,7 +245,7 @@ impl IssuerConversation {
         let shard = shard_of(answer.stan, self.edge.setup.shards());
         if shard == self.edge.shard {
             let ticket = self.edge.envelopes.borrow_mut().keep(envelope);
-            self.edge.happened(Event::Answered(Answer { ticket, ..answer }));
+            self.edge.happened(|| Event::Answered(Answer { ticket, ..answer }));
         } else {
             self.edge.send(shard, Hop::Answered(self.port.link, envelope));
         }

@@ -122,7 +122,7 @@ impl Payment {
             class,
             acquirer: AcquirerId(by),
             identity: identity(by, self.number | 1 << 60),
-            original: Some(Original {
+            original: Some(Box::new(Original {
                 identity: identity(by, self.number),
                 is_reversal: false,
                 left_minor: (left > 0).then_some(left),
@@ -133,7 +133,7 @@ impl Payment {
                     acquirer: request.keys.acquirer,
                     forwarder: request.forwarder,
                 },
-            }),
+            })),
             program: None,
             presented: Presented::Nothing,
             ..request

@@ -268,7 +268,7 @@ impl Shard {
                 track: Some(0),
             },
             stan: Stan::new(number + 1)?,
-            original: class.is_reversal().then_some(Original {
+            original: class.is_reversal().then_some(Box::new(Original {
                 identity: name(number),
                 is_reversal: false,
                 left_minor: minor.checked_sub(20_000).filter(|left| *left > 0),
@@ -279,7 +279,7 @@ impl Shard {
                     acquirer: None,
                     forwarder: None,
                 },
-            }),
+            })),
             home: ShardId(0),
             pan: Pan::parse(CARDS[card]),
             amount: Amount::new(minor, Currency::new(840)?),

@@ -1,5 +1,7 @@
 //! Reversals: ours and theirs, in each state of the original, and their way to the issuer.
 
+use alloc::boxed::Box;
+
 use codecs::value::ApprovalCode;
 
 use super::*;
@@ -16,7 +18,7 @@ impl World {
             class,
             identity: Identity(u128::from(of) + 1_000_000),
             stan: Stan::new(500_000 + of).unwrap(),
-            original: Some(Original {
+            original: Some(Box::new(Original {
                 identity: Identity(u128::from(of)),
                 is_reversal: false,
                 left_minor: None,
@@ -27,7 +29,7 @@ impl World {
                     acquirer: request.keys.acquirer,
                     forwarder: None,
                 },
-            }),
+            })),
             ..request
         }
     }
@@ -339,7 +341,7 @@ fn r09_from_another_terminal_it_undoes_nothing_and_what_it_may_mean_is_buried() 
         let mut world = World::new();
         world.approved(7, 1);
         let reversal = world.reversal_from(class, 7, Some(b"ELSEWHER"));
-        let buried = reversal.original.unwrap().identity;
+        let buried = reversal.original.as_ref().unwrap().identity;
         assert_eq!(world.tell(Event::Request(reversal)), [format!("reply 3 on 0: {code}")]);
         assert_eq!(world.depth(), Depth::default());
         assert_eq!(world.authorizer.counters().acquirers[0].reversal_exceptions, 1);

@@ -77,7 +77,7 @@ impl World {
         self.next_ticket += 1;
         let request = Request { ticket: Ticket(self.next_ticket), ..request };
         self.tickets.insert(self.next_ticket, Kept::Request(number, Box::new(request.clone())));
-        let named = request.original.map_or(request.identity, |original| original.identity);
+        let named = request.original.as_ref().map_or(request.identity, |original| original.identity);
         let home = ShardId(self.home_of(named.0));
         self.event(home, Event::Request(request));
     }
