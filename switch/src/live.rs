@@ -8,6 +8,7 @@ use authorizer::event::{AcquirerId, Event, IssuerId, Leg, Now};
 use authorizer::fact::Fact;
 use authorizer::ports::{Ports, Position};
 use authorizer::provision::{Asker, Told};
+use authorizer::request::Answer;
 use authorizer::{AcquirerLink, Effect};
 use codecs::iso8583::De;
 
@@ -96,6 +97,8 @@ impl Ports for Live {
             Effect::Recall { ticket, identity, ended_by_us } => {
                 self.edge.recall(ticket, identity, ended_by_us);
             }
+            Effect::RecallLeg(leg) => self.edge.recall_leg(leg),
+            Effect::LeftStanding(answer) => self.log_left_standing(&answer),
             Effect::Hand { ticket, to } => {
                 if let Some(envelope) = self.edge.envelopes.borrow_mut().take(ticket) {
                     self.edge.send(to, Hop::Handed(envelope));
@@ -151,6 +154,19 @@ impl Live {
             ),
             _ => {}
         }
+    }
+
+    /// The same of an approval that nothing is known of.
+    fn log_left_standing(&self, answer: &Answer) {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        tracing::error!(
+            issuer = self.edge.setup.start.issuers[answer.link.issuer.index()].name.as_str(),
+            issuer_de11 = format!("{:06}", answer.stan.number()),
+            de37 = answer.keys.rrn.map(|rrn| text(rrn.as_bytes())),
+            de38 = answer.approval_code.map(|code| text(code.as_bytes())),
+            "an approval came late for what was forgotten, and the index cannot say what it approves: it is not undone, and \
+             may stand at the issuer"
+        );
     }
 
     /// Tells an acquirer what became of its request, over a link of this shard or of another.

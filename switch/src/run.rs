@@ -360,10 +360,10 @@ impl Books {
         let open = |shard| directory.open(ShardId(shard), setup.now_us());
         let journals = (0..setup.shards()).map(open).collect::<Result<Vec<_>, _>>()?;
         let telling = setup.clone();
-        let tell = Box::new(move |shard, ticket, known| {
-            let told = telling.mailbox(shard).send(Hop::Recalled(ticket, known));
+        let tell = Box::new(move |shard, sought, known| {
+            let told = telling.mailbox(shard).send(Hop::Recalled(sought, known));
             told.map_err(|hop| match hop {
-                Hop::Recalled(ticket, known) => (ticket, known),
+                Hop::Recalled(sought, known) => (sought, known),
                 _ => unreachable!("a refused hop comes back as it was"),
             })
         });

@@ -107,7 +107,8 @@ async fn turns(edge: Rc<Edge>, mut shard: Shard, journal: Option<Journal>) {
         }
         // What was decided last is seen before the links are closed.
         let is_idle = shard.authorizer().in_flight() == 0 && !shard.holds_back();
-        if edge.stopping.get() && is_idle && goodbye_us.is_none() {
+        let is_over = edge.stopping.get() && is_idle && shard.authorizer().late_waiting() == 0;
+        if is_over && goodbye_us.is_none() {
             goodbye_us = Some(now_us);
             edge.say_goodbye();
         }
@@ -151,7 +152,7 @@ fn deliver(edge: &Rc<Edge>, hop: Hop) {
         }
         Hop::Request(envelope) => edge.arrived(envelope, Event::Request),
         Hop::Handed(envelope) => edge.arrived(envelope, Event::Handed),
-        Hop::Recalled(ticket, known) => edge.recalled(ticket, known),
+        Hop::Recalled(sought, known) => edge.index_answered(sought, known),
         Hop::Answered(link, envelope) => answered(edge, link, envelope),
         Hop::Forward(leg, frame) => match edge.issuer_port(leg.to) {
             Some(port) => {

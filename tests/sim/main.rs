@@ -45,10 +45,10 @@ fn main() -> ExitCode {
         }
     });
     let sums = range.sums.each_ref().map(|sum| sum.load(Ordering::Relaxed));
-    let [worlds, paid, crashes, reversals, advices, stood_in, recalls, heard] = sums;
+    let [worlds, paid, crashes, reversals, advices, stood_in, recalls, legs, heard] = sums;
     println!(
         "seeds {from}..{}: {worlds} worlds, {paid} payments, {crashes} ends of the process, {reversals} reversals, \
-         {advices} advices, {stood_in} stood in for, {recalls} recalled, {} kinds of fault{}",
+         {advices} advices, {stood_in} stood in for, {recalls} recalled, {legs} of them for late approvals, {} kinds of fault{}",
         range.next.load(Ordering::Relaxed),
         sim::Fault::ALL.len(),
         if range.with_canary { format!(", {heard} canaries heard") } else { String::new() },
@@ -62,8 +62,9 @@ struct Range {
     until: Instant,
     with_canary: bool,
     next: AtomicU64,
-    /// Worlds, payments, ends of the process, reversals, advices, stood in for, recalled, canaries.
-    sums: [AtomicU64; 8],
+    /// Worlds, payments, ends of the process, reversals, advices, stood in for, recalled, for late approvals,
+    /// canaries.
+    sums: [AtomicU64; 9],
     failed: AtomicBool,
 }
 
@@ -76,7 +77,7 @@ impl Range {
                 (Ok(ran), None) => self.add(&ran),
                 (Err(story), Some(_)) => {
                     println!("{story}\n");
-                    self.sums[7].fetch_add(1, Ordering::Relaxed);
+                    self.sums[8].fetch_add(1, Ordering::Relaxed);
                 }
                 (Ok(_), Some(_)) => {
                     println!(
@@ -94,7 +95,16 @@ impl Range {
     }
 
     fn add(&self, ran: &Ran) {
-        let ran = [1, ran.payments, ran.crashes, ran.reversals, ran.advices, ran.stood_in, ran.recalls];
+        let ran = [
+            1,
+            ran.payments,
+            ran.crashes,
+            ran.reversals,
+            ran.advices,
+            ran.stood_in,
+            ran.recalls,
+            ran.legs_recalled,
+        ];
         for (sum, more) in self.sums.iter().zip(ran) {
             sum.fetch_add(more, Ordering::Relaxed);
         }

@@ -109,6 +109,8 @@ pub struct IssuerCounters {
     pub timed_out: u64,
     /// Answers that came after the end.
     pub late: u64,
+    /// Of these, approvals that were not undone, because nothing could be said of what they approve.
+    pub left_standing: u64,
     /// Answers to nothing that was asked.
     pub unmatched: u64,
     /// Answers that fit the keys but not the content.

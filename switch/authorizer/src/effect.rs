@@ -13,9 +13,10 @@ use crate::cards::{AccountHash, Funding, Refused};
 use crate::decision::Outcome;
 use crate::event::{AcquirerLink, IssuerLink, ShardId, Ticket};
 use crate::fact::Fact;
+use crate::late::ForgottenLeg;
 use crate::programs::{ProgramId, Question};
 use crate::provision::{Asker, Told};
-use crate::request::Identity;
+use crate::request::{Answer, Identity};
 use crate::saf::Delivery;
 use crate::verify::ProofId;
 
@@ -69,6 +70,11 @@ pub enum Effect {
         /// All that memory does not know had ended by this moment, monotonic microseconds.
         ended_by_us: u64,
     },
+    /// Ask the index what an issuer was asked by a leg that was approved late, where memory has forgotten it. Nobody waits.
+    /// Visible, for the same reason.
+    RecallLeg(ForgottenLeg),
+    /// An operator must know of this late approval: what it approves could not be told, so that it was not undone.
+    LeftStanding(Box<Answer>),
     /// The account of this request lives on another shard.
     Hand {
         /// The request's raw message, which goes along.

@@ -4,9 +4,10 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::late::ForgottenLeg;
 use crate::parked::Operation;
 use crate::provision::Provision;
-use crate::recall::Recalled;
+use crate::recall::{Known, Recalled};
 use crate::request::{Answer, Request};
 use crate::tables::Tables;
 use crate::verify::{Judgement, ProofId};
@@ -34,6 +35,8 @@ pub enum Event {
     Handed(Request),
     /// The index of the journal says what it knows of an identity that memory does not know.
     Recalled(Box<Recalled>),
+    /// It says what it knows of the request of a leg that was approved late.
+    RecalledLeg(ForgottenLeg, Known),
     /// The token answered, or did not, what it was asked about a code.
     Judged(ProofId, Judgement),
     /// A card of a program is changed.

@@ -4,8 +4,9 @@
 //! The trace numbers of one issuer are dealt out over the shards (shard s of n uses s+1, s+1+n, ...), so the
 //! number on an answer says whose leg it is and no two shards share a table. A number is reused only after
 //! all others were: 999,999 legs later with one shard.
+//!
+//! Not here: what becomes of an answer to a leg that has ended (`late`).
 
-use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -16,19 +17,17 @@ use crate::counters::add_one;
 use crate::decision::{DeclineReason, Outcome, Verdict};
 use crate::effect::{Effect, Effects};
 use crate::event::{AcquirerId, IssuerLink, Leg, LinkChange, Now, ShardId, Unsent};
-use crate::fact::Fact;
 use crate::limits::STORED_IN_FLIGHT;
-use crate::memory::{Memory, State};
 use crate::planted::{Planted, is_planted};
 use crate::request::{Answer, Identity, same_if_both};
-use crate::saf::{Reversal, Why};
 use crate::tables::{Issuer, Tables};
 use crate::transaction::{Sent, Transaction, TransactionId};
 
 mod legs;
 
 pub use self::legs::LegState;
-use self::legs::{LegEntry, Legs, Of};
+use self::legs::Legs;
+pub(crate) use self::legs::{LegEntry, Of};
 
 /// One issuer's links and legs.
 #[derive(Debug)]
@@ -163,9 +162,21 @@ impl IssuerState {
         );
     }
 
+    /// After a restart: a leg of an earlier process was answered, where its number was not given to another.
+    pub fn end_leg(&mut self, sent: &Sent) {
+        if let Some(leg) = self.legs.get_mut(sent.stan).filter(|leg| leg.of == Of::the(sent.asked.identity)) {
+            leg.state = LegState::Answered;
+        }
+    }
+
     /// After a restart: numbers go on behind this one.
     pub fn past_stan(&mut self, stan: Stan) {
         self.legs.past(stan);
+    }
+
+    /// The leg with this number, if its place was not given to another.
+    pub(crate) fn leg_mut(&mut self, stan: Stan) -> Option<&mut LegEntry> {
+        self.legs.get_mut(stan)
     }
 
     /// An answer with this trace number is decided soon.
@@ -250,59 +261,6 @@ impl Authorizer {
         fits.then_some((id, transaction))
     }
 
-    /// The answer belongs to no running transaction: it is late, or it answers nothing that was asked.
-    fn late(&mut self, answer: &Answer, now: Now, out: &mut Effects) {
-        out.free.push(Effect::Release(answer.ticket));
-        let issuer = answer.link.issuer;
-        let leg = self.issuers.get_mut(issuer.index()).and_then(|state| state.legs.get_mut(answer.stan));
-        let code = answer.response_code;
-        let approved = self.tables.is_approval(code) || self.tables.is_unheard_of(code);
-        let ended = leg.and_then(|leg| match leg.state {
-            LegState::TimedOut(memory) | LegState::Declined(memory)
-                if (approved || leg.state == LegState::TimedOut(memory))
-                    && fits_what_is_known(&self.memory, memory, leg.of, answer) =>
-            {
-                leg.state = if approved { LegState::Answered } else { LegState::Declined(memory) };
-                Some(memory)
-            }
-            LegState::TimedOut(_) | LegState::Declined(_) | LegState::Pending(_) | LegState::Answered => None,
-        });
-        let Some(memory) = ended else {
-            return self.counters.issuer(issuer, |counters| add_one(&mut counters.unmatched));
-        };
-        self.counters.issuer(issuer, |counters| add_one(&mut counters.late));
-        let is_undone = approved && !self.has_planted(Planted::LateOnlyCounted);
-        let undo = if is_undone { self.undo_once_more(memory, answer, now) } else { None };
-        out.facts.push(Fact::Late { issuer, stan: answer.stan, approved, undo: undo.clone() });
-        if let Some(undo) = undo {
-            self.keep_reversal(memory, &undo, now, out);
-        }
-    }
-
-    /// An issuer's approval came when the request had ended. A reversal that was sent before may have met nothing: one
-    /// is sent after the approval was seen, under a number of its own, so that no acknowledgement of the earlier one can
-    /// be taken for its (Q13). A reversal that was not sent yet will do.
-    fn undo_once_more(&mut self, memory: u32, answer: &Answer, now: Now) -> Option<Box<Reversal>> {
-        let entry = self.memory.get(memory)?;
-        let sent =
-            entry.sent.filter(|sent| sent.stan == answer.stan && sent.to.issuer == answer.link.issuer)?;
-        let Some(undo) = entry.undo else {
-            // It had declined: there was nothing to undo.
-            let is_declined = matches!(entry.state, State::Ended(outcome) if !outcome.is_approved());
-            return is_declined
-                .then(|| self.reversal_of(&sent, Why::InvalidAnswer, 0, answer.approval_code, now))
-                .flatten();
-        };
-        let saf = self.saf.get(sent.to.issuer.index())?;
-        let waits = saf.has(undo.stan) && self.has_planted(Planted::LateLeftToEarlier);
-        if waits || saf.is_unsent(undo.stan) {
-            return None;
-        }
-        let mut reversal = self.reversal_of(&sent, undo.why, undo.left_minor, answer.approval_code, now)?;
-        reversal.is_repeat = true;
-        Some(reversal)
-    }
-
     fn conclude_answered(
         &mut self,
         (id, memory): (TransactionId, u32),
@@ -379,12 +337,6 @@ impl Authorizer {
             Unsent::NoMac => self.conclude_unsent(id, DeclineReason::TokenUnavailable, now, out),
         }
     }
-}
-
-/// Whether an answer carries the keys of the request that was at this place in memory. Of one that is forgotten nobody knows.
-fn fits_what_is_known(memory: &Memory, place: u32, of: Of, answer: &Answer) -> bool {
-    let sent = memory.sent(place).filter(|sent| Of::the(sent.asked.identity) == of);
-    sent.is_none_or(|sent| sent.asked.keys.fits(&answer.keys))
 }
 
 /// Whether an answer says something that can be said to the request: its own processing code, card and currency, and its

@@ -13,7 +13,8 @@
 //! | [`intake`] | rights, repeats, the checks that need no issuer |
 //! | [`programs`], [`cards`], [`verify`], [`atc_window`] | what must be proven first, and what a right code may be used for once |
 //! | [`iin_table`], [`route`] | which issuer, which of its links |
-//! | [`issuer`] | our own trace number, the leg, matching its answer, late ones |
+//! | [`issuer`] | our own trace number, the leg, matching its answer |
+//! | [`late`] | answers to what has ended, and approvals among them |
 //! | [`reply`] | the outcome, remembered and told |
 //! | [`deadline`] | one per transaction |
 //! | [`memory`], [`transaction`] | what is remembered of ended and of running ones |
@@ -59,6 +60,7 @@ pub mod fact;
 pub mod iin_table;
 pub mod intake;
 pub mod issuer;
+pub mod late;
 pub mod limits;
 pub mod memory;
 pub mod near;
@@ -127,10 +129,14 @@ pub struct Authorizer {
     reversals_max: usize,
     /// Requests that wait for the index.
     recalling: alloc::vec::Vec<recall::Waiting>,
+    /// Late approvals that wait for the index.
+    late: alloc::vec::Vec<late::Waiting>,
     searches: reversal::Allowance,
     burials: reversal::Allowance,
     live: event::LiveLinks,
     draining: bool,
+    /// Whatever waits has ended.
+    is_stopped: bool,
     store_is_low: bool,
     /// There is no other shard, so every home is here.
     is_alone: bool,
@@ -157,10 +163,12 @@ impl Authorizer {
             reversals_max: usize::try_from(limits.reversals_max).unwrap_or(usize::MAX),
             issuers,
             recalling: alloc::vec::Vec::new(),
+            late: alloc::vec::Vec::new(),
             searches: reversal::Allowance::SEARCHES,
             burials: reversal::Allowance::BURIALS,
             live: event::LiveLinks::default(),
             draining: false,
+            is_stopped: false,
             store_is_low: false,
             is_alone: shards <= 1,
             counters: Counters::new(tables.acquirers.len(), tables.issuers.len(), tables.programs.len()),
@@ -212,6 +220,7 @@ impl Authorizer {
             Event::Request(request) => self.received(request, now, out),
             Event::Handed(request) => self.admitted(request, now, out),
             Event::Recalled(recalled) => self.recalled(recalled, now, out),
+            Event::RecalledLeg(leg, known) => self.leg_recalled(*leg, known, now, out),
             Event::Judged(proof, judgement) => self.judged(*proof, *judgement, now, out),
             Event::Provision(change) => self.provisioned(change, now, out),
             Event::Operation(operation) => self.operated(*operation, now, out),
@@ -244,7 +253,7 @@ impl Authorizer {
         proof.into_iter().chain(leg).chain(self.next_delivery_us()).min()
     }
 
-    /// How many transactions are running here, with what waits for the index.
+    /// How many transactions are running here, with the requests that wait for the index.
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.transactions.len().saturating_add(self.proofs.len()).saturating_add(self.recalling.len())

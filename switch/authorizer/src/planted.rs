@@ -46,6 +46,10 @@ planted! {
     LateLeftToEarlier;
     /// A late approval after the acknowledgement is only counted.
     LateOnlyCounted;
+    /// A late approval of what memory has forgotten is only counted.
+    LateForgottenCounted;
+    /// Each copy of a late approval is undone.
+    LateUndoneAgain;
     /// After a restart trace numbers go on behind the newest answer instead of the newest request.
     StanGoesBack;
     /// A reversal that is sent again says that it is the first.

@@ -2,9 +2,9 @@
 //! forgotten it. It says of each identity what [`crate::recovery`] would have put into memory.
 //!
 //! The index is asked where memory does not know what a reversal undoes, or what a request repeats by its own word, and
-//! has forgotten something. What it tells is remembered again, and the request is looked at as if it had never been
-//! forgotten. A request that does not say that it is a repeat is not asked about: nearly all of them are new, and a
-//! look-up is as long as many payments.
+//! has forgotten something; for a late approval by what its leg has (`late`). What it tells is remembered again, and the
+//! request is looked at as if it had never been forgotten. A request that does not say that it is a repeat is not asked
+//! about: nearly all of them are new, and a look-up is as long as many payments.
 //!
 //! Not here: the index itself, which is the edge's.
 
@@ -52,6 +52,16 @@ pub(crate) struct Waiting {
     is_stale: bool,
 }
 
+impl Waiting {
+    pub(crate) fn is_about(&self, identity: Identity) -> bool {
+        self.identity == identity
+    }
+
+    pub(crate) fn outdate(&mut self) {
+        self.is_stale = true;
+    }
+}
+
 /// Requests of one shard that may wait for the index.
 const WAITING_MAX: usize = 1_024;
 
@@ -97,9 +107,7 @@ impl Authorizer {
         if is_asked_anew && self.recalls(request, identity, now, out) {
             return;
         }
-        for waiting in self.recalling.iter_mut().filter(|waiting| waiting.identity == identity) {
-            waiting.is_stale = true;
-        }
+        self.outdate(identity);
         match known {
             _ if is_known => self.admitted(request, now, out),
             Known::Entry(_, home) if *home != self.shard => {

@@ -97,6 +97,10 @@ impl Authorizer {
             Fact::Late { undo, .. } => {
                 if let Some(undo) = undo.as_deref() {
                     self.recover_undo(undo.sent.asked.identity, Some(undo), at_us);
+                    // It is undone once more: another approval to the same leg answers nothing.
+                    if let Some(issuer) = self.issuers.get_mut(undo.sent.to.issuer.index()) {
+                        issuer.end_leg(&undo.sent);
+                    }
                 }
             }
         }

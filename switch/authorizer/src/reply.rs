@@ -34,6 +34,7 @@ impl Authorizer {
         while let Some(id) = self.deadlines.due(u64::MAX, &self.transactions) {
             self.timed_out(id, now, out);
         }
+        self.late_stopped(out);
     }
 
     /// The issuer did not answer in time, or its link was lost with the request on it.

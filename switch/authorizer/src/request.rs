@@ -313,7 +313,7 @@ impl Presented {
 }
 
 /// What an issuer says to one of our legs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Answer {
     /// The raw message, kept at the edge.
     pub ticket: Ticket,

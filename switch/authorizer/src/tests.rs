@@ -27,6 +27,7 @@ use crate::saf::{Delivery, Retry, Stored};
 use crate::tables::{Acquirer, Issuer, Tables};
 
 mod answers;
+mod late;
 mod proofs;
 mod recall;
 mod recovery;
@@ -66,6 +67,16 @@ impl World {
     }
 
     fn with(shards: u16, window: u32, issuers: &[IssuerId], change: impl FnOnce(&mut Tables)) -> Self {
+        Self::remembering(1_000, shards, window, issuers, change)
+    }
+
+    fn remembering(
+        recent_entries: u32,
+        shards: u16,
+        window: u32,
+        issuers: &[IssuerId],
+        change: impl FnOnce(&mut Tables),
+    ) -> Self {
         let issuer = Issuer { timeout_us: TIMEOUT_US, window, links: 2, stand_in: None };
         let mut tables = Tables {
             acquirers: alloc::vec![Acquirer {
@@ -90,7 +101,7 @@ impl World {
         change(&mut tables);
         let limits = Limits {
             pending_max: 100,
-            recent_entries: 1_000,
+            recent_entries,
             recent_window_us: 900_000_000,
             cards_max: 100,
             reversals_max: 1_000,
@@ -223,6 +234,8 @@ fn told(effect: &Effect) -> String {
         Effect::Recall { ticket, identity, ended_by_us } => {
             format!("recall {} for {}, by {ended_by_us}", identity.0, ticket.0)
         }
+        Effect::RecallLeg(leg) => format!("recall leg {} of {}", leg.stan.number(), leg.issuer.0),
+        Effect::LeftStanding(answer) => format!("{} is left standing", answer.stan.number()),
         Effect::Hand { ticket, to } => format!("hand {} to {}", ticket.0, to.0),
     }
 }

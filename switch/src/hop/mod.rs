@@ -12,13 +12,14 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use authorizer::event::{AcquirerId, AcquirerLink, Event, IssuerId, IssuerLink, Leg, Ticket};
+use authorizer::event::{AcquirerId, AcquirerLink, Event, IssuerId, IssuerLink, Leg};
 use authorizer::recall::Known;
 use authorizer::tables::Tables;
 
 use crate::crypto::Enrolment;
 use crate::door::Permit;
 use crate::envelope::Envelope;
+use crate::journal::Sought;
 use crate::rules::Rules;
 use crate::sync;
 
@@ -56,8 +57,8 @@ pub(crate) enum Hop {
     Use(IssuerLink, bool),
     /// Other rules, and the tables the authorizer has of them.
     Rules(Arc<Rules>, Arc<Tables>),
-    /// What the index of the journal knows for a request of this shard that waits for it.
-    Recalled(Ticket, Known),
+    /// What the index of the journal knows of what this shard has asked it for.
+    Recalled(Sought, Known),
     /// A change of a card at home here, of which the token makes a part.
     Enrol(Box<Enrolment>),
     /// Something the authorizer must know.

@@ -55,7 +55,7 @@ mod writer;
 
 pub(crate) use archive::{Archive, Fresh};
 pub(crate) use directory::{Directory, Found, examine};
-pub(crate) use index::{Figures as IndexFigures, Index, Question, Recalls};
+pub(crate) use index::{Figures as IndexFigures, Index, Question, Recalls, Sought};
 pub(crate) use keys::Keys;
 pub(crate) use wrapped::{Vault, Wrapper, insist_on_none, open_or_make, rewrap};
 pub(crate) use writer::{Journal, SEGMENT_BYTES_MIN, Settings};

@@ -161,6 +161,11 @@ impl Faults {
         Faults(vec![0; Fault::ALL.len()])
     }
 
+    /// One of them never happens.
+    pub(super) fn leave_out(&mut self, fault: Fault) {
+        self.0[fault as usize] = 0;
+    }
+
     /// How often one happens.
     #[must_use]
     pub(super) fn rate(&self, fault: Fault) -> u32 {

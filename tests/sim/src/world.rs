@@ -9,6 +9,7 @@ use authorizer::cards::Refused;
 use authorizer::effect::Reply;
 use authorizer::event::{AcquirerLink, Event, IssuerId, IssuerLink, Leg, LinkChange, Now, ShardId, Ticket};
 use authorizer::fact::Fact;
+use authorizer::late::ForgottenLeg;
 use authorizer::limits::Limits;
 use authorizer::ports::{Ports, Position};
 use authorizer::provision::{Asker, Told};
@@ -82,6 +83,8 @@ enum Happening {
     Handed(u32, ShardId, Box<Request>),
     /// The index of the journals answers a shard about an identity.
     Recalled(u32, ShardId, Ticket, Identity, u64),
+    /// The same about a leg, looked up so often before.
+    RecalledLeg(u32, ShardId, ForgottenLeg, u32),
     /// Links come back.
     AcquirerUp(u32, u16, u16),
     IssuerUp(u32, IssuerLink),
@@ -129,6 +132,8 @@ pub struct Ran {
     pub advices: u64,
     /// Times that the index was asked for what memory has forgotten.
     pub recalls: u64,
+    /// Of these, times for a late approval.
+    pub legs_recalled: u64,
     /// Purchases approved for an issuer that could not be asked.
     pub stood_in: u64,
     /// A hash over everything that was seen, in order.
@@ -235,8 +240,15 @@ impl World {
     pub fn new(seed: u64, payments: u64, change: impl FnOnce(&mut Tables)) -> World {
         let mut dice = Dice::new(seed);
         let shards = dice.one_of(&[1_usize, 1, 2, 3]);
-        let faults = Faults::draw(&mut dice);
-        let gap_us = dice.one_of(&[200, 2_000, 20_000, 200_000]);
+        let mut faults = Faults::draw(&mut dice);
+        let mut gap_us = dice.one_of(&[200, 2_000, 20_000, 200_000]);
+        let memory = Memory::of(seed);
+        if memory.is_small() {
+            gap_us = SLOW_GAP;
+            faults.leave_out(Fault::Burst);
+            // A snapshot knows no legs but those of what is remembered.
+            faults.leave_out(Fault::Snapshot);
+        }
         let mut tables = tables::tables();
         tables::may_stand_in(&mut tables, faults.rate(Fault::StandIn));
         change(&mut tables);
@@ -252,8 +264,8 @@ impl World {
             tables,
             limits: Limits {
                 pending_max: dice.one_of(&[50, 1_000, 100_000]),
-                recent_entries: 1 << 16,
-                recent_window_us: short_memory(seed).unwrap_or(72 * 3_600 * SECOND),
+                recent_entries: memory.entries,
+                recent_window_us: memory.window_us,
                 cards_max: 100,
                 reversals_max: dice.one_of(&[100, 100_000]),
             },
@@ -395,6 +407,9 @@ impl World {
             Happening::Recalled(process, shard, ticket, identity, ended_by_us) if self.is_of(process) => {
                 self.recalled(shard, ticket, identity, ended_by_us);
             }
+            Happening::RecalledLeg(process, shard, leg, before) if self.is_of(process) => {
+                self.leg_recalled(shard, leg, before);
+            }
             Happening::AcquirerUp(process, acquirer, link) if self.is_of(process) => {
                 self.acquirer_up(acquirer, link);
             }
@@ -414,11 +429,34 @@ impl World {
     }
 }
 
-/// In one world of four memory forgets what is older than this, microseconds: what comes behind that is the index's to know.
-/// Longer than any first message is on its way: of one that does not say that it is a repeat, nobody asks.
-fn short_memory(seed: u64) -> Option<u64> {
-    let mut dice = Dice::new(!seed);
-    dice.happens(250_000).then(|| dice.one_of(&[100, 120, 200]) * SECOND)
+/// How much the shards remember.
+struct Memory {
+    window_us: u64,
+    entries: u32,
+}
+
+/// So few that places in memory are given to others while late answers are on their way.
+const SMALL: u32 = 64;
+/// And no more payments come than it can hold of them for as long as any first message is on its way.
+const SLOW_GAP: u64 = 4 * SECOND;
+
+impl Memory {
+    /// In one world of four memory forgets what is older than its window: what comes behind that is the index's to know.
+    /// Longer than any first message is on its way: of one that does not say that it is a repeat, nobody asks. In half of
+    /// these there are so few places that nothing is left of what was forgotten.
+    fn of(seed: u64) -> Self {
+        let mut dice = Dice::new(!seed);
+        let short = dice.happens(250_000).then(|| dice.one_of(&[100, 120, 200]) * SECOND);
+        let is_small = short.is_some() && dice.happens(500_000);
+        Self {
+            window_us: short.unwrap_or(72 * 3_600 * SECOND),
+            entries: if is_small { SMALL } else { 1 << 16 },
+        }
+    }
+
+    fn is_small(&self) -> bool {
+        self.entries == SMALL
+    }
 }
 
 fn payment_of(keys: &MatchKeys) -> u64 {

@@ -142,7 +142,9 @@ impl Shard {
             }
             Effect::Release(ticket) => drop(self.let_go(ticket)),
             Effect::Hand { .. } => panic!("there is no other shard"),
-            Effect::Recall { .. } => panic!("nothing was forgotten"),
+            Effect::Recall { .. } | Effect::RecallLeg(_) | Effect::LeftStanding(_) => {
+                panic!("nothing was forgotten")
+            }
             Effect::Deliver(_) | Effect::Challenge { .. } => {}
         }
     }

@@ -24,8 +24,8 @@ pub enum LegState {
     Pending(TransactionId),
     /// It answered; a second answer is one to nothing.
     Answered,
-    /// It declined, in time or late. An approval that comes behind that is still undone, anything else is an answer to
-    /// nothing. The request's place in the memory of identities.
+    /// It declined, in time or late, or approved what nothing could be said of. An approval that comes behind that is still
+    /// undone, anything else is an answer to nothing. The request's place in the memory of identities.
     Declined(u32),
     /// It did not answer in time, or the request was undone; an answer that comes now is late. The request's place in
     /// the memory of identities.
@@ -34,22 +34,26 @@ pub enum LegState {
 
 /// One leg.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct LegEntry {
+pub(crate) struct LegEntry {
     pub(super) stan: u32,
     pub(super) link: u16,
-    pub(super) state: LegState,
-    pub(super) of: Of,
+    pub(crate) state: LegState,
+    pub(crate) of: Of,
 }
 
-/// Tells the requests apart that had the same trace number or the same place in memory one after the other: part of an
-/// identity, which is a keyed hash. All that their answers must carry stands with the request.
+/// A quarter of a million of them are in no cache.
+const _: () = assert!(size_of::<Option<LegEntry>>() == 20);
+
+/// Tells the requests apart that had the same trace number or the same place in memory one after the other: the first bits
+/// of an identity, which is a keyed hash. Requests that are forgotten are found by them in the index, which is in the order
+/// of identities. All that their answers must carry stands with the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Of(u32);
+pub(crate) struct Of(pub(crate) u32);
 
 impl Of {
-    pub(super) fn the(identity: Identity) -> Self {
-        let [a, b, c, d, ..] = identity.0.to_le_bytes();
-        Self(u32::from_le_bytes([a, b, c, d]))
+    pub(crate) fn the(identity: Identity) -> Self {
+        let [a, b, c, d, ..] = identity.0.to_be_bytes();
+        Self(u32::from_be_bytes([a, b, c, d]))
     }
 }
 

@@ -13,7 +13,7 @@ const ENDED_BY_US: u64 = 1 + TIMEOUT_US + 250_000;
 
 impl World {
     /// What the facts so far say of an identity, as an index would.
-    fn index(&self, identity: Identity) -> Known {
+    pub(super) fn index(&self, identity: Identity) -> Known {
         let of_it = self.facts.iter().filter(|fact| recall::identity_of(fact) == Some(identity));
         let entry: Option<Entry> = of_it.fold(None, |known, fact| recall::after(known, fact, 0));
         entry.map_or(Known::Nothing, |entry| Known::Entry(alloc::boxed::Box::new(entry), ShardId(0)))

@@ -5,7 +5,10 @@
 //! The index is behind the journal, and an answer counts only where that changes nothing: *nothing* where it is past
 //! the moment by which all had ended that the shard has forgotten, *something* where it is level with the journal as it was when
 //! the question was taken. Whoever waits for that holds up nobody else, and not for long; then nothing can be said.
+//!
+//! Where a late approval asks, nobody waits: it is looked after while nobody asks who does, and again once a second, for minutes.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
@@ -13,6 +16,7 @@ use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use authorizer::event::{ShardId, Ticket};
+use authorizer::late::ForgottenLeg;
 use authorizer::recall::Known;
 use authorizer::request::Identity;
 use rusqlite::{Connection, OpenFlags};
@@ -26,8 +30,14 @@ use crate::sync::{ArrayQueue, AtomicBool, AtomicU64};
 
 /// Questions that wait; more are not answered.
 const QUESTIONS_MAX: usize = 1_024;
+/// The same of those about legs. An eighth of it is what one shard may ask.
+const ABOUT_LEGS_MAX: usize = 8_192;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// The same where nobody waits for it: an index that is a little behind has come level by then.
+const PATIENCE_FOR_LEGS: Duration = Duration::from_secs(300);
+/// Between two looks at one of these.
+const LOOK_FOR_LEGS: Duration = Duration::from_secs(1);
 /// Between two looks whether the index has come level.
 const LOOK: Duration = Duration::from_millis(5);
 /// Before a shard's full queue is tried again.
@@ -36,17 +46,28 @@ const RETRY: Duration = Duration::from_millis(1);
 /// A shard's question.
 pub(crate) struct Question {
     pub(crate) shard: ShardId,
-    /// The raw message that waits.
-    pub(crate) ticket: Ticket,
-    pub(crate) identity: Identity,
-    /// All that the shard's memory does not know had ended by this moment, microseconds.
-    pub(crate) ended_by_us: u64,
+    pub(crate) sought: Sought,
+}
+
+/// What is asked for, and for whom.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Sought {
+    /// For a raw message that waits.
+    Identity {
+        ticket: Ticket,
+        identity: Identity,
+        /// All that the shard's memory does not know had ended by this moment, microseconds.
+        ended_by_us: u64,
+    },
+    /// For late approvals: what was asked by their leg.
+    Leg(ForgottenLeg),
 }
 
 /// Questions on their way, and how far the index is.
 pub(crate) struct Recalls {
     /// With the moment by which each must be answered.
     questions: ArrayQueue<(Question, Instant)>,
+    about_legs: ArrayQueue<(Question, Instant)>,
     answering: OnceLock<Thread>,
     /// The thread that writes, to be woken where it is waited for.
     writing: OnceLock<Thread>,
@@ -76,6 +97,7 @@ impl Recalls {
     pub(crate) fn new(shards: usize) -> Self {
         Self {
             questions: ArrayQueue::new(QUESTIONS_MAX),
+            about_legs: ArrayQueue::new(ABOUT_LEGS_MAX),
             answering: OnceLock::new(),
             writing: OnceLock::new(),
             is_open: AtomicBool::new(false),
@@ -92,7 +114,11 @@ impl Recalls {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let asked = match self.answering.get() {
             Some(answering) => {
-                let pushed = self.questions.push((question, Instant::now() + PATIENCE));
+                let (questions, patience) = match question.sought {
+                    Sought::Identity { .. } => (&self.questions, PATIENCE),
+                    Sought::Leg(_) => (&self.about_legs, PATIENCE_FOR_LEGS),
+                };
+                let pushed = questions.push((question, Instant::now() + patience));
                 pushed.map(|()| answering.unpark()).map_err(|(question, _)| question)
             }
             None => Err(question),
@@ -141,7 +167,7 @@ impl Recalls {
 }
 
 /// Tells a shard, or gives back what it has no room for.
-pub(crate) type Tell = Box<dyn Fn(ShardId, Ticket, Known) -> Result<(), (Ticket, Known)> + Send>;
+pub(crate) type Tell = Box<dyn Fn(ShardId, Sought, Known) -> Result<(), (Sought, Known)> + Send>;
 
 /// The thread.
 pub(super) struct Answering {
@@ -163,9 +189,10 @@ impl Answering {
         let _ = self.recalls.answering.set(thread::current());
         let mut file = File { opened: 0, connection: None, lookup: self.lookup() };
         let mut waiting: Vec<Waiting> = Vec::new();
+        let mut about_legs: VecDeque<(Waiting, Instant)> = VecDeque::new();
         while !self.stop.load(Ordering::Acquire) {
-            self.take(&mut waiting);
-            if waiting.is_empty() {
+            self.take(&mut waiting, &mut about_legs);
+            if waiting.is_empty() && about_legs.is_empty() {
                 thread::park();
                 continue;
             }
@@ -175,24 +202,53 @@ impl Answering {
                     None => waiting.push(asked),
                 }
             }
-            if !waiting.is_empty() {
-                self.recalls.writing.get().into_iter().for_each(Thread::unpark);
-                thread::park_timeout(LOOK);
+            // Until somebody asks who waits, or those who do are looked after again.
+            let pause = Instant::now() + LOOK;
+            let mut look_at = None;
+            while self.recalls.questions.is_empty() {
+                let now = Instant::now();
+                look_at = about_legs.front().map(|(_, look_at)| *look_at);
+                if now >= pause || look_at.is_none_or(|look_at| look_at > now) {
+                    break;
+                }
+                let Some((asked, _)) = about_legs.pop_front() else { break };
+                match self.known(&mut file, &asked) {
+                    Some(known) => self.say(&asked.question, known),
+                    None => about_legs.push_back((asked, now + LOOK_FOR_LEGS)),
+                }
+            }
+            if waiting.is_empty() && about_legs.is_empty() {
+                continue;
+            }
+            self.recalls.writing.get().into_iter().for_each(Thread::unpark);
+            let pause = (!waiting.is_empty()).then_some(pause);
+            if self.recalls.questions.is_empty()
+                && let Some(next) = pause.into_iter().chain(look_at).min()
+            {
+                thread::park_timeout(next.saturating_duration_since(Instant::now()));
             }
         }
     }
 
-    /// All that was asked, as far as there is room.
-    fn take(&self, waiting: &mut Vec<Waiting>) {
+    /// All that was asked, as far as there is room. What is asked about legs is looked at before what was looked at.
+    fn take(&self, waiting: &mut Vec<Waiting>, about_legs: &mut VecDeque<(Waiting, Instant)>) {
         // All that was decided before a question is among them: it is one of the effects that wait for that.
         let level = self.settings.level;
         let mut facts: Option<Arc<[u64]>> = None;
-        while waiting.len() < QUESTIONS_MAX
-            && let Some((question, until)) = self.recalls.questions.pop()
-        {
+        let mut taken = |(question, until): (Question, Instant)| {
             let seen = || self.shards.iter().map(|shard| shard.seen(level)).collect();
-            let facts = facts.get_or_insert_with(seen).clone();
-            waiting.push(Waiting { question, until, facts });
+            Waiting { question, until, facts: facts.get_or_insert_with(seen).clone() }
+        };
+        while waiting.len() < QUESTIONS_MAX
+            && let Some(asked) = self.recalls.questions.pop()
+        {
+            waiting.push(taken(asked));
+        }
+        let now = Instant::now();
+        while about_legs.len() < ABOUT_LEGS_MAX
+            && let Some(asked) = self.recalls.about_legs.pop()
+        {
+            about_legs.push_front((taken(asked), now));
         }
     }
 
@@ -204,13 +260,13 @@ impl Answering {
         if matches!(known, Known::Unsaid) {
             self.recalls.unsaid.fetch_add(1, Ordering::Relaxed);
         }
-        let mut said = (self.tell)(question.shard, question.ticket, known);
-        while let Err((ticket, known)) = said {
+        let mut said = (self.tell)(question.shard, question.sought, known);
+        while let Err((sought, known)) = said {
             if self.stop.load(Ordering::Acquire) {
                 return;
             }
             thread::sleep(RETRY);
-            said = (self.tell)(question.shard, ticket, known);
+            said = (self.tell)(question.shard, sought, known);
         }
     }
 
@@ -221,14 +277,18 @@ impl Answering {
         // Before the look-up: what it finds is at least as new, unless the file became another.
         let opened = self.recalls.opened.load(Ordering::Acquire);
         let reached_us = self.recalls.reached_us(&asked.facts);
-        let (is_level, is_past) = (reached_us == u64::MAX, reached_us > question.ended_by_us);
+        let is_level = reached_us == u64::MAX;
+        let is_past = match question.sought {
+            Sought::Identity { ended_by_us, .. } => reached_us > ended_by_us,
+            Sought::Leg(_) => is_level,
+        };
         if !is_past {
             // Whatever is found does not count yet.
             return is_late.then_some(Known::Unsaid);
         }
-        let known = match self.find(file, question.identity) {
+        let known = match self.find(file, &question.sought) {
             _ if self.recalls.opened.load(Ordering::Acquire) != opened => None,
-            Ok(Some(found)) if is_level => Some(match (found.entry, found.is_nameless) {
+            Ok(Some(found)) if is_level => Some(match (found.entry, found.is_untold) {
                 (Some(entry), _) => Known::Entry(Box::new(entry), found.shard),
                 (None, true) => Known::Unsaid,
                 (None, false) => Known::Nothing,
@@ -247,7 +307,7 @@ impl Answering {
         known.or(is_late.then_some(Known::Unsaid))
     }
 
-    fn find(&self, file: &mut File, identity: Identity) -> Result<Option<Found>, Trouble> {
+    fn find(&self, file: &mut File, sought: &Sought) -> Result<Option<Found>, Trouble> {
         let opened = self.recalls.opened.load(Ordering::Acquire);
         if !self.recalls.is_open.load(Ordering::Acquire) {
             return Err(Trouble::Passing("there is none".to_owned()));
@@ -262,7 +322,11 @@ impl Answering {
                 connection
             }
         };
-        file.lookup.find(file.connection.insert(connection), identity)
+        let connection = file.connection.insert(connection);
+        match sought {
+            Sought::Identity { identity, .. } => file.lookup.find(connection, *identity),
+            Sought::Leg(leg) => file.lookup.find_leg(connection, leg),
+        }
     }
 }
 
@@ -300,9 +364,9 @@ mod tests {
     #[test]
     fn where_nobody_answers_a_question_comes_back() {
         let recalls = Recalls::new(1);
-        let question =
-            Question { shard: ShardId(0), ticket: Ticket(7), identity: Identity(1), ended_by_us: 0 };
-        assert!(recalls.ask(question).is_err_and(|question| question.ticket == Ticket(7)));
+        let sought = Sought::Identity { ticket: Ticket(7), identity: Identity(1), ended_by_us: 0 };
+        let question = Question { shard: ShardId(0), sought };
+        assert!(recalls.ask(question).is_err_and(|question| question.sought == sought));
         assert_eq!(recalls.unsaid.load(Ordering::Relaxed), 1);
     }
 }

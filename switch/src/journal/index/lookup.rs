@@ -1,13 +1,14 @@
-//! What the file knows of one identity: the sealed record of its row, opened again.
+//! What the file knows of one identity, or of what an issuer was asked by one leg: the sealed record of its row, opened again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use authorizer::event::ShardId;
+use authorizer::late::ForgottenLeg;
 use authorizer::memory::Entry;
 use authorizer::request::Identity;
 use authorizer::snapshot::Piece;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::store::Trouble;
 use crate::journal::batch::sum;
@@ -18,6 +19,8 @@ use crate::journal::segment::Names;
 
 /// Keys of processes that are held at a time.
 const SESSIONS_MAX: usize = 16;
+/// Rows whose identities begin alike are nearly always one; of those that an acquirer has made so, no more are looked at.
+pub(super) const ALIKE_MAX: usize = 1_024;
 
 /// Opens sealed records, whichever process sealed them.
 pub(super) struct Lookup {
@@ -31,8 +34,8 @@ pub(super) struct Lookup {
 pub(super) struct Found {
     /// Nothing, where it may come again as if it never had.
     pub(super) entry: Option<Entry>,
-    /// There is an entry, of an acquirer or issuer that the configuration has no more.
-    pub(super) is_nameless: bool,
+    /// There is an entry, of an acquirer or issuer that the configuration has no more; or too many were alike.
+    pub(super) is_untold: bool,
     pub(super) is_timed_out: bool,
     /// Whose journal begins with it.
     pub(super) shard: ShardId,
@@ -57,8 +60,38 @@ impl Lookup {
             connection.prepare_cached(sql)?.query_row([name], read).optional()?;
         let Some((sealed, session, state, shard)) = found else { return Ok(None) };
         let entry = sealed.map(|sealed| self.open(connection, &name, session, &sealed)).transpose()?;
-        let (is_nameless, is_timed_out) = (matches!(entry, Some(None)), state == "timed_out");
-        Ok(Some(Found { entry: entry.flatten(), is_nameless, is_timed_out, shard: ShardId(shard) }))
+        let (is_untold, is_timed_out) = (matches!(entry, Some(None)), state == "timed_out");
+        Ok(Some(Found { entry: entry.flatten(), is_untold, is_timed_out, shard: ShardId(shard) }))
+    }
+
+    /// What is known of what an issuer was asked by a leg; the newest, where it was asked twice under one number.
+    pub(super) fn find_leg(
+        &mut self,
+        connection: &Connection,
+        leg: &ForgottenLeg,
+    ) -> Result<Option<Found>, Trouble> {
+        let (first, last) = leg.identities();
+        let (first, last) = (first.0.to_be_bytes(), last.0.to_be_bytes());
+        let (issuer, stan) =
+            (self.names.issuers.get(leg.issuer.index()), format!("{:06}", leg.stan.number()));
+        let sql = "SELECT identity, issuer, issuer_de11, received_us FROM payment
+                   WHERE identity BETWEEN ?1 AND ?2 LIMIT ?3";
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params![first, last, ALIKE_MAX as i64])?;
+        let (mut newest, mut alike): (Option<(i64, [u8; 16])>, usize) = (None, 0);
+        while let Some(row) = rows.next()? {
+            alike += 1;
+            let (asked, under): (Option<String>, Option<String>) = (row.get(1)?, row.get(2)?);
+            if asked.as_ref() == issuer && under.as_ref() == Some(&stan) {
+                newest = newest.max(Some((row.get(3)?, row.get(0)?)));
+            }
+        }
+        if alike == ALIKE_MAX {
+            let nobody = ShardId(0);
+            return Ok(Some(Found { entry: None, is_untold: true, is_timed_out: false, shard: nobody }));
+        }
+        let Some((_, identity)) = newest else { return Ok(None) };
+        self.find(connection, Identity(u128::from_be_bytes(identity)))
     }
 
     fn open(

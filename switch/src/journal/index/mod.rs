@@ -44,7 +44,7 @@ use super::{Fault, snapshot};
 use crate::process;
 use crate::wall::Wall;
 use asking::Answering;
-pub(crate) use asking::{Question, Recalls, Tell};
+pub(crate) use asking::{Question, Recalls, Sought, Tell};
 use follow::{Follower, Place};
 use row::{Begun, Row};
 use store::{Acknowledged, REMOVED_MAX, Store, Trouble};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use authorizer::decision::{DeclineReason, Outcome, Verdict};
 use authorizer::event::{AcquirerId, IssuerId};
+use authorizer::late::ForgottenLeg;
 use authorizer::request::Identity;
 use authorizer::saf::Why;
 use authorizer::transaction::Sent;
@@ -362,4 +363,39 @@ fn it_goes_through_many_segments_and_over_those_that_are_gone() {
     assert_eq!(figures.rebuilds.load(Ordering::Relaxed), 1);
     let rows = scratch.rows().len();
     assert!((2_000..9_000).contains(&rows), "{rows}");
+}
+
+/// What was forgotten is found by what its leg has of it, without another index in the file.
+#[test]
+fn what_an_issuer_was_asked_is_found_by_its_leg() {
+    let mut scratch = Scratch::new("leg");
+    let begun = |begins: u32, stan: u32, nth: u128| {
+        let mut sent = numbered((u128::from(begins) << 96) + nth);
+        sent.stan = Stan::new(stan).expect("a number");
+        Fact::Intent(sent)
+    };
+    scratch.process(&[begun(7, 101, 1), begun(7, 102, 3)]);
+    // Later.
+    scratch.process(&[begun(7, 102, 2), begun(6, 103, 4), begun(8, 103, 5)]);
+    scratch.process(&(0..lookup::ALIKE_MAX as u128).map(|nth| begun(9, 104, nth)).collect::<Vec<_>>());
+    let connection = Connection::open(scratch.file()).expect("a file");
+    let mut lookup = lookup::Lookup::new(scratch.settings.keys.clone(), scratch.settings.names.clone());
+    let mut find = |begins, issuer, stan| {
+        let stan = Stan::new(stan).expect("a number");
+        let leg = ForgottenLeg { issuer: IssuerId(issuer), stan, begins };
+        let found = lookup.find_leg(&connection, &leg).expect("sound");
+        found.map(|found| (found.entry.map(|entry| entry.identity.0 & 0xFF), found.is_untold))
+    };
+    assert_eq!(find(7, 2, 101), Some((Some(1), false)));
+    assert_eq!(find(7, 2, 102), Some((Some(2), false)), "the newest");
+    assert_eq!([find(7, 1, 101), find(7, 2, 103), find(5, 2, 103)], [None, None, None]);
+    assert_eq!(find(9, 2, 104), Some((None, true)), "too many begin alike");
+    let plan: String = connection
+        .query_row(
+            "EXPLAIN QUERY PLAN SELECT issuer FROM payment WHERE identity BETWEEN x'00' AND x'01' LIMIT 3",
+            [],
+            |row| row.get(3),
+        )
+        .expect("a plan");
+    assert!(plan.starts_with("SEARCH payment USING INDEX sqlite_autoindex_payment_1"), "{plan}");
 }

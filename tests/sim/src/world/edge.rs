@@ -4,8 +4,10 @@ use authorizer::Effect;
 use authorizer::cards::Funding;
 use authorizer::effect::Reply;
 use authorizer::event::{AcquirerLink, Event, Leg, ShardId, Ticket, Unsent};
+use authorizer::fact::Fact;
 use authorizer::issuer::shard_of;
-use authorizer::memory::State;
+use authorizer::late::ForgottenLeg;
+use authorizer::memory::{Entry, State};
 use authorizer::programs::Question;
 use authorizer::recall::{self, Known, Recalled};
 use authorizer::request::{Identity, Request};
@@ -19,6 +21,8 @@ use crate::payments::{Served, program_of};
 /// Of a million times that the index is asked, so many it is away, and so many it is behind.
 const INDEX_GONE: u32 = 50_000;
 const INDEX_BEHIND: u32 = 200_000;
+/// So often a leg is looked up.
+const LOOKS: u32 = 300;
 
 impl World {
     pub(super) fn home_of(&self, identity: u128) -> u16 {
@@ -58,6 +62,16 @@ impl World {
                 let after_us = self.dice.within(50, SECOND);
                 self.at(after_us, Happening::Recalled(self.process, shard, ticket, identity, ended_by_us));
             }
+            Effect::RecallLeg(leg) => {
+                let after_us = self.dice.within(50, SECOND);
+                self.at(after_us, Happening::RecalledLeg(self.process, shard, leg, 0));
+            }
+            Effect::LeftStanding(answer) => {
+                let number = payment_of(&answer.keys);
+                if !self.stopping {
+                    self.broken(Some(number), "Q13: a late approval is left standing".to_owned());
+                }
+            }
             Effect::Hand { ticket, to } => {
                 if let Some(Kept::Request(_, request)) = self.tickets.get(&ticket.0).cloned() {
                     let after_us = self.dice.within(1, 500);
@@ -88,6 +102,46 @@ impl World {
         let Some(Kept::Request(number, request)) = self.tickets.get(&ticket.0).cloned() else { return };
         self.ran.recalls += 1;
         let behind = if self.dice.happens(INDEX_BEHIND) { self.dice.below(40) as usize } else { 0 };
+        let (reached_us, found) = self.indexed(identity, behind);
+        let known = match found {
+            _ if self.dice.happens(INDEX_GONE) => Known::Unsaid,
+            Some((entry, home)) if behind == 0 => Known::Entry(Box::new(entry), home),
+            None if reached_us > ended_by_us => Known::Nothing,
+            _ => Known::Unsaid,
+        };
+        self.tell(Some(number), || format!("the index says {known:?}"));
+        self.event(shard, Event::Recalled(Box::new(Recalled { request: *request, known })));
+    }
+
+    /// The same of what an issuer was asked by a leg. Nobody waits: it is looked up again while it cannot be said.
+    pub(super) fn leg_recalled(&mut self, shard: ShardId, leg: ForgottenLeg, before: u32) {
+        self.ran.recalls += 1;
+        self.ran.legs_recalled += 1;
+        let is_away = self.dice.happens(INDEX_GONE) || self.dice.happens(INDEX_BEHIND);
+        if is_away && before < LOOKS {
+            return self.at(SECOND, Happening::RecalledLeg(self.process, shard, leg, before + 1));
+        }
+        let mut begun =
+            self.disks.iter().flat_map(|disk| disk.durable_facts()).filter_map(|(fact, _)| match fact {
+                Fact::Intent(sent) if leg.is_of(sent) => Some(sent.asked.identity),
+                _ => None,
+            });
+        let found = begun.next_back().and_then(|identity| self.indexed(identity, 0).1);
+        let known = match found {
+            _ if is_away => Known::Unsaid,
+            Some((entry, home)) => Known::Entry(Box::new(entry), home),
+            None => Known::Nothing,
+        };
+        let number = match &known {
+            Known::Entry(entry, _) => entry.sent.map(|sent| payment_of(&sent.asked.keys)),
+            Known::Nothing | Known::Unsaid => None,
+        };
+        self.tell(number, || format!("the index says of leg {} {known:?}", leg.stan.number()));
+        self.event(shard, Event::RecalledLeg(leg, known));
+    }
+
+    /// What the journals say of an identity but for their newest facts, and up to which moment all is said.
+    fn indexed(&self, identity: Identity, behind: usize) -> (u64, Option<(Entry, ShardId)>) {
         let (mut reached_us, mut found) = (u64::MAX, None);
         for (home, disk) in (0..).map(ShardId).zip(&self.disks) {
             let facts = disk.durable_facts();
@@ -100,14 +154,7 @@ impl World {
             let entry = entry.filter(|entry| entry.state != State::Forgotten);
             found = found.or(entry.map(|entry| (entry, home)));
         }
-        let known = match found {
-            _ if self.dice.happens(INDEX_GONE) => Known::Unsaid,
-            Some((entry, home)) if behind == 0 => Known::Entry(Box::new(entry), home),
-            None if reached_us > ended_by_us => Known::Nothing,
-            _ => Known::Unsaid,
-        };
-        self.tell(Some(number), || format!("the index says {known:?}"));
-        self.event(shard, Event::Recalled(Box::new(Recalled { request: *request, known })));
+        (reached_us, found)
     }
 
     pub(super) fn release(&mut self, ticket: Ticket) {
@@ -219,6 +266,9 @@ impl World {
             several.insert(stan);
             if several.len() > 1 && !approved_late {
                 return self.broken(Some(number), "E7: two reversals of one request".to_owned());
+            }
+            if several.len() > 2 {
+                return self.broken(Some(number), "E7: a late approval was undone twice".to_owned());
             }
         }
         if was_sent && !is_repeat {

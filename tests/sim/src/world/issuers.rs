@@ -6,7 +6,7 @@ use authorizer::request::{Answer, Class, MatchKeys};
 use authorizer::saf::{Delivery, Stored};
 use codecs::value::{ApprovalCode, Pan, ResponseCode};
 
-use super::{Happening, Kept, LINKS, SECOND, World, payment_of};
+use super::{Happening, Kept, LINKS, SECOND, SMALL, World, payment_of};
 use crate::faults::Fault;
 use crate::issuer::Key;
 use crate::payments::{PLAIN_CARDS, Payment, Served, program_of};
@@ -59,7 +59,7 @@ impl World {
     pub(super) fn send_for_sure(&mut self, answer: Answer) {
         let link =
             (0..LINKS).map(|link| IssuerLink { link, ..answer.link }).find(|link| self.is_link_up(*link));
-        match link.filter(|_| self.is_up && self.is_healing) {
+        match link.filter(|_| self.is_up && self.is_healing && !self.stopping) {
             Some(link) => {
                 self.at(1_000, Happening::FromIssuer(link, self.generation(link), Box::new(answer)))
             }
@@ -103,7 +103,8 @@ impl World {
             return;
         }
         let is_late = self.happens(Fault::Late);
-        let delay_us = if is_late { self.dice.within(9 * SECOND, 40 * SECOND) } else { self.issuer_delay() };
+        let latest_us = if self.limits.recent_entries == SMALL { 900 * SECOND } else { 40 * SECOND };
+        let delay_us = if is_late { self.dice.within(9 * SECOND, latest_us) } else { self.issuer_delay() };
         let honest = answer;
         if self.happens(Fault::Contradicting) {
             // The second word is not in the books: only the first may count.

@@ -28,7 +28,7 @@ impl World {
             && self.shards.iter().all(|shard| {
                 let authorizer = shard.authorizer();
                 let waits = (0..ISSUERS).any(|issuer| authorizer.saf_depth(IssuerId(issuer)).waiting > 0);
-                authorizer.in_flight() == 0 && !shard.holds_back() && !waits
+                authorizer.in_flight() == 0 && authorizer.late_waiting() == 0 && !shard.holds_back() && !waits
             })
             && !self.happenings.values().any(is_on_its_way)
     }
@@ -132,6 +132,7 @@ fn is_on_its_way(happening: &Happening) -> bool {
             | Happening::ForSure(..)
             | Happening::Judged(..)
             | Happening::Handed(..)
+            | Happening::RecalledLeg(..)
             | Happening::Start
             | Happening::Stopped(..)
     )
