@@ -133,7 +133,7 @@ static ACQUIRERS: [Entry; 8] = [
     entry("signalbox_glitches_total", "Messages that could not be identified.", &[Peer], Count(glitches)),
 ];
 
-static ISSUERS: [Entry; 12] = [
+static ISSUERS: [Entry; 13] = [
     entry(
         "signalbox_links_up",
         "Links of an issuer that may carry requests.",
@@ -169,6 +169,12 @@ static ISSUERS: [Entry; 12] = [
         "Answers that came after the end of their request.",
         &[Issuer],
         Count(|shard, at| shard.counters.issuers[at[0]].late),
+    ),
+    entry(
+        "signalbox_late_left_standing_total",
+        "Of these, approvals that were not undone, because neither memory nor the index could say what they approve.",
+        &[Issuer],
+        Count(|shard, at| shard.counters.issuers[at[0]].left_standing),
     ),
     entry(
         "signalbox_unmatched_total",
@@ -436,7 +442,7 @@ static JOURNAL: [Entry; 11] = [
     ),
     entry(
         "signalbox_index_unsaid_total",
-        "Of these, times that nothing could be said: the message was answered 96 and comes again.",
+        "Of these, times that nothing could be said: the message was answered 96 and comes again; of a late approval see signalbox_late_left_standing_total.",
         &[],
         CountOfAll(|world, _| world.setup.recalls.unsaid.load(Ordering::Relaxed)),
     ),

@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 
 use grafana::rules::{self, Places, Scale};
 use grafana::{alerts, boards};
+use rusqlite::Connection;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use tests::rig::process::{binary, children};
 use tests::rig::tls::{self, Authority};
 use tests::rig::trace::Trace;
-use tests::{Act, Rig, Setup, TestToken, purchase};
+use tests::{Act, Plain, Rig, Setup, TestToken, purchase};
 
 use crate::tools::{Alertmanager, Helper, Prometheus, grafana, load};
 use traffic::Taps;
@@ -154,12 +155,13 @@ fn look_at(name: &str, alert: &serde_json::Value) {
 }
 
 fn scenes(token: TestToken) -> Vec<Scene> {
-    let makers: [fn() -> Scene; 10] = [
+    let makers: [fn() -> Scene; 11] = [
         silent_issuer,
         full_window,
         killed_again_and_again,
         peers_gone,
         contradicting_issuer,
+        late_issuer,
         slow_disk,
         full_disk,
         hanging_shard,
@@ -258,6 +260,29 @@ fn contradicting_issuer() -> Scene {
             rig.issuer("maple").on_reversal(|_| Act::answer("39=30"));
         }),
     )
+}
+
+/// An issuer that approves again and again what timed out long ago, and somebody has taken out of the index.
+fn late_issuer() -> Scene {
+    let setup = Setup::new().set("issuer.maple.timeout", "300ms").set("switch.recent_entries", 50);
+    let mut late = None;
+    Scene::new(rig(setup), &["SignalboxApprovalStands"], move |stage| {
+        let rig = &stage.rig;
+        let maple = rig.issuer("maple");
+        let late = late.get_or_insert_with(|| {
+            let is_late = |request: &Plain| request.get(37) == "000000000777";
+            maple.on(move |request| if is_late(request) { Act::Hold } else { Act::answer("") });
+            rig.acquirer("north").ask(&purchase("11=000777 37=000000000777"), "0110 39=91");
+            let since = rig.metric("forwarded_total{issuer=maple}");
+            rig.await_that("others", || rig.metric("forwarded_total{issuer=maple}") > since + 60.0);
+            maple.seen().into_iter().find(|one| is_late(one.plain())).expect("it was asked")
+        });
+        let index = Connection::open(rig.folder().join("journal/index.sqlite")).expect("a file of SQLite");
+        index.busy_timeout(Duration::from_secs(5)).expect("a file");
+        index.execute("DELETE FROM payment WHERE de37 = '000000000777'", []).expect("a row");
+        maple.answer(late, "39=00 38=L12345");
+        thread::sleep(Duration::from_millis(500));
+    })
 }
 
 /// Every sync takes a quarter of a second.
