@@ -18,7 +18,7 @@ pub mod wire;
 pub use fixtures::{authorization_93, purchase, with_check_digit};
 pub use message_text::Plain;
 pub use rig::acquirer::Acquirer;
-pub use rig::issuer::{Act, Issuer};
+pub use rig::issuer::{Act, Issuer, Seen};
 pub use rig::noise::Noise;
 pub use rig::setup::Setup;
 pub use rig::token::{TestToken, TokenKind};
