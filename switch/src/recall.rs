@@ -30,7 +30,7 @@ impl Edge {
     pub(crate) fn index_answered(&self, sought: Sought, known: Known) {
         match sought {
             Sought::Identity { ticket, .. } => self.recalled(ticket, known),
-            Sought::Leg(leg) => self.happened(Event::RecalledLeg(leg, known)),
+            Sought::Leg(leg) => self.happened(|| Event::RecalledLeg(leg, known)),
         }
     }
 
