@@ -45,7 +45,7 @@ fn main() {
         Ok("measure") => measure(Path::new(&env::var_os(MODULE).expect("a module"))),
         Ok("work") => {
             let stream = std::io::stdin().as_fd().try_clone_to_owned().expect("a stream");
-            hsm::worker::serve(&mut UnixStream::from(stream)).expect("a conversation");
+            hsm::worker::serve(&mut UnixStream::from(stream), || Ok(true)).expect("a conversation");
         }
         _ => {
             for (module, name) in [(SOFTHSM, "SoftHSM2"), (DEVTOKEN, "the development token")] {

@@ -15,21 +15,25 @@ use crate::wire::{self, FRAME_BYTES_MAX, HEADER_BYTES, Order, Word};
 /// Most questions that are answered before their answers are written: more would keep the first ones waiting.
 const BATCH_MAX: usize = 256;
 
-/// Serves whoever holds the other end, until that is closed. The first order must be a plan.
+/// Serves whoever holds the other end, until that is closed. The first order must be a plan. `opened` is called when the token
+/// was opened, or could not be, and says whether to go on.
 ///
 /// # Errors
-/// The stream's, and what came over it that is no order.
-pub fn serve(stream: &mut (impl Read + Write)) -> io::Result<()> {
+/// The stream's, what came over it that is no order, and that of `opened`.
+pub fn serve(stream: &mut (impl Read + Write), opened: impl FnOnce() -> io::Result<bool>) -> io::Result<()> {
     let mut inbox = Inbox::default();
     let Some(plan) = inbox.plan(stream)? else { return Ok(()) };
     let mut out = Vec::new();
-    let opened = Device::open(plan, true);
-    match &opened {
+    let device = Device::open(plan, true);
+    if !opened()? {
+        return Ok(());
+    }
+    match &device {
         Ok(_) => wire::put_word(&mut out, &Word::Ready),
         Err(why) => wire::put_word(&mut out, &Word::Refused { blame: why.blame(), why: &why.to_string() }),
     }
     stream.write_all(&out)?;
-    let Ok(device) = opened else { return Ok(()) };
+    let Ok(device) = device else { return Ok(()) };
     let mut worker = Worker { device, numbers: Vec::new(), questions: Vec::new(), out };
     loop {
         worker.work(&mut inbox, stream)?;

@@ -157,7 +157,10 @@ pub(super) fn child(job: &str) -> Command {
 /// The launcher's life, from its first order to the end of the switch. `parent` is the switch.
 #[must_use]
 pub fn launch(parent: u32) -> ExitCode {
-    run_tied(parent, |control| {
+    run(|control| {
+        if !is_tied_to(parent)? {
+            return Ok(());
+        }
         let mut plan = plan_of(&control::receive_plan(&control)?)?;
         let mut set_up = Zeroizing::new(Vec::new());
         wire::put_set_up(&mut set_up, &plan);
@@ -190,9 +193,16 @@ pub fn launch(parent: u32) -> ExitCode {
                 }
             }
         }
-        for (_, worker) in &mut workers {
-            let _ = worker.kill();
+        let mut left: Vec<Child> = workers.into_iter().map(|(_, worker)| worker).collect();
+        // Their streams are closed, so that they end by themselves: one that is just logging in must not be killed.
+        for _ in 0..END_LOOKS {
+            left.retain_mut(|worker| !matches!(worker.try_wait(), Ok(Some(_))));
+            if left.is_empty() {
+                return Ok(());
+            }
+            std::thread::sleep(END_LOOK);
         }
+        left.iter_mut().for_each(|worker| drop(worker.kill()));
         Ok(())
     })
 }
@@ -240,18 +250,22 @@ fn said(status: ExitStatus) -> String {
 /// A worker's life, from its plan to the end of its stream. `parent` is the launcher.
 #[must_use]
 pub fn work(parent: u32) -> ExitCode {
-    run_tied(parent, |stream| hsm::worker::serve(&mut UnixStream::from(stream)))
+    run(|stream| hsm::worker::serve(&mut UnixStream::from(stream), || is_tied_to(parent)))
 }
 
-/// Runs a job over the socket that is this process's standard input: tied to the life of its parent, without memory
-/// dumps, and deaf to the signals that tell the switch to stop, for it still needs its token then.
-pub(super) fn run_tied(parent: u32, job: impl FnOnce(OwnedFd) -> io::Result<()>) -> ExitCode {
+/// From now on this process is killed when its parent ends; false where that has ended before.
+///
+/// Whoever logs in to a token is tied afterwards: SoftHSM empties the file of its token for each login before it writes it
+/// again, and one that is killed between the two takes the token along.
+pub(super) fn is_tied_to(parent: u32) -> io::Result<bool> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    Ok(rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get() as u32) == Some(parent))
+}
+
+/// Runs a job over the socket that is this process's standard input: without memory dumps, and deaf to the signals that tell
+/// the switch to stop, for it still needs its token then.
+pub(super) fn run(job: impl FnOnce(OwnedFd) -> io::Result<()>) -> ExitCode {
     let run = || -> io::Result<()> {
-        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-        if rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get() as u32) != Some(parent) {
-            // It ended before that took effect.
-            return Ok(());
-        }
         crate::process::keep_memory_to_itself()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
         let entered = runtime.enter();

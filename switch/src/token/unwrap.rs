@@ -11,7 +11,7 @@ use std::process::{ExitCode, Stdio};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::launcher::{ATTEMPT_WAIT, ATTEMPTS, OPEN_WAIT, child, run_tied};
+use super::launcher::{ATTEMPT_WAIT, ATTEMPTS, OPEN_WAIT, child, is_tied_to, run};
 use crate::config::Hsm;
 use crate::journal::{Fault, Wrapper};
 use crate::keys::{self, TokenArguments};
@@ -75,13 +75,16 @@ fn ask(asked: &Asked) -> io::Result<Result<Zeroizing<[u8; 32]>, Fault>> {
 /// The life of that process. `parent` is the switch.
 #[must_use]
 pub fn answer_unwrap(parent: u32) -> ExitCode {
-    run_tied(parent, |socket| {
+    run(|socket| {
         let mut socket = UnixStream::from(socket);
         let mut text = Vec::new();
         socket.read_to_end(&mut text)?;
         let Asked { module, token, pin_file, wrapper, salt } = serde_json::from_slice(&text)?;
         let made =
             keys::vault(&TokenArguments { module, token, pin_file }, &wrapper).and_then(|vault| vault(&salt));
+        if !is_tied_to(parent)? {
+            return Ok(());
+        }
         match made {
             Ok(key) => {
                 socket.write_all(&[MADE])?;
