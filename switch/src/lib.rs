@@ -14,6 +14,7 @@
 //! | `journal` | facts on the disk before anything that follows from them is seen |
 //! | `issuer`, `kept` | a leg becomes a message, a message becomes an answer; what is told later is made from what was kept |
 //! | `envelope`, `edge`, `hop` | raw messages kept, one shard's world, shards talking |
+//! | `alarm` | a shard turns when something falls due |
 //! | `registry` | maps that threads share beside the path |
 //! | `sync`, `models` | what threads share on this path; every order of it, tried by tests |
 //! | `metrics`, `catalogue`, `board`, `process`, `admin`, `log` | what operators see |
@@ -35,6 +36,7 @@ pub static VERSION: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
 
 pub mod acquirer;
 mod admin;
+mod alarm;
 mod api;
 mod board;
 pub mod cards;

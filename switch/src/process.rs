@@ -11,6 +11,18 @@ pub(crate) fn keep_memory_to_itself() -> std::io::Result<()> {
     Ok(setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?)
 }
 
+/// Overwrites what earlier calls left behind on this thread's stack. A value that was wiped, or never written down, may have
+/// been copied there on its way.
+#[inline(never)]
+pub(crate) fn wipe_stack() {
+    let mut left_behind = [0_u8; STACK_BYTES];
+    // What is never looked at would not be written.
+    std::hint::black_box(&mut left_behind);
+}
+
+/// Deeper than any call goes that reads a message.
+const STACK_BYTES: usize = 128 * 1024;
+
 /// From here on this thread takes the processor only when nobody else wants it, the line of payments before all. Where it
 /// may not, it runs like any other.
 pub(crate) fn let_payments_first() {

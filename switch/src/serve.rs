@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,9 +15,10 @@ use authorizer::shard::Shard;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::task::spawn_local;
-use tokio::time::{Instant, MissedTickBehavior, sleep_until, timeout};
+use tokio::time::{MissedTickBehavior, timeout};
 
 use crate::acquirer::link::{AcquirerConversation, AcquirerPort};
+use crate::alarm::Alarm;
 use crate::connect;
 use crate::crypto::Crypto;
 use crate::door::{Guest, Opened, Permit};
@@ -55,50 +55,47 @@ pub(crate) fn run(
     let runtime =
         Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default())?;
     let edge = Edge::new(shard, setup.clone(), crypto);
-    runtime
-        .block_on(async {
-            // Before another shard's mail: what links it has must not be used for what is not known to be old yet.
-            edge.happened(|| Event::Recovered);
-            spawn_local(mail(edge.clone()));
-            spawn_local(look_around(edge.clone()));
-            spawn_local(retry(edge.clone()));
-            connect::start(&edge);
-            // A task among the others, so that it has its turn after every link that was read: as the runtime's
-            // root it would be polled before them.
-            spawn_local(turns(edge, Shard::new(authorizer), journal)).await
-        })
-        .map_err(std::io::Error::other)
+    runtime.block_on(async {
+        // Before another shard's mail: what links it has must not be used for what is not known to be old yet.
+        edge.happened(|| Event::Recovered);
+        spawn_local(mail(edge.clone()));
+        spawn_local(look_around(edge.clone()));
+        spawn_local(retry(edge.clone()));
+        connect::start(&edge);
+        // A task among the others, so that it has its turn after every link that was read: as the runtime's
+        // root it would be polled before them.
+        let alarm = Alarm::new()?;
+        spawn_local(turns(edge, Shard::new(authorizer), journal, alarm)).await.map_err(std::io::Error::other)
+    })
 }
 
 /// Turns the shard whenever something happened or something falls due. When the switch stops and nothing runs
 /// any more, the links are told goodbye, and it turns on until they are gone: another shard may still ask.
-async fn turns(edge: Rc<Edge>, mut shard: Shard, journal: Option<Journal>) {
+async fn turns(edge: Rc<Edge>, mut shard: Shard, journal: Option<Journal>, alarm: Alarm) {
     let durability = journal.as_ref().map(|journal| journal.durability().clone());
     let mut live = Live::new(edge.clone(), journal);
-    let mut timer = pin!(sleep_until(Instant::now()));
     let mut armed_us = None;
     let mut looked_us = 0;
     let mut goodbye_us = None;
     poll_fn(|context| {
-        if !edge.kick.take(context.waker()) && armed_us.is_some() && timer.as_mut().poll(context).is_ready() {
-            armed_us = None;
-        }
+        edge.kick.take(context.waker());
         if let Some(durability) = &durability {
             durability.waker.register(context.waker());
         }
         shard.turn(&mut live);
         edge.publish(shard.authorizer().in_flight());
-        // Most deadlines only move away, so an armed timer is moved when it fired, or for a nearer one.
+        let now_us = live.now_us();
+        // What has rung, seen or not, is set again; for another deadline only where that is nearer, and most move away.
+        armed_us = armed_us.filter(|armed_us| *armed_us > now_us);
         if let Some(due_us) = shard.authorizer().next_deadline_us()
             && armed_us.is_none_or(|armed_us| due_us < armed_us)
         {
             armed_us = Some(due_us);
-            timer.as_mut().reset(edge.setup.instant(due_us + 1).into());
-            if timer.as_mut().poll(context).is_ready() {
+            alarm.set((due_us + 1).saturating_sub(now_us)).expect("the time of a timer is no mistake");
+            if alarm.poll(context).is_ready() {
                 context.waker().wake_by_ref();
             }
         }
-        let now_us = live.now_us();
         if now_us.saturating_sub(looked_us) >= crate::metrics::PERIOD_US {
             looked_us = now_us;
             let snapshot = Snapshot::take(&edge, shard.authorizer(), live.journal_figures());
@@ -387,6 +384,8 @@ async fn look_around(edge: Rc<Edge>) {
             let action = port.life.borrow_mut().tick(now_us);
             life::issuer_acts(&edge, &port, action);
         }
+        // Tracks and codes that were read, and are nowhere else any more.
+        crate::process::wipe_stack();
         // A turn at least this often keeps the published figures fresh.
         edge.kick.set();
     }

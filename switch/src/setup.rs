@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use authorizer::event::{AcquirerId, IssuerId, ShardId};
@@ -80,11 +80,6 @@ impl Clock {
     pub(crate) fn now_us(&self) -> u64 {
         self.base_us + self.started.elapsed().as_micros() as u64
     }
-
-    /// The moment at which it shows this.
-    pub(crate) fn instant(&self, us: u64) -> Instant {
-        self.started + Duration::from_micros(us.saturating_sub(self.base_us))
-    }
 }
 
 /// What a shard says of itself, all the time.
@@ -138,11 +133,6 @@ impl Setup {
     /// Microseconds of the switch's clock.
     pub(crate) fn now_us(&self) -> u64 {
         self.clock.now_us()
-    }
-
-    /// The moment at which the clock shows this.
-    pub(crate) fn instant(&self, us: u64) -> Instant {
-        self.clock.instant(us)
     }
 
     /// The key of an acquirer's codes, if its messages bear some.

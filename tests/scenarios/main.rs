@@ -17,6 +17,7 @@ mod journal_key;
 mod links;
 mod local_decline;
 mod matching;
+mod memory;
 mod metrics;
 mod order;
 mod parked;
