@@ -59,6 +59,18 @@ impl Track2 {
         self.discretionary.get(..usize::from(self.discretionary_len)).unwrap_or_default()
     }
 
+    /// What stands behind the card number: expiry, service code and discretionary data, with zero bytes where something is
+    /// not there. The same for two tracks that say the same, however their separators are written.
+    pub fn behind_pan_padded(&self) -> [u8; BEHIND_PAN_BYTES] {
+        let mut all = [0; BEHIND_PAN_BYTES];
+        let (expiry, rest) = all.split_at_mut(4);
+        expiry.copy_from_slice(&self.expiry.map_or([0; 4], Expiry::digits));
+        let (service_code, discretionary) = rest.split_at_mut(3);
+        service_code.copy_from_slice(&self.service_code.unwrap_or_default());
+        discretionary.copy_from_slice(&self.discretionary);
+        all
+    }
+
     /// The canonical form; nothing when `out`, for which 37 bytes are always enough, is too small.
     pub fn write<'b>(&self, out: &'b mut [u8]) -> Option<&'b [u8]> {
         let mut writer = crate::writer::Writer::new(out);
@@ -205,6 +217,8 @@ const MAX_TRACK2: usize = 37;
 const MAX_TRACK1: usize = 76;
 /// What 8 digits of card number, three separators and nothing else leave of track 2.
 const MAX_DISCRETIONARY: usize = 26;
+/// With expiry and service code.
+const BEHIND_PAN_BYTES: usize = 4 + 3 + MAX_DISCRETIONARY;
 
 #[cfg(test)]
 mod tests {
@@ -237,6 +251,17 @@ mod tests {
         let other = track.with_discretionary(b"7004373150804").unwrap();
         assert_eq!(other.discretionary(), b"7004373150804");
         assert!(track.with_discretionary(b"123").is_none());
+    }
+
+    #[test]
+    fn what_stands_behind_the_number_is_the_same_however_it_is_separated() {
+        let behind = |ascii: &[u8]| Track2::parse(ascii).unwrap().behind_pan_padded();
+        assert_eq!(behind(b"5413330089010434=2912=123"), behind(b"5413330089010434D2912D123"));
+        let others =
+            [&b"5413330089010434=29122010123"[..], b"5413330089010434=2912=1230", b"5413330089010434==123"];
+        for other in others {
+            assert_ne!(behind(b"5413330089010434=2912=123"), behind(other));
+        }
     }
 
     #[test]

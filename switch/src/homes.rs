@@ -7,6 +7,7 @@
 use authorizer::cards::AccountHash;
 use authorizer::event::{AcquirerId, ShardId};
 use authorizer::request::{Class, Fingerprint, Identity, MatchKeys};
+use codecs::track::Track2;
 use codecs::value::{
     Currency, Expiry, MerchantId, Pan, PartyId, PosEntry, ProcessingCode, Rrn, Stan, TerminalId,
 };
@@ -32,8 +33,8 @@ pub struct Said<'a> {
     pub pos_entry: Option<PosEntry>,
     /// DE 37.
     pub rrn: Option<Rrn>,
-    /// DE 35 as it stands on the wire.
-    pub track: Option<&'a [u8]>,
+    /// DE 35: what it says, however it is written.
+    pub track: Option<&'a Track2>,
 }
 
 /// What DE 90 says of an original, and its sender, in a name: acquirer, class, moment, trace number.
@@ -108,7 +109,9 @@ impl Homes {
         put(&mut rest, &said.expiry.map_or([0; 4], Expiry::digits));
         put(&mut rest, said.pos_entry.as_ref().map_or(&[0; 12], PosEntry::as_padded));
         put(&mut rest, said.rrn.as_ref().map_or(&[0; 12], Rrn::as_bytes));
-        let track = said.track.map_or(0, |track| XxHash3_64::oneshot_with_seed(self.seed, track));
+        let track = said
+            .track
+            .map_or(0, |track| XxHash3_64::oneshot_with_seed(self.seed, &track.behind_pan_padded()));
         Fingerprint { content: self.hash(&content), track: Some(track) }
     }
 

@@ -64,6 +64,19 @@ fn q02_a_repeat_after_the_outcome_gets_the_stored_answer() {
 }
 
 #[test]
+fn q02_a_repeat_is_known_by_what_its_track_says_not_by_how_it_is_separated() {
+    let Some(rig) = Setup::new().start() else { return };
+    let maple = rig.issuer("maple");
+    maple.on(|_| Act::answer("38=Q00003"));
+    let mut north = rig.acquirer("north");
+    let answer = "0110 11=000001 38=Q00003 39=00";
+    north.ask(&purchase("11=000001 35=9999600000000019=49122010000012345"), answer);
+    north.ask(&purchase("0101 11=000001 35=9999600000000019D49122010000012345"), answer);
+    north.ask(&purchase("0101 11=000001 35=9999600000000019=49122010000012346"), "0110 11=000001 39=94");
+    assert_eq!(maple.seen().len(), 1);
+}
+
+#[test]
 fn q02_a_decline_repeats_as_the_same_decline() {
     let Some(rig) = Setup::new().start() else { return };
     rig.issuer("maple").on(|_| Act::answer("38=- 39=51"));

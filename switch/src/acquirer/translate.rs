@@ -92,7 +92,7 @@ pub fn request(
         expiry,
         pos_entry,
         rrn: keys.rrn,
-        track: message.value(De::TRACK2),
+        track: track.as_ref(),
     };
     Ok(Request {
         ticket: received.ticket,
