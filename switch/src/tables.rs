@@ -76,6 +76,7 @@ fn issuer(config: &Config, issuer: &config::Issuer) -> Issuer {
         floor_minor: agreed.floor_minor,
         card_daily_minor: agreed.card_daily_minor,
         // No shard asks another: each has its part.
+        funding_daily_minor: agreed.card_daily_minor / u64::from(config.switch.shards),
         daily_minor: agreed.daily_minor / u64::from(config.switch.shards),
     };
     Issuer {

@@ -8,8 +8,9 @@
 //!
 //! Never for the token: what must be proven was proven before this file is asked.
 //!
-//! Amounts count for the shard that is home to the card. The cap for all cards is dealt out over the shards in equal
-//! parts, so that none of them must ask another. Days are those of the switch's clock, UTC.
+//! Amounts count for the shard that is home to the card of the message. The cap for all cards is dealt out over the shards
+//! in equal parts, so that none of them must ask another; and so is that of a card that pays for others, which may have their
+//! homes anywhere. Days are those of the switch's clock, UTC.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -36,6 +37,8 @@ pub struct StandIn {
     pub floor_minor: u64,
     /// The most for one card in a day.
     pub card_daily_minor: u64,
+    /// The same where it pays for a proxy, on one shard.
+    pub funding_daily_minor: u64,
     /// The most for all cards in a day, on one shard.
     pub daily_minor: u64,
 }
@@ -111,7 +114,9 @@ impl Authorizer {
             return false;
         }
         let Some(today) = self.stood_in.get_mut(issuer.index()) else { return false };
-        if !is_within(agreed, today.on(now.monotonic_us), request, &pan, &self.tables) {
+        let card_minor = if is_funded { agreed.funding_daily_minor } else { agreed.card_daily_minor };
+        let today = today.on(now.monotonic_us);
+        if !is_within((agreed, card_minor), today, request, &pan, &self.tables) {
             self.counters.issuer(issuer, |counters| add_one(&mut counters.stand_in_refused));
             return false;
         }
@@ -174,7 +179,7 @@ fn is_served(request: &Request) -> bool {
 }
 
 fn is_within(
-    agreed: &StandIn,
+    (agreed, card_minor): (&StandIn, u64),
     today: &StoodIn,
     request: &Request,
     pan: &Pan,
@@ -183,7 +188,6 @@ fn is_within(
     let minor = request.amount.minor();
     let fits = |sum: u64, most: u64| sum.checked_add(minor).is_some_and(|sum| sum <= most);
     let floor = minor <= agreed.floor_minor || is_planted(tables, Planted::FloorIgnored);
-    let caps =
-        fits(today.of_card(pan), agreed.card_daily_minor) && fits(today.total_minor, agreed.daily_minor);
+    let caps = fits(today.of_card(pan), card_minor) && fits(today.total_minor, agreed.daily_minor);
     request.amount.currency() == agreed.currency && floor && (caps || is_planted(tables, Planted::CapIgnored))
 }

@@ -393,6 +393,7 @@ fn tables() -> Tables {
         currency: Currency::new(840).expect("a code"),
         floor_minor: 10_000,
         card_daily_minor: 30_000,
+        funding_daily_minor: 30_000,
         daily_minor: 50_000,
     };
     let issuer = Issuer { timeout_us: 10 * SECOND, window: 8, links: 2, stand_in: Some(stand_in) };

@@ -514,3 +514,36 @@ fn what_the_token_says_after_its_issuers_time_is_sent_to_nobody() {
     assert_eq!((world.reason(), world.authorizer.in_flight()), ("token_unavailable", 0));
     assert!(!world.facts.iter().any(|fact| matches!(fact, Fact::Intent(_))));
 }
+
+/// The proxies of one card may have their homes on any shard, so that each has a part of the card's cap.
+#[test]
+fn what_a_card_pays_for_its_proxies_has_a_cap_of_its_own_when_its_issuer_is_away() {
+    let mut world = rotating();
+    let mut tables = (*world.authorizer.tables).clone();
+    tables.issuers[0].stand_in = Some(crate::stand_in::StandIn {
+        iins: alloc::vec![Iin::parse(b"999960").unwrap()],
+        currency: Currency::new(840).unwrap(),
+        floor_minor: 1_000,
+        card_daily_minor: 2_500,
+        funding_daily_minor: 1_500,
+        daily_minor: 9_000,
+    });
+    world.tell(Event::Tables(alloc::sync::Arc::new(tables)));
+    world.tell(Event::IssuerLink(to(MAPLE, 0), LinkChange::Lost));
+    let mut pay = |stan: u32, label: u16| {
+        let mut request = world.proxy_request(stan, Presented::Label(label));
+        request.amount = dollars(1_000);
+        world.tell(Event::Request(request));
+        let proof = world.asked();
+        world.tell(Event::Judged(proof, Judgement::Right))
+    };
+    assert_eq!(pay(1, 42).len(), 1);
+    let told = [pay(2, 43), pay(3, 44)];
+    assert!(told.iter().all(|told| told[0].ends_with(": 91")), "{told:?}");
+    // The card itself has the rest of its own.
+    for (stan, code) in [(4, ": 00+38"), (5, ": 91")] {
+        let request = Request { amount: dollars(1_000), ..world.request(stan) };
+        let told = world.tell(Event::Request(request));
+        assert!(told[0].ends_with(code), "{told:?}");
+    }
+}

@@ -34,6 +34,7 @@ impl World {
                 currency: Currency::new(840).unwrap(),
                 floor_minor: 1_000,
                 card_daily_minor: 2_500,
+                funding_daily_minor: 2_500,
                 daily_minor: 3_000,
             });
         });

@@ -65,6 +65,7 @@ pub(super) fn may_stand_in(tables: &mut Tables, rate: u32) {
             // Amounts go up to 100,000.
             floor_minor: u64::from(rate / 10).max(10_000),
             card_daily_minor: 150_000,
+            funding_daily_minor: 150_000,
             daily_minor: 400_000,
         });
     }
