@@ -76,6 +76,18 @@ const RESPONSES: [(&str, ResponseKind); 3] = [
     ("enrolled-hmac", ResponseKind::EnrolledByHmac),
 ];
 
+/// Whether two card numbers of 16 digits, one of each range, may have one key: it is derived from the last 16 digits of
+/// number and sequence, in which the first two are not (EMV Book 2, A1.4.1).
+fn share_codes(one: &Iin, other: &Iin) -> bool {
+    let split = |iin: &Iin| {
+        let (head, tail) = iin.digits().split_at(iin.digits().len().min(2));
+        (head.to_vec(), tail.to_vec())
+    };
+    let ((head, tail), (other_head, other_tail)) = (split(one), split(other));
+    let is_one_head = head.len() == 2 && head == other_head;
+    !is_one_head && (tail.starts_with(&other_tail) || other_tail.starts_with(&tail))
+}
+
 /// Digits of a public ATC, in every layout.
 const ATC_DIGITS: u8 = 4;
 
@@ -259,6 +271,14 @@ impl Check<'_, '_> {
                 self.report.fault(&list.span(), "a prefix that is served already", "each prefix once");
             }
             known.push(*iin);
+        }
+        for (at, iin) in iins.iter().enumerate() {
+            if let Some(other) = iins.iter().take(at + 1).find(|other| share_codes(iin, other)) {
+                let found =
+                    format!("cards that begin with {other} and {iin}, of which some have the same codes");
+                let wanted = "prefixes that differ behind the first two digits: keys of cards come of the last 16 digits of number and sequence";
+                self.report.fault(&list.span(), found, wanted);
+            }
         }
         Some(iins)
     }

@@ -47,6 +47,12 @@ fn programs() {
     for (changes, fault) in [
         ("kind = \"rotating\"", "unknown kind of program"),
         ("iins = []", "program \"wallet\" without iins"),
+        (
+            "iins = [\"999910\", \"99992\", \"409910\"]",
+            "begin with 999910 and 409910, of which some have the same codes",
+        ),
+        ("iins = [\"9999101\", \"4099\"]", "begin with 9999101 and 4099, of which some have the same codes"),
+        ("iins = [\"9\"]", "begin with 9 and 9, of which some have the same codes"),
         ("check_value = \"0A1B\"", "six hexadecimal digits"),
         ("layout = \"Q\"", "a layout of another kind of program"),
         ("challenge_ttl = \"1s\"", "a setting of challenges"),
