@@ -17,14 +17,15 @@ pub(super) struct Moulds([[Mould; WAYS]; SETS]);
 const SETS: usize = 16;
 const WAYS: usize = 4;
 
-/// The longest message that leaves a mould is so many blocks.
+/// The longest message that leaves a mould is so many blocks, the shortest is one.
 const BLOCKS: usize = 16;
+const BYTES_MAX: usize = BLOCKS * BLOCK_BYTES;
 
 /// The most elements of a message that leaves one.
 const ELEMENTS: usize = 64;
 
 /// The most checks beside the bounds of each byte.
-const CHECKS: usize = 16;
+const CHECKS: usize = 24;
 
 /// So many messages in a row fit into no mould of a set until one more takes the place of one that had fitted.
 const WORTH: u8 = 15;
@@ -81,13 +82,16 @@ impl Moulds {
         match mould.worth.checked_sub(1) {
             Some(worth) => mould.worth = worth,
             None if mould.make(dialect, bytes, index).is_some() => mould.worth = WORTH,
-            // Half made it may still hold what the message said.
-            None => *mould = Mould::NONE,
+            // Half made it may still hold what the message said. The next one like it is not tried at once.
+            None => *mould = Mould { worth: WORTH, ..Mould::NONE },
         }
     }
 
     #[inline(always)]
     fn of(&mut self, dialect: &Dialect, bytes: &[u8]) -> Option<&mut [Mould; WAYS]> {
+        if !(BLOCK_BYTES..=BYTES_MAX).contains(&bytes.len()) {
+            return None;
+        }
         let head = bytes.get(..dialect.head_bytes())?;
         let middle = head.get(head.len().saturating_sub(8) >> 1..)?;
         let parts = [head.first_chunk()?, middle.first_chunk()?, head.last_chunk()?];
@@ -150,9 +154,6 @@ impl Mould {
     fn make(&mut self, dialect: &Dialect, bytes: &[u8], index: &Index) -> Option<()> {
         *self =
             Mould { likeness: Likeness::of(dialect), mti: index.mti, present: index.present, ..Mould::NONE };
-        if !(BLOCK_BYTES..=BLOCKS.saturating_mul(BLOCK_BYTES)).contains(&bytes.len()) {
-            return None;
-        }
         self.bytes = bytes.len();
         // What no element holds is as it is: type, bitmaps, the prefixes of lengths.
         (0_usize..).zip(bytes).for_each(|(at, byte)| self.bound(at, (*byte, *byte)));

@@ -18,7 +18,7 @@ use crate::iso8583::{De, DeSet, Index};
 use crate::reader::Reader;
 use crate::text::{self, Repertoire};
 
-/// Plans for the sets of elements that were met last, of any number of dialects, and moulds of whole messages. About 180 KiB:
+/// Plans for the sets of elements that were met last, of any number of dialects, and moulds of whole messages. About 200 KiB:
 /// one for each thread that reads messages.
 pub struct Plans {
     plans: [Plan; PLANS],
