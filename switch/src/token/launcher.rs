@@ -11,6 +11,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hsm::wire::{self, Word};
@@ -30,6 +31,10 @@ const STUCK_MAX: usize = 4;
 /// How often and how long it is looked whether a killed worker has ended.
 const END_LOOKS: u32 = 100;
 const END_LOOK: Duration = Duration::from_millis(2);
+/// From the end of its parent to that of a process that may be logging in.
+const LOGIN_WAIT: Duration = Duration::from_secs(1);
+/// Between two looks whether it has ended.
+const LOGIN_LOOK: Duration = Duration::from_millis(100);
 /// How often a token is looked for at the start, and the pause between.
 pub(super) const ATTEMPTS: u32 = 5;
 pub(super) const ATTEMPT_WAIT: Duration = Duration::from_millis(50);
@@ -250,16 +255,43 @@ fn said(status: ExitStatus) -> String {
 /// A worker's life, from its plan to the end of its stream. `parent` is the launcher.
 #[must_use]
 pub fn work(parent: u32) -> ExitCode {
-    run(|stream| hsm::worker::serve(&mut UnixStream::from(stream), || is_tied_to(parent)))
+    run(|stream| {
+        watched(parent)?;
+        hsm::worker::serve(&mut UnixStream::from(stream), || is_tied_to(parent))
+    })
 }
 
 /// From now on this process is killed when its parent ends; false where that has ended before.
 ///
 /// Whoever logs in to a token is tied afterwards: SoftHSM empties the file of its token for each login before it writes it
-/// again, and one that is killed between the two takes the token along.
+/// again, and one that is killed between the two takes the token along. Until then it is [watched](watched).
 pub(super) fn is_tied_to(parent: u32) -> io::Result<bool> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    Ok(rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get() as u32) == Some(parent))
+    IS_TIED.store(true, Ordering::Relaxed);
+    Ok(is_child_of(parent))
+}
+
+/// Of this process: nobody need watch it any more.
+static IS_TIED: AtomicBool = AtomicBool::new(false);
+
+fn is_child_of(parent: u32) -> bool {
+    rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get() as u32) == Some(parent)
+}
+
+/// Ends this process some time after its parent: long enough for a login, and not left behind by a module that hangs in one.
+pub(super) fn watched(parent: u32) -> io::Result<()> {
+    let watch = move || {
+        while is_child_of(parent) {
+            if IS_TIED.load(Ordering::Relaxed) {
+                return;
+            }
+            std::thread::sleep(LOGIN_LOOK);
+        }
+        std::thread::sleep(LOGIN_WAIT);
+        let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
+    };
+    std::thread::Builder::new().name("parent".to_owned()).spawn(watch)?;
+    Ok(())
 }
 
 /// Runs a job over the socket that is this process's standard input: without memory dumps, and deaf to the signals that tell

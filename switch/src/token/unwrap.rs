@@ -11,7 +11,7 @@ use std::process::{ExitCode, Stdio};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::launcher::{ATTEMPT_WAIT, ATTEMPTS, OPEN_WAIT, child, is_tied_to, run};
+use super::launcher::{ATTEMPT_WAIT, ATTEMPTS, OPEN_WAIT, child, is_tied_to, run, watched};
 use crate::config::Hsm;
 use crate::journal::{Fault, Wrapper};
 use crate::keys::{self, TokenArguments};
@@ -76,6 +76,7 @@ fn ask(asked: &Asked) -> io::Result<Result<Zeroizing<[u8; 32]>, Fault>> {
 #[must_use]
 pub fn answer_unwrap(parent: u32) -> ExitCode {
     run(|socket| {
+        watched(parent)?;
         let mut socket = UnixStream::from(socket);
         let mut text = Vec::new();
         socket.read_to_end(&mut text)?;
