@@ -178,10 +178,10 @@ fn a_switch_starts_with_the_keys_it_was_told_of_or_not_at_all_on(kind: TokenKind
     let Some(token) = TestToken::of(kind) else { return };
     let _ = token.import("counters", "rotating-atc", KEY);
     let _ = token.import("responses", "challenge", KEY);
-    let started = |key: &str, check_value: &str| {
+    let started = |key: &str, check_value: &str, iins: &str| {
         let config = format!(
             "{}\n[hsm]\nmodule = {:?}\ntoken = {:?}\npin_file = {:?}\n[[program]]\nname = \"wallet\"\n\
-             kind = \"rotating_atc\"\niins = [\"99991\"]\nkey = \"{key}\"\ncheck_value = \"{check_value}\"\n",
+             kind = \"rotating_atc\"\niins = [{iins}]\nkey = \"{key}\"\ncheck_value = \"{check_value}\"\n",
             good(),
             token.module(),
             TestToken::LABEL,
@@ -198,10 +198,13 @@ fn a_switch_starts_with_the_keys_it_was_told_of_or_not_at_all_on(kind: TokenKind
         // Derives by the same mechanism, but both uses are one to the token: their check value tells them apart.
         ("responses", "C6A13C", "another key"),
     ] {
-        let (code, stderr) = started(key, check_value);
+        let (code, stderr) = started(key, check_value, "\"99991\"");
         assert_eq!(code, 78, "{stderr}");
         assert!(stderr.contains(said) && stderr.contains("wallet"), "{stderr}");
     }
+    let (code, stderr) = started("counters", "C6A13B", "\"999910\", \"409910\"");
+    assert_eq!(code, 78, "{stderr}");
+    assert!(stderr.contains("999910 and 409910, of which some have the same codes"), "{stderr}");
 }
 
 /// What whoever chooses a module wants to know of it.

@@ -1,6 +1,6 @@
 //! The switch approves for an issuer that cannot be asked, where that was agreed on, and tells it (H8, W8).
 
-use tests::{Act, Rig, Setup, TestToken, purchase};
+use tests::{Act, Rig, Setup, TestToken, purchase, with_check_digit};
 
 fn alone(setup: Setup) -> Option<Rig> {
     let rig = setup.start()?;
@@ -134,4 +134,31 @@ fn h08_codes_are_still_checked_and_nobody_stands_in_for_the_token() {
     let wrong = "2=9999100000000010 14=2912 22=910 35=9999100000000010=29122017004273147863";
     rig.acquirer("north").ask(&purchase(&format!("4=100 {wrong}")), "0110 38=- 39=82");
     rig.await_metric("stood_in_total{issuer=maple}", 0.0);
+}
+
+/// The proxies of a card are at home on any shard, none of which asks another.
+#[test]
+fn h08_what_a_card_pays_for_its_proxies_stays_within_its_cap_whatever_shards_they_live_on() {
+    let Some(token) = TestToken::new() else { return };
+    let check_value = token.import("responses", "challenge", "101112131415161718191A1B1C1D1E1F");
+    let program = format!(
+        "name = \"wallet\"\nkind = \"challenge\"\niins = [\"999915\"]\nkey = \"responses\"\n\
+         check_value = \"{check_value}\"\nrequired_above = 2500\ncurrency = \"840\""
+    );
+    let setup = Setup::new().token(&token).table("program", &program).stand_in([1_000, 2_000, 90_000]);
+    let Some(rig) = alone(setup.set("switch.shards", 2).set("issuer.maple.links_per_address", 2)) else {
+        return;
+    };
+    let mut north = rig.acquirer("north");
+    let mut approved = 0;
+    for at in 1..=16_u32 {
+        let proxy = with_check_digit(&format!("99991500000{at:04}"));
+        let body = format!(r#"{{"pan":"{proxy}","funding":{{"pan":"9999600000000019","expiry":"3011"}}}}"#);
+        rig.change("/v1/cards", &body);
+        let track = format!("{proxy}=29122010000000000000");
+        north.send(&purchase(&format!("2={proxy} 11={at:06} 4=600 14=2912 22=910 35={track}")));
+        approved += usize::from(north.receive().plain.get(39) == "00");
+    }
+    // Each shard has 1,000 of the 2,000: one purchase of 600.
+    assert_eq!(approved, 2);
 }

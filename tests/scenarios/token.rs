@@ -450,6 +450,16 @@ fn a_worker_that_has_derived_enough_is_replaced_and_no_question_is_lost() {
     rig.await_that("the old ones to have left", || token_workers(rig.process()).len() <= 2);
 }
 
+fn kill(process: i32) {
+    let process = rustix::process::Pid::from_raw(process).expect("a process");
+    rustix::process::kill_process(process, rustix::process::Signal::KILL).expect("our own");
+}
+
+fn is_gone(process: &i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"));
+    stat.map_or(true, |stat| stat.rsplit(") ").next().is_some_and(|state| state.starts_with(['Z', 'X'])))
+}
+
 #[test]
 fn no_process_of_the_token_survives_the_switch_and_none_shows_the_pin() {
     let Some((rig, _token, _shim)) = start(|setup| setup) else { return };
@@ -467,11 +477,38 @@ fn no_process_of_the_token_survives_the_switch_and_none_shows_the_pin() {
         }
     }
     rig.crash();
-    let is_gone = |process: &i32| {
-        let stat = fs::read_to_string(format!("/proc/{process}/stat"));
-        stat.map_or(true, |stat| stat.rsplit(") ").next().is_some_and(|state| state.starts_with(['Z', 'X'])))
-    };
     rig.await_that("the end of all of them", || family.iter().all(is_gone));
     let mut rig = rig;
     rig.start_again();
+}
+
+/// SoftHSM empties the file of its token for each login and writes it again: who is killed in between takes it along.
+#[test]
+fn a_worker_that_logs_in_is_not_killed_with_the_switch_and_does_not_outlive_it_for_long() {
+    let Some((mut rig, token, shim)) = start(|setup| setup) else { return };
+    for (fault, at_most) in [("C_Login delay 900", 2), ("C_Login hang", 4)] {
+        rig.await_gauge("token_spare", 1.0);
+        let before = token_workers(rig.process());
+        shim.spoil(fault);
+        let ended =
+            before.last().and_then(|worker| rustix::process::Pid::from_raw(*worker)).expect("a worker");
+        rustix::process::kill_process(ended, rustix::process::Signal::KILL).expect("our own");
+        let mut fresh = None;
+        rig.await_that("another worker to log in", || {
+            fresh = token_workers(rig.process()).into_iter().find(|worker| !before.contains(worker));
+            fresh.is_some()
+        });
+        let fresh = fresh.expect("a worker");
+        thread::sleep(Duration::from_millis(200));
+        kill(rig.process().id());
+        let crashed = Instant::now();
+        thread::sleep(Duration::from_millis(200));
+        assert!(!is_gone(&fresh), "{fault}: killed while it logged in");
+        rig.await_that("its end", || is_gone(&fresh));
+        assert!(crashed.elapsed() < Duration::from_secs(at_most), "{fault}: {:?}", crashed.elapsed());
+        rig.crash();
+        shim.heal();
+        rig.start_again();
+    }
+    drop(token);
 }

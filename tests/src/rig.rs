@@ -167,23 +167,8 @@ impl Rig {
 
     /// Kills the switch as an accident would: nothing can be written down any more.
     pub fn crash(&self) {
-        self.leave_the_token_whole();
         self.process.kill();
         let _ = self.process.exit_code(PATIENCE);
-    }
-
-    /// SoftHSM2 writes its token's file anew at each login: a spare worker that is killed meanwhile leaves none, and no
-    /// switch starts again. So it is waited for, where there are workers that are up; not long, for some tests keep it away.
-    fn leave_the_token_whole(&self) {
-        let until = Instant::now() + Duration::from_secs(1);
-        while let Ok((_, page)) = metrics::get(self.admin, "/metrics") {
-            let page = Metrics::parse(&page);
-            let is_warming = page.sum("token_workers_up") > 0.0 && page.sum("token_spare") == 0.0;
-            if !is_warming || Instant::now() > until {
-                break;
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
     }
 
     /// Starts the switch again after its end, and waits until it is ready.

@@ -79,13 +79,10 @@ const RESPONSES: [(&str, ResponseKind); 3] = [
 /// Whether two card numbers of 16 digits, one of each range, may have one key: it is derived from the last 16 digits of
 /// number and sequence, in which the first two are not (EMV Book 2, A1.4.1).
 fn share_codes(one: &Iin, other: &Iin) -> bool {
-    let split = |iin: &Iin| {
-        let (head, tail) = iin.digits().split_at(iin.digits().len().min(2));
-        (head.to_vec(), tail.to_vec())
-    };
-    let ((head, tail), (other_head, other_tail)) = (split(one), split(other));
+    let [(head, tail), (other_head, other_tail)] =
+        [one, other].map(|iin| iin.digits().split_at(iin.digits().len().min(2)));
     let is_one_head = head.len() == 2 && head == other_head;
-    !is_one_head && (tail.starts_with(&other_tail) || other_tail.starts_with(&tail))
+    !is_one_head && (tail.starts_with(other_tail) || other_tail.starts_with(tail))
 }
 
 /// Digits of a public ATC, in every layout.

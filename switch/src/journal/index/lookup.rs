@@ -22,6 +22,10 @@ const SESSIONS_MAX: usize = 16;
 /// Rows whose identities begin alike are nearly always one; of those that an acquirer has made so, no more are looked at.
 pub(super) const ALIKE_MAX: usize = 1_024;
 
+/// Payments whose identities begin alike.
+pub(super) const ALIKE: &str = "SELECT identity, issuer, issuer_de11, received_us FROM payment
+    WHERE identity BETWEEN ?1 AND ?2 LIMIT ?3";
+
 /// Opens sealed records, whichever process sealed them.
 pub(super) struct Lookup {
     keys: Arc<Keys>,
@@ -74,9 +78,7 @@ impl Lookup {
         let (first, last) = (first.0.to_be_bytes(), last.0.to_be_bytes());
         let (issuer, stan) =
             (self.names.issuers.get(leg.issuer.index()), format!("{:06}", leg.stan.number()));
-        let sql = "SELECT identity, issuer, issuer_de11, received_us FROM payment
-                   WHERE identity BETWEEN ?1 AND ?2 LIMIT ?3";
-        let mut statement = connection.prepare_cached(sql)?;
+        let mut statement = connection.prepare_cached(ALIKE)?;
         let mut rows = statement.query(params![first, last, ALIKE_MAX as i64])?;
         let (mut newest, mut alike): (Option<(i64, [u8; 16])>, usize) = (None, 0);
         while let Some(row) = rows.next()? {

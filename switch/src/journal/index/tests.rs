@@ -390,12 +390,10 @@ fn what_an_issuer_was_asked_is_found_by_its_leg() {
     assert_eq!(find(7, 2, 102), Some((Some(2), false)), "the newest");
     assert_eq!([find(7, 1, 101), find(7, 2, 103), find(5, 2, 103)], [None, None, None]);
     assert_eq!(find(9, 2, 104), Some((None, true)), "too many begin alike");
+    let (begins, ends) = ([0_u8; 16], [1_u8; 16]);
+    let explained = format!("EXPLAIN QUERY PLAN {}", lookup::ALIKE);
     let plan: String = connection
-        .query_row(
-            "EXPLAIN QUERY PLAN SELECT issuer FROM payment WHERE identity BETWEEN x'00' AND x'01' LIMIT 3",
-            [],
-            |row| row.get(3),
-        )
+        .query_row(&explained, rusqlite::params![begins, ends, 3], |row| row.get(3))
         .expect("a plan");
     assert!(plan.starts_with("SEARCH payment USING INDEX sqlite_autoindex_payment_1"), "{plan}");
 }
