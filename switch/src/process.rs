@@ -20,7 +20,7 @@ pub(crate) fn wipe_stack() {
     std::hint::black_box(&mut left_behind);
 }
 
-/// Deeper than any call goes that reads a message.
+/// Many times the largest buffer on it: ten KiB, where an element is translated.
 const STACK_BYTES: usize = 128 * 1024;
 
 /// From here on this thread takes the processor only when nobody else wants it, the line of payments before all. Where it

@@ -163,7 +163,7 @@ pub(super) fn child(job: &str) -> Command {
 #[must_use]
 pub fn launch(parent: u32) -> ExitCode {
     run(|control| {
-        if !is_tied_to(parent)? {
+        if !tie_to(parent)? {
             return Ok(());
         }
         let mut plan = plan_of(&control::receive_plan(&control)?)?;
@@ -198,16 +198,7 @@ pub fn launch(parent: u32) -> ExitCode {
                 }
             }
         }
-        let mut left: Vec<Child> = workers.into_iter().map(|(_, worker)| worker).collect();
-        // Their streams are closed, so that they end by themselves: one that is just logging in must not be killed.
-        for _ in 0..END_LOOKS {
-            left.retain_mut(|worker| !matches!(worker.try_wait(), Ok(Some(_))));
-            if left.is_empty() {
-                return Ok(());
-            }
-            std::thread::sleep(END_LOOK);
-        }
-        left.iter_mut().for_each(|worker| drop(worker.kill()));
+        // The workers end with this process, or when they have logged in and find it gone: one that does is not killed.
         Ok(())
     })
 }
@@ -257,15 +248,15 @@ fn said(status: ExitStatus) -> String {
 pub fn work(parent: u32) -> ExitCode {
     run(|stream| {
         watched(parent)?;
-        hsm::worker::serve(&mut UnixStream::from(stream), || is_tied_to(parent))
+        hsm::worker::serve(&mut UnixStream::from(stream), || tie_to(parent))
     })
 }
 
-/// From now on this process is killed when its parent ends; false where that has ended before.
+/// From now on this process is killed when its parent ends. False where that has ended before.
 ///
 /// Whoever logs in to a token is tied afterwards: SoftHSM empties the file of its token for each login before it writes it
 /// again, and one that is killed between the two takes the token along. Until then it is [watched](watched).
-pub(super) fn is_tied_to(parent: u32) -> io::Result<bool> {
+pub(super) fn tie_to(parent: u32) -> io::Result<bool> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     IS_TIED.store(true, Ordering::Relaxed);
     Ok(is_child_of(parent))

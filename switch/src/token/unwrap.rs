@@ -11,7 +11,7 @@ use std::process::{ExitCode, Stdio};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::launcher::{ATTEMPT_WAIT, ATTEMPTS, OPEN_WAIT, child, is_tied_to, run, watched};
+use super::launcher::{ATTEMPT_WAIT, ATTEMPTS, OPEN_WAIT, child, run, tie_to, watched};
 use crate::config::Hsm;
 use crate::journal::{Fault, Wrapper};
 use crate::keys::{self, TokenArguments};
@@ -83,7 +83,7 @@ pub fn answer_unwrap(parent: u32) -> ExitCode {
         let Asked { module, token, pin_file, wrapper, salt } = serde_json::from_slice(&text)?;
         let made =
             keys::vault(&TokenArguments { module, token, pin_file }, &wrapper).and_then(|vault| vault(&salt));
-        if !is_tied_to(parent)? {
+        if !tie_to(parent)? {
             return Ok(());
         }
         match made {
